@@ -1,0 +1,3 @@
+module github.com/plat-dev/plat/bench
+
+go 1.26

@@ -1,0 +1,159 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+)
+
+// Route is one line of a gateway's table.
+type Route struct {
+	Gateway string   `json:"gateway"`
+	Host    string   `json:"host,omitempty"` // lower case, no port; empty: any
+	Path    string   `json:"path"`           // prefix, matched on segment boundaries
+	Methods []string `json:"methods,omitempty"`
+	Service string   `json:"service"`
+	Timeout Duration `json:"timeout"`
+	Trust   bool     `json:"trust,omitempty"`
+}
+
+// Edge is one declared synchronous call: the caller gets an address of its
+// own for it, so that whoever calls there is known.
+type Edge struct {
+	Caller  string   `json:"caller"`
+	Callee  string   `json:"callee"`
+	Env     string   `json:"env"`           // PLAT_URL_<CALLEE>
+	URL     string   `json:"url,omitempty"` // of an external callee
+	Timeout Duration `json:"timeout"`
+}
+
+// Stream holds all events of one provider.
+type Stream struct {
+	Name     string   `json:"name"` // the provider's name
+	Provider string   `json:"provider"`
+	Subjects []string `json:"subjects"` // event.<type>
+}
+
+// Consumer is a durable subscription to one event by one service.
+type Consumer struct {
+	Name    string `json:"name"` // <service>_<event type with dots as underscores>
+	Stream  string `json:"stream"`
+	Service string `json:"service"`
+	Event   string `json:"event"`
+	Subject string `json:"subject"`
+	Retries int    `json:"retries"`
+}
+
+// Grant is what one service may do on the event wire, in plat's words:
+// which event types it may publish and which consumers it may pull from.
+type Grant struct {
+	Service   string     `json:"service"`
+	Publish   []string   `json:"publish,omitempty"`
+	Consumers []Consumer `json:"consumers,omitempty"`
+}
+
+// EnvName turns a name of the plan into an environment variable's: upper
+// case, hyphens and dots as underscores.
+func EnvName(name string) string {
+	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
+}
+
+// Routes derives the gateways' tables, the most specific route first: with a
+// host before without, longer path before shorter, with methods before
+// without.
+func Routes(s *System) []Route {
+	var routes []Route
+	for _, g := range s.Gateways {
+		for _, r := range g.Routes {
+			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust})
+		}
+	}
+	slices.SortStableFunc(routes, func(a, b Route) int {
+		if c := strings.Compare(a.Gateway, b.Gateway); c != 0 {
+			return c
+		}
+		if (a.Host == "") != (b.Host == "") {
+			if a.Host != "" {
+				return -1
+			}
+			return 1
+		}
+		if len(a.Path) != len(b.Path) {
+			return len(b.Path) - len(a.Path)
+		}
+		if (len(a.Methods) == 0) != (len(b.Methods) == 0) {
+			return len(b.Methods) - len(a.Methods)
+		}
+		return strings.Compare(a.Host+a.Path, b.Host+b.Path)
+	})
+	return routes
+}
+
+// Edges derives the declared calls, sorted by caller, then callee.
+func Edges(s *System) []Edge {
+	urls := map[string]string{}
+	for _, e := range s.External {
+		urls[e.Name] = e.URL
+	}
+	var edges []Edge
+	for _, svc := range s.Services {
+		for _, d := range svc.Calls {
+			edges = append(edges, Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), URL: urls[d.Service], Timeout: d.Timeout})
+		}
+	}
+	return edges
+}
+
+// Streams derives one stream for each service that provides events.
+func Streams(s *System) []Stream {
+	var streams []Stream
+	for _, svc := range s.Services {
+		if len(svc.Events) == 0 {
+			continue
+		}
+		st := Stream{Name: svc.Name, Provider: svc.Name}
+		for _, e := range svc.Events {
+			st.Subjects = append(st.Subjects, subject(e.Type))
+		}
+		streams = append(streams, st)
+	}
+	return streams
+}
+
+// Consumers derives one durable consumer for each consumed event, so that a
+// poisoned event of one type does not hold up another.
+func Consumers(s *System) []Consumer {
+	var consumers []Consumer
+	for _, svc := range s.Services {
+		for _, e := range svc.Consumes {
+			consumers = append(consumers, Consumer{
+				Name:   svc.Name + "_" + strings.ReplaceAll(e.Type, ".", "_"),
+				Stream: e.Provider, Service: svc.Name, Event: e.Type, Subject: subject(e.Type), Retries: e.Retries,
+			})
+		}
+	}
+	return consumers
+}
+
+// Grants derives each service's permissions on the event wire; a service
+// that neither publishes nor consumes has none.
+func Grants(s *System) []Grant {
+	consumers := Consumers(s)
+	var grants []Grant
+	for _, svc := range s.Services {
+		g := Grant{Service: svc.Name}
+		for _, e := range svc.Events {
+			g.Publish = append(g.Publish, e.Type)
+		}
+		for _, c := range consumers {
+			if c.Service == svc.Name {
+				g.Consumers = append(g.Consumers, c)
+			}
+		}
+		if len(g.Publish)+len(g.Consumers) > 0 {
+			grants = append(grants, g)
+		}
+	}
+	return grants
+}
+
+func subject(eventType string) string { return "event." + eventType }

@@ -1,0 +1,157 @@
+package plan
+
+// System is a resolved plan: defaults applied, environment overlaid, every
+// name checked. It is a value: nothing changes it after Load returned it, so
+// it may be shared between goroutines.
+type System struct {
+	Name        string           `json:"system"`
+	Environment string           `json:"environment"`
+	Runtime     string           `json:"runtime"`  // "process", or what the environment names
+	Revision    string           `json:"revision"` // first 12 hex digits of the SHA-256 of the resolved plan
+	Owners      map[string]Owner `json:"owners"`
+	Services    []Service        `json:"services"` // sorted by name
+	External    []External       `json:"external,omitempty"`
+	Gateways    []Gateway        `json:"gateways,omitempty"`
+	Doors       []string         `json:"doors,omitempty"`
+}
+
+// Owner is the team or person who answers for a service.
+type Owner struct {
+	Mail string `json:"mail,omitempty"`
+	Chat string `json:"chat,omitempty"`
+	URL  string `json:"url,omitempty"`
+}
+
+// Service is one service of the system.
+type Service struct {
+	Name       string          `json:"service"`
+	Owner      string          `json:"owner"`
+	Context    string          `json:"context,omitempty"` // bounded context
+	About      string          `json:"about,omitempty"`
+	Dir        string          `json:"dir,omitempty"`      // folder of the declaration, slash-separated, relative to the system's folder
+	Artifact   string          `json:"artifact,omitempty"` // reference of an artefact that holds the declaration, instead of Dir
+	Build      Build           `json:"build"`
+	Run        []string        `json:"run,omitempty"`  // argv; empty for a Go build means its binary
+	Port       int             `json:"port,omitempty"` // fixed port of a program that ignores PORT; 0: any
+	Instances  int             `json:"instances"`
+	Grace      Duration        `json:"grace"` // between SIGTERM and SIGKILL
+	Start      Duration        `json:"start"` // time allowed from start to ready
+	HTTP       *HTTP           `json:"http,omitempty"`
+	Events     []ProvidedEvent `json:"events,omitempty"` // sorted by type
+	Calls      []Dependency    `json:"calls,omitempty"`  // consumes.services, sorted by name
+	Consumes   []ConsumedEvent `json:"consumes,omitempty"`
+	Stores     []Store         `json:"stores,omitempty"`
+	Config     []Setting       `json:"config,omitempty"`
+	Limits     Limits          `json:"limits"`
+	Objectives Objectives      `json:"objectives"`
+}
+
+// Build tells how the service's program is made. At most one field is set;
+// none is for a program that is there already.
+type Build struct {
+	Go      string   `json:"go,omitempty"`      // package path relative to Dir
+	Command []string `json:"command,omitempty"` // argv, run in Dir
+	Image   string   `json:"image,omitempty"`
+}
+
+// HTTP is what a service provides over HTTP.
+type HTTP struct {
+	OpenAPI  string `json:"openapi,omitempty"` // file in Dir
+	Ready    string `json:"ready,omitempty"`   // path; empty: a TCP connection proves readiness
+	Live     string `json:"live,omitempty"`    // path; empty: as Ready's TCP check
+	Protocol string `json:"protocol"`          // "http" (HTTP/1.1) or "h2c"
+}
+
+// ProvidedEvent is an event that a service publishes.
+type ProvidedEvent struct {
+	Type   string `json:"type"` // dotted, as order.placed
+	Schema string `json:"schema,omitempty"`
+	Key    string `json:"key,omitempty"` // JSON pointer into the data
+}
+
+// Dependency is a declared synchronous call.
+type Dependency struct {
+	Service   string   `json:"service"`
+	External  bool     `json:"external,omitempty"`
+	Timeout   Duration `json:"timeout"`
+	OnFailure string   `json:"on-failure"` // fail, degrade, …
+	Optional  bool     `json:"optional,omitempty"`
+}
+
+// ConsumedEvent is a declared subscription.
+type ConsumedEvent struct {
+	Type     string `json:"type"`
+	Provider string `json:"provider"` // the service that publishes it
+	Retries  int    `json:"retries"`  // deliveries after the first
+}
+
+// Store is a data store that belongs to one service alone.
+type Store struct {
+	Name    string    `json:"name"`
+	Engine  string    `json:"engine"` // sqlite, postgres
+	Holds   []string  `json:"holds,omitempty"`
+	Keep    *Duration `json:"keep,omitempty"`
+	MayLose *Duration `json:"may-lose,omitempty"`
+}
+
+// Setting is one value of a service's own configuration. The process gets it
+// in the variable Env.
+type Setting struct {
+	Name    string  `json:"name"`
+	Env     string  `json:"env"`
+	Type    string  `json:"type"` // string, int, bool, duration, size, percent
+	Default *string `json:"default,omitempty"`
+	Value   *string `json:"value,omitempty"` // what this environment sets
+	Secret  bool    `json:"secret,omitempty"`
+}
+
+// Limits are what the runtime holds an instance to; zero is unlimited.
+type Limits struct {
+	Memory Size    `json:"memory,omitempty"`
+	CPU    float64 `json:"cpu,omitempty"` // cores
+}
+
+// Objectives are how good the service must be.
+type Objectives struct {
+	Availability *Percent `json:"availability,omitempty"`
+	Latency      *Latency `json:"latency,omitempty"`
+}
+
+// Latency is a response time at a percentile, under a load.
+type Latency struct {
+	Percentiles map[string]Duration `json:"percentiles"` // "p90" → 300ms
+	Concurrent  int                 `json:"concurrent,omitempty"`
+}
+
+// External is a service that is not ours.
+type External struct {
+	Name  string `json:"name"`
+	URL   string `json:"url"`
+	Owner string `json:"owner"`
+}
+
+// Gateway is one public entrance with its routes.
+type Gateway struct {
+	Name   string          `json:"name"`
+	Routes []DeclaredRoute `json:"routes"`
+}
+
+// DeclaredRoute is a route as the plan declares it.
+type DeclaredRoute struct {
+	Host    string   `json:"host,omitempty"`
+	Path    string   `json:"path"` // prefix, on segment boundaries
+	Methods []string `json:"methods,omitempty"`
+	Service string   `json:"service"`
+	Timeout Duration `json:"timeout,omitempty"`
+	Trust   bool     `json:"trust,omitempty"` // the caller's trace context is continued
+}
+
+// Service finds a service by name.
+func (s *System) Service(name string) (Service, bool) {
+	for _, svc := range s.Services {
+		if svc.Name == name {
+			return svc, true
+		}
+	}
+	return Service{}, false
+}

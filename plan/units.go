@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a length of time that is written with its unit ("200ms",
+// "1s", "7y"). Days, weeks and years are 24 h, 7 d and 365 d: enough for
+// retention, wrong for calendars.
+type Duration time.Duration
+
+// ParseDuration reads a duration with its unit: ns, us, ms, s, m, h as in
+// time.ParseDuration, and d, w, y. "0s" is allowed, a bare "0" is not.
+func ParseDuration(s string) (Duration, error) {
+	for suffix, unit := range map[string]time.Duration{"d": day, "w": 7 * day, "y": 365 * day} {
+		number, ok := strings.CutSuffix(s, suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(number, 64)
+		if err != nil || n < 0 || n > float64(math.MaxInt64)/float64(unit) || math.IsNaN(n) {
+			return 0, fmt.Errorf("%q is not a duration", s)
+		}
+		return Duration(n * float64(unit)), nil
+	}
+	if s == "" || s[len(s)-1] >= '0' && s[len(s)-1] <= '9' {
+		return 0, fmt.Errorf("%q has no unit", s)
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration", s)
+	}
+	return Duration(d), nil
+}
+
+const day = 24 * time.Hour
+
+// Std is the duration as the standard library's type.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String prints the duration in its largest whole unit.
+func (d Duration) String() string {
+	t := time.Duration(d)
+	for _, u := range []struct {
+		unit time.Duration
+		name string
+	}{{365 * day, "y"}, {day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "us"}} {
+		if t != 0 && t%u.unit == 0 {
+			return strconv.FormatInt(int64(t/u.unit), 10) + u.name
+		}
+	}
+	if t == 0 {
+		return "0s"
+	}
+	return t.String()
+}
+
+// MarshalText writes what ParseDuration reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (d *Duration) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDuration(string(text))
+	return err
+}
+
+// Size is a number of bytes, written with its unit ("256MiB").
+type Size int64
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
+
+// ParseSize reads a size with its unit: B, KB, MB, GB, TB (powers of 1000)
+// or KiB, MiB, GiB, TiB (powers of 1024).
+func ParseSize(s string) (Size, error) {
+	for _, u := range sizeUnits {
+		number, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(number, 64)
+		if err != nil || n < 0 || math.IsNaN(n) || n > float64(math.MaxInt64)/float64(u.bytes) {
+			return 0, fmt.Errorf("%q is not a size", s)
+		}
+		return Size(n * float64(u.bytes)), nil
+	}
+	return 0, fmt.Errorf("%q has no unit", s)
+}
+
+// String prints the size in its largest whole unit.
+func (s Size) String() string {
+	for _, u := range sizeUnits {
+		if s != 0 && int64(s)%u.bytes == 0 {
+			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
+		}
+	}
+	return "0B"
+}
+
+// MarshalText writes what ParseSize reads.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Size) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseSize(string(text))
+	return err
+}
+
+// Percent is a share of a hundred, written with its sign ("99.9%").
+type Percent float64
+
+// ParsePercent reads a percentage from 0% to 100%.
+func ParsePercent(s string) (Percent, error) {
+	number, ok := strings.CutSuffix(s, "%")
+	if !ok {
+		return 0, fmt.Errorf("%q has no %% sign", s)
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsNaN(n) || n < 0 || n > 100 {
+		return 0, fmt.Errorf("%q is not a percentage from 0%% to 100%%", s)
+	}
+	return Percent(n), nil
+}
+
+// String prints the percentage with its sign.
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%" }
+
+// MarshalText writes what ParsePercent reads.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (p *Percent) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePercent(string(text))
+	return err
+}
