@@ -1,3 +1,3 @@
 module github.com/plat-dev/plat/bench
 
-go 1.26
+go 1.26.0

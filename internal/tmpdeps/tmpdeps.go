@@ -1,0 +1,23 @@
+package tmpdeps
+import (
+_ "github.com/plat-dev/plat/kit"
+_ "github.com/nats-io/nats-server/v2/server"
+_ "github.com/nats-io/nats.go/jetstream"
+_ "github.com/danielgtaylor/huma/v2/adapters/humago"
+_ "github.com/goccy/go-yaml/parser"
+_ "github.com/goccy/go-yaml/ast"
+_ "github.com/invopop/jsonschema"
+_ "github.com/spf13/cobra"
+_ "github.com/spf13/cobra/doc"
+_ "github.com/rogpeppe/go-internal/testscript"
+_ "github.com/google/go-cmp/cmp"
+_ "pgregory.net/rapid"
+_ "go.uber.org/goleak"
+_ "golang.org/x/net/http2"
+_ "golang.org/x/net/http2/h2c"
+_ "golang.org/x/sys/unix"
+_ "golang.org/x/term"
+_ "golang.org/x/tools/txtar"
+_ "github.com/coder/websocket"
+_ "go.opentelemetry.io/otel"
+)
