@@ -1,5 +1,43 @@
 package fault
 
-// Codes of faults in the control room; see each entry.
+// Codes of the registry, the control plane and the command line.
+const (
+	RegistryInvalid Code = "registry-invalid"
+	RegistryFull    Code = "registry-full"
 
-func controlEntries() []Entry { return nil }
+	StateLocked   Code = "state-locked"
+	StateForeign  Code = "state-foreign"
+	StateDenied   Code = "state-denied"
+	StateTorn     Code = "state-torn"
+	PortTaken     Code = "port-taken"
+	NotRunning    Code = "not-running"
+	Unreachable   Code = "unreachable"
+	Unauthorized  Code = "api-unauthorized"
+	OriginRefused Code = "api-origin-refused"
+	NoSuchService Code = "no-such-service"
+	NoSuchCode    Code = "no-such-code"
+	BadArgument   Code = "bad-argument"
+	WaitTimeout   Code = "wait-timeout"
+	StartFailed   Code = "start-failed"
+)
+
+func controlEntries() []Entry {
+	return []Entry{
+		{RegistryInvalid, "An instance was registered without what it needs", "An instance has an ID, a service and an address (host:port), and at most 32 checks.", "Register it again with all three."},
+		{RegistryFull, "The registry holds its limit of instances", "One plat holds at most 10,000 instances, so that a program that registers in a loop cannot take its memory.", "Find who registers so many: plat ps -o json."},
+		{StateLocked, "Another plat uses this state folder", "The folder .plat beside plat.yaml holds one running system; the lock names its process.", "Stop the other one with plat down, or look at it with plat ps."},
+		{StateForeign, "The state folder was not made by this plat", "The folder .plat exists, but it has no state of plat in it, or one of a later version. plat never deletes what it does not know.", "Move the folder away, or use the plat that made it."},
+		{StateDenied, "The state folder cannot be used", "plat needs to read and write .plat beside plat.yaml.", "Give yourself the permission: chown or chmod the folder."},
+		{StateTorn, "A file of the state folder is damaged", "The file cannot be read as what it should be: half written, or changed by hand. plat never deletes what it does not understand.", "Move the named file away; plat makes a new one."},
+		{PortTaken, "An address that was asked for is taken", "A flag named an address on which another program listens already.", "End the named program, or ask for another address."},
+		{NotRunning, "No system runs here", "No .plat/run.json of a running plat was found in this folder or above it.", "Start it with plat up, or name its folder with -C."},
+		{Unreachable, "The running plat does not answer", "Its control API refused the connection or did not answer in time.", "Look whether its process lives; plat up starts it anew."},
+		{Unauthorized, "The control API wants its token", "Every request carries the token of .plat/token as a bearer token. It is new for each start of plat.", "Send Authorization: Bearer with the content of .plat/token."},
+		{OriginRefused, "The control API does not answer other origins", "The Host or Origin header names neither the API's own address nor localhost: a web page or a DNS rebinding may be behind it.", "Call the API by the address that plat up prints."},
+		{NoSuchService, "The plan has no such service", "The name is not a service of the running plan.", "plat ps lists the names."},
+		{NoSuchCode, "The catalogue has no such code", "plat explain knows the codes that plat itself prints.", "plat explain lists them all."},
+		{BadArgument, "A command was given something that it cannot use", "The value does not have the form that the command's help shows.", "Run the command with --help for its form and examples."},
+		{WaitTimeout, "What was waited for did not happen in time", "plat wait, plat up -d and plat down wait for a bounded time.", "plat ps shows the state, plat logs SERVICE the reason; raise --timeout when it only needs longer."},
+		{StartFailed, "The system could not be started", "A part of plat itself did not start.", "Read the message; plat.log in .plat holds the details."},
+	}
+}
