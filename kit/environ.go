@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -43,7 +44,7 @@ func (s *Service) Store(name string) string {
 		return path
 	}
 	if s.underPlat() {
-		s.mistake("store %q is not declared: add stores.%s to service.yaml", name, name)
+		s.Fail(fmt.Errorf("store %q is not declared: add stores.%s to service.yaml", name, name))
 	}
 	return filepath.Clean(s.name + "-" + name + ".db")
 }

@@ -2,7 +2,6 @@ package kit
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -134,9 +133,21 @@ func (s *Service) OnStop(name string, run func(context.Context) error) {
 // answers for long (server-sent events, WebSocket) should then return.
 func (s *Service) Draining() <-chan struct{} { return s.draining }
 
-// mistake notes what setup did wrong without being able to return it.
-func (s *Service) mistake(format string, args ...any) {
+// Fail ends the service with err: when setup returns, or at once if it has.
+// It is for what goes wrong where no error can be returned.
+func (s *Service) Fail(err error) {
+	if err == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mistakes = append(s.mistakes, fmt.Errorf(format, args...))
+	if s.workers.ctx == nil {
+		s.mistakes = append(s.mistakes, err)
+		return
+	}
+	select {
+	case s.workers.failed <- err:
+	default: // it is ending for another reason
+		s.log.Error("service failed", "error", err.Error())
+	}
 }

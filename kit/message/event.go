@@ -1,0 +1,167 @@
+package message
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// Event is something that has happened, as CloudEvents 1.0 has it.
+type Event struct {
+	ID            string          // unique in its source, by which a repeated delivery is known
+	Type          string          // such as order.placed
+	Source        string          // /services/<service>, set by Publish
+	Subject       string          // the key: what it happened to, such as an order's ID; may be empty
+	Time          time.Time       // when it happened
+	Data          json.RawMessage // what happened
+	CorrelationID string          // of the work it belongs to; Publish takes it from ctx when empty
+	TraceParent   string          // W3C trace context; Publish takes it from ctx when there is one
+}
+
+// New makes an event that happens now, with a new ID (UUID version 7) and
+// data encoded as JSON. It fails when data cannot be encoded or the type is
+// empty.
+func New(eventType, subject string, data any) (Event, error) {
+	if eventType == "" {
+		return Event{}, errors.New("an event needs a type")
+	}
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return Event{}, fmt.Errorf("event %s: encode its data: %w", eventType, err)
+	}
+	return Event{ID: newID(), Type: eventType, Subject: subject, Time: time.Now().UTC(), Data: encoded}, nil
+}
+
+// Decode gives the data of an event. Fields that T does not have are passed
+// over. Data that does not fit T never will: the error is a [Reject], so that
+// a handler that returns it sends the event to the dead letters at once.
+func Decode[T any](e Event) (T, error) {
+	var data T
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return data, Reject(fmt.Errorf("event %s: decode its data: %w", e.Type, err))
+	}
+	return data, nil
+}
+
+// Reject marks the error of a handler as permanent: the event is not
+// delivered again but becomes a dead letter with the error as its reason.
+// Reject(nil) is nil.
+func Reject(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &rejection{err}
+}
+
+type rejection struct{ err error }
+
+func (r *rejection) Error() string { return r.err.Error() }
+func (r *rejection) Unwrap() error { return r.err }
+
+// Names of the headers on the wire (CloudEvents' NATS binding, binary mode).
+const (
+	headerSpec        = "ce-specversion"
+	headerID          = "ce-id"
+	headerType        = "ce-type"
+	headerSource      = "ce-source"
+	headerTime        = "ce-time"
+	headerSubject     = "ce-subject"
+	headerCorrelation = "ce-correlationid"
+	headerContent     = "content-type"
+	headerTraceParent = "traceparent"
+	headerMessageID   = "Nats-Msg-Id" // by which the stream knows a repeated publish
+)
+
+// headers are those of the event on the wire. ctx gives the trace.
+func (e Event) headers(ctx context.Context, propagate propagation.TextMapPropagator) map[string]string {
+	h := map[string]string{
+		headerSpec: "1.0", headerID: e.ID, headerType: e.Type, headerSource: e.Source,
+		headerTime: e.Time.UTC().Format(time.RFC3339Nano), headerContent: "application/json", headerMessageID: e.ID,
+	}
+	if e.Subject != "" {
+		h[headerSubject] = encodeValue(e.Subject)
+	}
+	if e.CorrelationID != "" {
+		h[headerCorrelation] = e.CorrelationID
+	}
+	if e.TraceParent != "" {
+		h[headerTraceParent] = e.TraceParent
+	}
+	propagate.Inject(ctx, propagation.MapCarrier(h))
+	return h
+}
+
+// parse reads an event from the wire.
+func parse(get func(string) string, data []byte) (Event, error) {
+	e := Event{
+		ID: get(headerID), Type: get(headerType), Source: get(headerSource), Subject: decodeValue(get(headerSubject)),
+		CorrelationID: get(headerCorrelation), TraceParent: get(headerTraceParent), Data: bytes.Clone(data),
+	}
+	switch {
+	case !strings.HasPrefix(get(headerSpec), "1."):
+		return e, fmt.Errorf("not a CloudEvent 1.0: %s is %q", headerSpec, get(headerSpec))
+	case e.ID == "" || e.Type == "" || e.Source == "":
+		return e, errors.New("not a CloudEvent 1.0: ce-id, ce-type or ce-source is missing")
+	}
+	if t := get(headerTime); t != "" {
+		var err error
+		if e.Time, err = time.Parse(time.RFC3339, t); err != nil {
+			return e, fmt.Errorf("not a CloudEvent 1.0: ce-time %q is no time", t)
+		}
+	}
+	return e, nil
+}
+
+// encodeValue percent-encodes what a header cannot hold, as the binding of
+// CloudEvents to HTTP has it.
+func encodeValue(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func decodeValue(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if b, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				out = append(out, b[0])
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+// newID makes a UUID of version 7: sortable by time.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	ms := uint64(time.Now().UnixMilli())
+	for i := range 6 {
+		b[i] = byte(ms >> (40 - 8*i))
+	}
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
