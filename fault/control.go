@@ -15,10 +15,13 @@ const (
 	Unauthorized  Code = "api-unauthorized"
 	OriginRefused Code = "api-origin-refused"
 	NoSuchService Code = "no-such-service"
+	NotFound      Code = "not-found"
 	NoSuchCode    Code = "no-such-code"
 	BadArgument   Code = "bad-argument"
 	WaitTimeout   Code = "wait-timeout"
 	StartFailed   Code = "start-failed"
+
+	PlanNeedsRestart Code = "plan-needs-restart"
 )
 
 func controlEntries() []Entry {
@@ -35,9 +38,11 @@ func controlEntries() []Entry {
 		{Unauthorized, "The control API wants its token", "Every request carries the token of .plat/token as a bearer token. It is new for each start of plat.", "Send Authorization: Bearer with the content of .plat/token."},
 		{OriginRefused, "The control API does not answer other origins", "The Host or Origin header names neither the API's own address nor localhost: a web page or a DNS rebinding may be behind it.", "Call the API by the address that plat up prints."},
 		{NoSuchService, "The plan has no such service", "The name is not a service of the running plan.", "plat ps lists the names."},
+		{NotFound, "The control API has no such operation", "The path or the method is not one that it serves.", "GET /v1/openapi.json describes what it has."},
 		{NoSuchCode, "The catalogue has no such code", "plat explain knows the codes that plat itself prints.", "plat explain lists them all."},
 		{BadArgument, "A command was given something that it cannot use", "The value does not have the form that the command's help shows.", "Run the command with --help for its form and examples."},
 		{WaitTimeout, "What was waited for did not happen in time", "plat wait, plat up -d and plat down wait for a bounded time.", "plat ps shows the state, plat logs SERVICE the reason; raise --timeout when it only needs longer."},
 		{StartFailed, "The system could not be started", "A part of plat itself did not start.", "Read the message; plat.log in .plat holds the details."},
+		{PlanNeedsRestart, "This change of the plan needs a new start", "The system runs, and what changed is only read when plat starts. The last good plan stays live.", "plat down, then plat up."},
 	}
 }

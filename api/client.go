@@ -1,0 +1,210 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// Client calls one plat. It is safe for concurrent use. Every method answers
+// with a *fault.Fault: "unreachable" when plat does not answer, else what plat
+// said.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// Bounds of a call; following logs has none. A change is answered when it is
+// done, builds included.
+const (
+	requestTimeout = 30 * time.Second
+	changeTimeout  = 10 * time.Minute
+)
+
+// maxAnswer bounds an answer that is read as a whole.
+const maxAnswer = 64 << 20
+
+// NewClient makes a client for the control API at base (http://host:port).
+func NewClient(base, token string) *Client {
+	return &Client{base: base, token: token, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second}}}
+}
+
+// System tells what runs.
+func (c *Client) System(ctx context.Context) (System, error) {
+	return get[System](ctx, c, "/v1/system")
+}
+
+// Services lists the services as they run.
+func (c *Client) Services(ctx context.Context) ([]Service, error) {
+	list, err := get[Services](ctx, c, "/v1/services")
+	return list.Services, err
+}
+
+// Service tells how one service runs; no-such-service when the plan has none.
+func (c *Client) Service(ctx context.Context, name string) (Service, error) {
+	return get[Service](ctx, c, "/v1/services/"+url.PathEscape(name))
+}
+
+// Restart builds a service anew and replaces its instances one by one; it
+// returns when that is done, or with the fault that stands in the way.
+func (c *Client) Restart(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodPost, "/v1/services/"+url.PathEscape(name)+"/restart", nil, nil)
+}
+
+// Scale sets a service's number of instances until plat ends; it returns when
+// so many are ready.
+func (c *Client) Scale(ctx context.Context, name string, instances int) error {
+	return c.call(ctx, http.MethodPost, "/v1/services/"+url.PathEscape(name)+"/scale", Scale{Instances: instances}, nil)
+}
+
+// Events tells the state of streams, consumers and dead letters.
+func (c *Client) Events(ctx context.Context) (Events, error) {
+	return get[Events](ctx, c, "/v1/events")
+}
+
+// Plan is the live resolved plan, as JSON.
+func (c *Client) Plan(ctx context.Context) (json.RawMessage, error) {
+	return get[json.RawMessage](ctx, c, "/v1/plan")
+}
+
+// Stop asks plat to stop everything and end; it answers before that.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/stop", nil, nil)
+}
+
+// Logs calls each with every line of the query until it is done, ctx ends or
+// each returns an error, which it returns.
+func (c *Client) Logs(ctx context.Context, q LogQuery, each func(LogLine) error) error {
+	values := url.Values{"service": q.Services}
+	if !q.Since.IsZero() {
+		values.Set("since", q.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if q.Tail > 0 {
+		values.Set("tail", strconv.Itoa(q.Tail))
+	}
+	if q.Follow {
+		values.Set("follow", "true")
+	}
+	resp, err := c.send(ctx, http.MethodGet, "/v1/logs?"+values.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line LogLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return c.unreachable(err)
+		}
+		if err := each(line); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil && ctx.Err() == nil {
+		return c.unreachable(err)
+	}
+	return ctx.Err()
+}
+
+func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+	var out T
+	err := c.call(ctx, http.MethodGet, path, nil, &out)
+	return out, err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	limit := requestTimeout
+	if method == http.MethodPost {
+		limit = changeTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body := io.LimitReader(resp.Body, maxAnswer)
+	if out == nil {
+		_, _ = io.Copy(io.Discard, body) // so that the connection is used again
+		return nil
+	}
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return c.unreachable(err)
+	}
+	return nil
+}
+
+// send makes the request and turns every status beyond 2xx into its fault.
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return nil, faultOf(resp)
+}
+
+// faultOf reads the fault out of a problem+json answer.
+func faultOf(resp *http.Response) error {
+	var p Problem
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil || p.Code == "" {
+		return fault.Newf(fault.Unreachable, "the control API answered %s without a reason", resp.Status).
+			Why("another program may listen at its address")
+	}
+	if len(p.Faults) > 0 {
+		errs := make([]error, len(p.Faults))
+		for i, f := range p.Faults {
+			errs[i] = f
+		}
+		return errors.Join(errs...)
+	}
+	what := p.Detail
+	if what == "" {
+		what = p.Title
+	}
+	return fault.New(p.Code, what).Fix(p.Remedy)
+}
+
+func (c *Client) unreachable(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return fault.New(fault.Unreachable, "plat does not answer at "+c.base).Why(fmt.Sprint(err)).
+		Fix("plat up starts it; .plat/logs/plat.log tells how the last one ended").Because(err)
+}

@@ -1,0 +1,150 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
+)
+
+// statusOf is the HTTP status of the faults that the control API answers
+// with; every other is a 500.
+func statusOf(code fault.Code) int {
+	switch code {
+	case fault.NoSuchService, fault.NotFound:
+		return http.StatusNotFound
+	case fault.BadArgument:
+		return http.StatusUnprocessableEntity
+	case fault.Unauthorized:
+		return http.StatusUnauthorized
+	case fault.OriginRefused:
+		return http.StatusForbidden
+	}
+	return http.StatusInternalServerError
+}
+
+// problemError is a problem that huma writes as it stands.
+type problemError struct{ api.Problem }
+
+func (p *problemError) Error() string             { return p.Detail }
+func (p *problemError) GetStatus() int            { return p.Status }
+func (p *problemError) ContentType(string) string { return "application/problem+json" }
+
+func problemOf(status int, err error) *problemError {
+	faults := fault.All(err)
+	f := faults[0]
+	entry, _ := fault.Lookup(f.Code)
+	remedy := f.Remedy
+	if remedy == "" {
+		remedy = entry.Remedy
+	}
+	p := &problemError{api.Problem{
+		Type: "urn:plat:fault:" + string(f.Code), Title: entry.Title, Status: status,
+		Detail: strings.TrimSuffix(f.Error(), " ["+string(f.Code)+"]"), Code: f.Code, Remedy: remedy, CorrelationID: rand.Text(),
+	}}
+	if len(faults) > 1 {
+		p.Faults = faults
+	}
+	return p
+}
+
+// problem turns an error into what huma answers; nil stays nil.
+func problem(err error) error {
+	if err == nil {
+		return nil
+	}
+	return problemOf(statusOf(fault.All(err)[0].Code), err)
+}
+
+// invalid gives the errors that huma finds itself (a body that is no JSON, a
+// number out of bounds) plat's form.
+func invalid(status int, message string, errs ...error) huma.StatusError {
+	f := fault.New(fault.BadArgument, message)
+	var details []string
+	for _, err := range errs {
+		if err != nil {
+			details = append(details, err.Error())
+		}
+	}
+	f.Expected = strings.Join(details, "; ")
+	return problemOf(status, f)
+}
+
+func writeProblem(w http.ResponseWriter, status int, err error) {
+	p := problemOf(status, err)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Correlation-ID", p.CorrelationID)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(p.Problem) // the caller went away: nobody to tell
+}
+
+type serviceKey struct{}
+
+func serviceOf(ctx context.Context) string {
+	name, _ := ctx.Value(serviceKey{}).(string)
+	return name
+}
+
+// guard lets in who comes by the API's own address with its token. A
+// service's token opens /v1/self alone.
+func guard(o Options, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if err := origin(r); err != nil {
+			writeProblem(w, http.StatusForbidden, err)
+			return
+		}
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="plat"`)
+			writeProblem(w, http.StatusUnauthorized, fault.New(fault.Unauthorized, "the request has no bearer token"))
+			return
+		}
+		if subtle.ConstantTimeCompare([]byte(token), []byte(o.Token)) == 1 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		service := o.ServiceToken(token)
+		switch {
+		case service == "":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="plat", error="invalid_token"`)
+			writeProblem(w, http.StatusUnauthorized, fault.New(fault.Unauthorized, "the bearer token is not this plat's"))
+		case r.URL.Path != "/v1/self":
+			writeProblem(w, http.StatusForbidden, fault.New(fault.Unauthorized, "the token of service "+service+" opens /v1/self alone"))
+		default:
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), serviceKey{}, service)))
+		}
+	})
+}
+
+// origin refuses a request that a web page of another origin, or a rebound
+// DNS name, may have made: the Host must be a loopback name, and the Origin,
+// where there is one, the same host and port.
+func origin(r *http.Request) error {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if ip := net.ParseIP(host); !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback()) {
+		return fault.Newf(fault.OriginRefused, "the control API does not answer to the host %q", r.Host)
+	}
+	if o := r.Header.Get("Origin"); o != "" {
+		u, err := url.Parse(o)
+		if err != nil || u.Host != r.Host {
+			return errors.Join(fault.Newf(fault.OriginRefused, "the control API does not answer pages of %q", o), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+// Package serve answers the control plane's interface: it turns HTTP into
+// calls of a Source and an Operator, and guards the door (token, Host,
+// Origin). It knows no room; control gives it what it needs.
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
+)
+
+// Source tells what is.
+type Source interface {
+	System() api.System
+	Services() []api.Service
+	Plan() any // the live resolved plan, as JSON encodes it
+	Events(ctx context.Context) (api.Events, error)
+	Logs(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error
+}
+
+// Operator changes what runs.
+type Operator interface {
+	Restart(ctx context.Context, service string) error
+	Scale(ctx context.Context, service string, instances int) error
+	Stop()
+}
+
+// Options are what a handler needs beside its source.
+type Options struct {
+	Source       Source
+	Operator     Operator
+	Token        string                                // of the operator
+	ServiceToken func(token string) (service string)   // whose token it is; "" for nobody's
+	Self         func(service string) (api.Self, bool) // what a service may know of itself
+	Version      string                                // of plat, for the OpenAPI document
+}
+
+// useProblems gives the errors that huma finds itself plat's form. The library
+// has one variable for it, so it is set once, for good.
+var useProblems = sync.OnceFunc(func() { huma.NewError = invalid })
+
+// maxBody bounds every request body; the largest is a few numbers.
+const maxBody = 1 << 20
+
+// New makes the handler of the control API.
+func New(o Options) http.Handler {
+	useProblems()
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("plat control API", o.Version)
+	config.OpenAPIPath = "/v1/openapi"
+	config.DocsPath = ""
+	config.SchemasPath = "/v1/schemas"
+	config.CreateHooks = nil // no $schema links in answers: they are read by programs
+	a := humago.New(mux, config)
+	register(a, o)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, http.StatusNotFound, fault.New(fault.NotFound, "the control API has no "+r.Method+" "+r.URL.Path).Fix("GET /v1/openapi.json describes what it has"))
+	})
+	return guard(o, http.MaxBytesHandler(mux, maxBody))
+}
+
+type body[T any] struct{ Body T }
+
+type named struct {
+	Name string `path:"name" maxLength:"63" doc:"the service's name"`
+}
+
+func register(a huma.API, o Options) {
+	huma.Get(a, "/v1/system", func(context.Context, *struct{}) (*body[api.System], error) {
+		return &body[api.System]{o.Source.System()}, nil
+	})
+	huma.Get(a, "/v1/plan", func(context.Context, *struct{}) (*body[json.RawMessage], error) {
+		text, err := json.Marshal(o.Source.Plan())
+		return &body[json.RawMessage]{text}, problem(err)
+	})
+	huma.Get(a, "/v1/services", func(context.Context, *struct{}) (*body[api.Services], error) {
+		return &body[api.Services]{api.Services{Services: o.Source.Services()}}, nil
+	})
+	huma.Get(a, "/v1/services/{name}", func(_ context.Context, in *named) (*body[api.Service], error) {
+		for _, svc := range o.Source.Services() {
+			if svc.Name == in.Name {
+				return &body[api.Service]{svc}, nil
+			}
+		}
+		return nil, problem(fault.New(fault.NoSuchService, "the plan has no service "+in.Name).Fix("plat ps lists them"))
+	})
+	huma.Register(a, post("restart-service", "/v1/services/{name}/restart", http.StatusNoContent), func(ctx context.Context, in *named) (*struct{}, error) {
+		return nil, problem(o.Operator.Restart(ctx, in.Name))
+	})
+	huma.Register(a, post("scale-service", "/v1/services/{name}/scale", http.StatusNoContent), func(ctx context.Context, in *struct {
+		Name string `path:"name" maxLength:"63" doc:"the service's name"`
+		Body api.Scale
+	}) (*struct{}, error) {
+		return nil, problem(o.Operator.Scale(ctx, in.Name, in.Body.Instances))
+	})
+	huma.Register(a, post("stop", "/v1/stop", http.StatusAccepted), func(context.Context, *struct{}) (*struct{}, error) {
+		o.Operator.Stop()
+		return nil, nil //nolint:nilnil // 202 without a body
+	})
+	huma.Get(a, "/v1/events", func(ctx context.Context, _ *struct{}) (*body[api.Events], error) {
+		events, err := o.Source.Events(ctx)
+		return &body[api.Events]{events}, problem(err)
+	})
+	huma.Get(a, "/v1/self", func(ctx context.Context, _ *struct{}) (*body[api.Self], error) {
+		self, ok := o.Self(serviceOf(ctx))
+		if !ok {
+			return nil, problem(fault.New(fault.NoSuchService, "this token is not a service's").Fix("call it with PLAT_TOKEN of a running service"))
+		}
+		return &body[api.Self]{self}, nil
+	})
+	huma.Get(a, "/v1/logs", o.logs)
+}
+
+func post(id, path string, status int) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, DefaultStatus: status}
+}
+
+type logsInput struct {
+	Service []string  `query:"service,explode" maxItems:"1000" doc:"only these services"`
+	Since   time.Time `query:"since" doc:"only lines from then on"`
+	Tail    int       `query:"tail" minimum:"0" maximum:"1000000" doc:"last lines of each service"`
+	Follow  bool      `query:"follow" doc:"go on with what comes"`
+}
+
+// logs answers NDJSON, a line as soon as it is there.
+func (o Options) logs(_ context.Context, in *logsInput) (*huma.StreamResponse, error) {
+	known := map[string]bool{"plat": true, "gateway": true}
+	for _, svc := range o.Source.Services() {
+		known[svc.Name] = true
+	}
+	for _, name := range in.Service {
+		if !known[name] {
+			return nil, problem(fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them"))
+		}
+	}
+	q := api.LogQuery{Services: in.Service, Since: in.Since, Tail: in.Tail, Follow: in.Follow}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		hc.SetHeader("Content-Type", "application/x-ndjson")
+		w := hc.BodyWriter()
+		enc := json.NewEncoder(w)
+		flusher, _ := w.(http.Flusher)
+		if flusher != nil {
+			flusher.Flush()
+		}
+		err := o.Source.Logs(hc.Context(), q, func(line api.LogLine) error {
+			if err := enc.Encode(line); err != nil {
+				return err
+			}
+			if in.Follow && flusher != nil {
+				flusher.Flush()
+			}
+			return nil
+		})
+		_ = err // the reader went away, or the folder did: the stream ends here either way
+	}}, nil
+}
