@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,7 +17,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/plat-dev/plat/kit"
@@ -197,7 +198,7 @@ func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, progress 
 	hctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handlerTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(handlerLast, cancel) })()
-	hctx = s.bus.propagate.Extract(hctx, propagation.HeaderCarrier(msg.Headers()))
+	hctx = s.bus.propagate.Extract(hctx, carrier(msg.Headers()))
 	hctx = kit.WithCorrelationID(hctx, e.CorrelationID)
 	e.CorrelationID = kit.CorrelationID(hctx)
 	hctx, span := s.bus.tracer.Start(hctx, "receive "+e.Type, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
@@ -216,6 +217,13 @@ func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, progress 
 	}
 	s.answer(hctx, msg, e, delivery, err)
 }
+
+// carrier reads trace context from NATS headers, which keep their case.
+type carrier nats.Header
+
+func (c carrier) Get(key string) string { return nats.Header(c).Get(key) }
+func (c carrier) Set(key, value string) { c[key] = []string{value} }
+func (c carrier) Keys() []string        { return slices.Collect(maps.Keys(c)) }
 
 // heartbeat tells the server that the event is being worked on.
 func heartbeat(msg jetstream.Msg, every time.Duration) (stop func()) {
