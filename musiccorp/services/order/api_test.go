@@ -155,7 +155,9 @@ func TestPlaceNeighbourDown(t *testing.T) {
 		}
 	}
 	r.neighbours.down.Store("none")
-	status, _, answer := r.call(t, http.MethodPost, "/api/orders", "k", basketOf(ada, basketLine{"MC-0001", 1}))
+	status, _, answer := r.call(t, http.MethodPost, "/api/orders", "k", basketOf(ada, basketLine{"MC-0000", 1}))
+	parse[kit.Problem](t, http.StatusServiceUnavailable, status, answer)
+	status, _, answer = r.call(t, http.MethodPost, "/api/orders", "k", basketOf(ada, basketLine{"MC-0001", 1}))
 	parse[orderBody](t, http.StatusAccepted, status, answer)
 }
 

@@ -106,8 +106,8 @@ func (s *service) placeNew(ctx context.Context, r request, b basket) (*Order, er
 	return o, nil
 }
 
-// confirm asks customer and catalog about everything in the basket at once, and
-// answers with the lines as they are sold now. All mistakes are named.
+// confirm asks customer and catalog about everything in the basket at once,
+// and answers with the lines as they are sold now. All mistakes are named.
 func (s *service) confirm(ctx context.Context, b basket) ([]Line, error) {
 	lines := make([]Line, len(b.Lines))
 	checks := []func() error{func() error { return s.customerExists(ctx, b.Customer) }}
@@ -179,6 +179,9 @@ func (s *service) albumLine(ctx context.Context, place string, w basketLine) (Li
 	err := s.catalog.Get(ctx, "/api/albums/"+url.PathEscape(w.SKU), &album)
 	if kit.StatusOf(err) == http.StatusNotFound {
 		return Line{}, &huma.ErrorDetail{Location: place, Message: "no album is sold as " + w.SKU}
+	}
+	if err == nil && (album.Price.Currency == "" || album.Price.Amount < 0) {
+		err = fmt.Errorf("%s has no price", w.SKU)
 	}
 	return Line{SKU: w.SKU, Title: album.Title, Quantity: w.Quantity, Price: album.Price}, unavailable("catalog", err)
 }

@@ -195,7 +195,7 @@ type neighbours struct {
 }
 
 // stubNeighbours knows two customers and the albums MC-0001 to MC-0099,
-// which cost 10.01 to 10.99 EUR.
+// which cost 10.01 to 10.99 EUR; MC-0000 has no price.
 func stubNeighbours(t *testing.T) *neighbours {
 	t.Helper()
 	n := &neighbours{}
@@ -210,6 +210,10 @@ func stubNeighbours(t *testing.T) *neighbours {
 		var n int
 		if _, err := fmt.Sscanf(r.PathValue("sku"), "MC-00%02d", &n); err != nil {
 			kit.WriteProblem(w, r, kit.NewProblem(http.StatusNotFound, "", "no such album"))
+			return
+		}
+		if n == 0 {
+			_, _ = fmt.Fprint(w, `{"sku":"MC-0000","title":"A gift"}`)
 			return
 		}
 		_, _ = fmt.Fprintf(w, `{"sku":"MC-00%02d","title":"Album %d","artist":"Somebody","price":{"amount":%d,"currency":"EUR"}}`, n, n, 1000+n)
