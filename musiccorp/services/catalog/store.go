@@ -72,6 +72,7 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open albums: %w", err)
 	}
+	db.SetMaxOpenConns(8)
 	s := &Store{db: db}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())

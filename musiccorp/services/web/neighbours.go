@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/plat-dev/plat/kit"
+)
+
+// How long the site waits for each neighbour, as service.yaml declares.
+const (
+	catalogTimeout   = 300 * time.Millisecond
+	customerTimeout  = 500 * time.Millisecond
+	orderTimeout     = time.Second
+	warehouseTimeout = 200 * time.Millisecond
+)
+
+// neighbours are the services that the site asks.
+type neighbours struct{ catalog, customer, order, warehouse *kit.Client }
+
+func connect(s *kit.Service) neighbours {
+	return neighbours{s.Client("catalog"), s.Client("customer"), s.Client("order"), s.Client("warehouse")}
+}
+
+// The answers of the neighbours, as far as the site reads them.
+type (
+	album struct {
+		SKU    string  `json:"sku"`
+		Title  string  `json:"title"`
+		Artist string  `json:"artist"`
+		Genre  string  `json:"genre"`
+		Year   int     `json:"year"`
+		Label  string  `json:"label"`
+		Price  money   `json:"price"`
+		Cover  string  `json:"cover"`
+		Tracks []track `json:"tracks"`
+	}
+	track struct {
+		Title   string `json:"title"`
+		Seconds int    `json:"seconds"`
+	}
+	albumPage struct {
+		Page struct {
+			Number int `json:"number"`
+			Total  int `json:"total"`
+			Pages  int `json:"pages"`
+		} `json:"page"`
+		Embedded struct {
+			Albums []album `json:"albums"`
+		} `json:"_embedded"`
+	}
+	genre struct {
+		Name   string `json:"name"`
+		Albums int    `json:"albums"`
+	}
+	customer struct {
+		ID    string `json:"id"`
+		Name  string `json:"name"`
+		Email string `json:"email"`
+	}
+	order struct {
+		ID       string      `json:"id"`
+		Customer string      `json:"customer"`
+		Status   string      `json:"status"`
+		Reason   string      `json:"reason"`
+		Lines    []orderLine `json:"lines"`
+		Total    money       `json:"total"`
+		History  []stage     `json:"history"`
+	}
+	stage struct {
+		Status string    `json:"status"`
+		At     time.Time `json:"at"`
+		Note   string    `json:"note"`
+	}
+	orderLine struct {
+		SKU      string `json:"sku"`
+		Title    string `json:"title"`
+		Quantity int    `json:"quantity"`
+		Price    money  `json:"price"`
+	}
+	stock struct {
+		SKU       string `json:"sku"`
+		Available int    `json:"available"`
+	}
+)
+
+// albums searches the catalog; query has catalog's own parameters.
+func (n neighbours) albums(ctx context.Context, query url.Values) (p albumPage, err error) {
+	err = n.catalog.Do(ctx, http.MethodGet, "/api/albums?"+query.Encode(), nil, &p, kit.Timeout(catalogTimeout))
+	return p, err
+}
+
+func (n neighbours) genres(ctx context.Context) ([]genre, error) {
+	var list struct {
+		Embedded struct {
+			Genres []genre `json:"genres"`
+		} `json:"_embedded"`
+	}
+	err := n.catalog.Do(ctx, http.MethodGet, "/api/genres", nil, &list, kit.Timeout(catalogTimeout))
+	return list.Embedded.Genres, err
+}
+
+func (n neighbours) albumOf(ctx context.Context, sku string) (a album, err error) {
+	err = n.catalog.Do(ctx, http.MethodGet, "/api/albums/"+url.PathEscape(sku), nil, &a, kit.Timeout(catalogTimeout))
+	return a, err
+}
+
+// stockOf tells how many of each album the warehouse has. Albums that it
+// does not know are missing.
+func (n neighbours) stockOf(ctx context.Context, skus ...string) (map[string]int, error) {
+	var list struct {
+		Embedded struct {
+			Stock []stock `json:"stock"`
+		} `json:"_embedded"`
+	}
+	err := n.warehouse.Do(ctx, http.MethodGet, "/api/stock?"+url.Values{"sku": skus}.Encode(), nil, &list, kit.Timeout(warehouseTimeout))
+	available := map[string]int{}
+	for _, s := range list.Embedded.Stock {
+		available[s.SKU] = s.Available
+	}
+	return available, err
+}
+
+func (n neighbours) customerOf(ctx context.Context, id string) (c customer, err error) {
+	err = n.customer.Do(ctx, http.MethodGet, "/api/customers/"+url.PathEscape(id), nil, &c, kit.Timeout(customerTimeout))
+	return c, err
+}
+
+func (n neighbours) newCustomer(ctx context.Context, name, email string) (c customer, err error) {
+	in := map[string]string{"name": name, "email": email}
+	err = n.customer.Do(ctx, http.MethodPost, "/api/customers", in, &c, kit.Timeout(customerTimeout))
+	return c, err
+}
+
+// place places an order. With the same key it places one order only, however
+// often it is called.
+func (n neighbours) place(ctx context.Context, key, customer string, b basket) (o order, err error) {
+	in := map[string]any{"customer": customer, "lines": b}
+	err = n.order.Do(ctx, http.MethodPost, "/api/orders", in, &o, kit.Header("Idempotency-Key", key), kit.Timeout(orderTimeout))
+	return o, err
+}
+
+func (n neighbours) orderOf(ctx context.Context, id string) (o order, err error) {
+	err = n.order.Do(ctx, http.MethodGet, "/api/orders/"+url.PathEscape(id), nil, &o, kit.Timeout(orderTimeout))
+	return o, err
+}
+
+func (n neighbours) ordersOf(ctx context.Context, customer string) ([]order, error) {
+	var list struct {
+		Embedded struct {
+			Orders []order `json:"orders"`
+		} `json:"_embedded"`
+	}
+	err := n.order.Do(ctx, http.MethodGet, "/api/orders?"+url.Values{"customer": {customer}}.Encode(), nil, &list, kit.Timeout(orderTimeout))
+	return list.Embedded.Orders, err
+}
+
+// money is an amount in minor units.
+type money struct {
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// times multiplies the amount.
+func (m money) times(n int) money { return money{m.Amount * int64(n), m.Currency} }
+
+// plus adds an amount in the same currency; the first amount gives the
+// currency.
+func (m money) plus(n money) money { return money{m.Amount + n.Amount, n.Currency} }
+
+// String is the amount as people write it: €1,234.50.
+func (m money) String() string {
+	sign, amount := "", m.Amount
+	if amount < 0 {
+		sign, amount = "-", -amount
+	}
+	whole := fmt.Sprint(amount / 100)
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	symbol := m.Currency + "\u00a0"
+	if m.Currency == "EUR" {
+		symbol = "€"
+	}
+	return fmt.Sprintf("%s%s%s.%02d", sign, symbol, whole, amount%100)
+}
+
+// Length is how long the track lasts: 3:07.
+func (t track) Length() string { return fmt.Sprintf("%d:%02d", t.Seconds/60, t.Seconds%60) }
+
+// Length is how long the album lasts, in whole minutes.
+func (a album) Length() string {
+	seconds := 0
+	for _, t := range a.Tracks {
+		seconds += t.Seconds
+	}
+	return fmt.Sprintf("%d min", (seconds+30)/60)
+}
+
+// Total is what the line costs.
+func (l orderLine) Total() money { return l.Price.times(l.Quantity) }
+
+// Final tells whether the order goes on no more.
+func (o order) Final() bool { return o.Status == "dispatched" || o.Status == "cancelled" }
+
+// Placed is when the order was placed, the zero time if nobody knows.
+func (o order) Placed() time.Time {
+	if len(o.History) == 0 {
+		return time.Time{}
+	}
+	return o.History[0].At
+}
+
+// Short is the last part of the order's ID, enough for people.
+func (o order) Short() string { return o.ID[strings.LastIndex(o.ID, "-")+1:] }
