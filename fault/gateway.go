@@ -1,5 +1,62 @@
 package fault
 
 // Codes of faults in the gateway room; see each entry.
+const (
+	GatewayBadRequest       Code = "gateway-bad-request"
+	GatewayMethodRefused    Code = "gateway-method-refused"
+	GatewayNoRoute          Code = "gateway-no-route"
+	GatewayMethodNotAllowed Code = "gateway-method-not-allowed"
+	GatewayNoInstance       Code = "gateway-no-instance"
+	GatewayTimeout          Code = "gateway-timeout"
+	GatewayUpstreamFailed   Code = "gateway-upstream-failed"
+	GatewayHeadersTooLarge  Code = "gateway-headers-too-large"
+	GatewayBodyTooLarge     Code = "gateway-body-too-large"
+	GatewayBodyTooSlow      Code = "gateway-body-too-slow"
+	GatewayBodyBroken       Code = "gateway-body-broken"
+	GatewayClientGone       Code = "gateway-client-gone"
+	GatewayExternalURL      Code = "gateway-external-url"
+)
 
-func gatewayEntries() []Entry { return nil }
+func gatewayEntries() []Entry {
+	return []Entry{
+		{GatewayBadRequest, "The gateway refuses a request of this shape",
+			"The path holds dot segments, control characters or a form that programs read in different ways, or the request is not for this kind of server. Such requests are how routes and checks are got round, so none is passed on.",
+			"Send the path without . and .. segments, with spaces and control characters left out or percent-encoded where they belong to the query."},
+		{GatewayMethodRefused, "The gateway passes on no CONNECT and no TRACE",
+			"CONNECT would make of the gateway an open proxy, and TRACE shows headers that a browser hides.",
+			"Use another method; for a two-way stream use a WebSocket."},
+		{GatewayNoRoute, "No route for this host and path",
+			"No route of the gateway has this host and a prefix of this path.",
+			"Look at the routes with `plat plan`; add one under gateways: in plat.yaml."},
+		{GatewayMethodNotAllowed, "The route does not take this method",
+			"Routes with this host and path are there, and all of them name their methods; this one is not among them. The Allow header lists those that are.",
+			"Use a method of the Allow header, or add this one to the route's methods."},
+		{GatewayNoInstance, "No instance of the service is in rotation",
+			"The service has no instance that is ready: it starts, fails its check, is scaled to nothing or has crashed.",
+			"Look at `plat ps` and `plat logs SERVICE`. The request can be repeated after the time in Retry-After."},
+		{GatewayTimeout, "The service did not answer in time",
+			"No answer began within the time-out of the route or of the declared call, or the caller's own time was over.",
+			"Look at the service's log under the correlation ID. If the work really takes longer, raise timeout: on the route or under consumes:."},
+		{GatewayUpstreamFailed, "The service could not be reached or broke off",
+			"The connection was refused or broke before an answer began, or the answer was not HTTP. What may safely be repeated was tried on other instances before.",
+			"Look at `plat ps` and the service's log under the correlation ID. A request that changes something may have had its effect: ask before repeating it."},
+		{GatewayHeadersTooLarge, "The request's header is too large",
+			"The request line and header fields together are over the limit (64 KiB unless set otherwise).",
+			"Send fewer or smaller cookies and header fields."},
+		{GatewayBodyTooLarge, "The request's body is too large",
+			"The body is over the limit (100 MiB unless set otherwise). The service has seen at most its beginning.",
+			"Send less, or in parts."},
+		{GatewayBodyTooSlow, "The request's body arrives too slowly",
+			"The body stalled or came at less than the least rate, so that the connection was given back to others.",
+			"Repeat the request over a better line."},
+		{GatewayBodyBroken, "The request's body broke off",
+			"The body could not be read to its end: the client went away or framed it wrongly.",
+			"Repeat the request."},
+		{GatewayClientGone, "The client went away before the answer",
+			"Only seen in the access log: the client closed its connection while the service was still at work, or while the answer was on its way.",
+			"Look whether clients give up sooner than the service needs."},
+		{GatewayExternalURL, "The external service's URL cannot be called",
+			"The URL under external: is not an absolute http or https URL, or holds a password, a query or a fragment.",
+			"Write it as https://host/path; give credentials to the calling service as its configuration."},
+	}
+}

@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+var (
+	errBodyTooLarge = errors.New("the request's body is over the limit")
+	errBodyTooSlow  = errors.New("the request's body arrives too slowly")
+	errBodyClosed   = errors.New("the exchange is over")
+)
+
+// requestBody is the body on its way to an instance: counted, limited, and
+// held to a least rate. The transport reads it on a goroutine of its own and
+// may do so after the exchange is over.
+type requestBody struct {
+	answer  *answer
+	source  io.Reader
+	control *http.ResponseController
+	paced   bool // deadlines apply: not to an open-ended HTTP/2 stream
+	start   time.Time
+	stall   time.Duration
+	rate    int64
+
+	mu     sync.Mutex // guards what follows
+	limit  int64
+	count  int64
+	read   bool
+	closed bool
+	err    error
+}
+
+// attachBody gives out the exchange's body, if it has one.
+func (x *exchange) attachBody(out *http.Request, a *answer) {
+	r := x.r
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		out.Body, out.ContentLength = nil, 0
+		return
+	}
+	l := x.gateway.limits
+	x.body = &requestBody{
+		answer: a, source: r.Body, control: x.control, limit: l.Body,
+		paced: r.ProtoMajor == 1 || r.ContentLength > 0, start: x.Start, stall: l.BodyStall, rate: l.BodyRate,
+	}
+	if r.ProtoMajor == 1 {
+		// An answer that comes before the body's end is passed on at once.
+		_ = x.body.control.EnableFullDuplex() // unsupported: net/http reads on a little first
+	}
+	out.Body = x.body
+	if len(r.Trailer) > 0 {
+		out.ContentLength = -1 // trailers need the chunked form
+	}
+	// out.Trailer is r.Trailer, the same map: the server fills it at the
+	// body's end, and the transport sends it after that.
+}
+
+// Read is called by the transport.
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	b.read = true
+	if b.closed {
+		b.mu.Unlock()
+		return 0, errBodyClosed
+	}
+	if b.err != nil {
+		defer b.mu.Unlock()
+		return 0, b.err
+	}
+	if b.paced {
+		allowed := b.stall + time.Duration(b.count/b.rate)*time.Second
+		_ = b.control.SetReadDeadline(b.start.Add(allowed)) // unsupported in tests' recorders alone
+	}
+	b.mu.Unlock()
+
+	n, err := b.source.Read(p)
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count += int64(n)
+	switch {
+	case b.closed:
+		return 0, errBodyClosed
+	case b.limit > 0 && b.count > b.limit:
+		b.err = errBodyTooLarge
+		return 0, b.err
+	case err == nil:
+		return n, nil
+	case err == io.EOF:
+		if b.paced {
+			// INVARIANT: no deadline is left when net/http begins to watch
+			// the connection for the client's going away.
+			_ = b.control.SetReadDeadline(time.Time{})
+		}
+		b.answer.start()
+	case isTimeout(err):
+		b.err, err = errBodyTooSlow, errBodyTooSlow
+	default:
+		b.err = err
+	}
+	return n, err
+}
+
+// Close is called by the transport; the server closes the source itself.
+func (b *requestBody) Close() error { return nil }
+
+// close lets the connection alone from now on, and gives the count.
+func (b *requestBody) close() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.count
+}
+
+// unlimited is for a stream that may last for days.
+func (b *requestBody) unlimited() {
+	b.mu.Lock()
+	b.limit = 0
+	b.mu.Unlock()
+}
+
+func (b *requestBody) touched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read
+}
+
+func (b *requestBody) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// bodyFailed answers for a body that could not be passed on whole.
+func (x *exchange) bodyFailed() {
+	x.closeAfter()
+	switch x.Err {
+	case errBodyTooLarge:
+		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, errBodyTooLarge.Error())
+	case errBodyTooSlow:
+		x.problem(http.StatusRequestTimeout, fault.GatewayBodyTooSlow, errBodyTooSlow.Error())
+	default:
+		x.problem(http.StatusBadRequest, fault.GatewayBodyBroken, "the request's body broke off")
+	}
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && t.Timeout()
+}

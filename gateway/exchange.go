@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// Exchange is one request and its answer, as the access log has it and
+// Observe is told.
+type Exchange struct {
+	Start         time.Time
+	Duration      time.Duration
+	Gateway       string // the entrance; empty on an east-west edge
+	Caller        string // the calling service on an edge; empty at an entrance
+	Client        string // address without port
+	Method        string
+	Host          string
+	Path          string // as it was sent, without the query, whose values may be secret
+	Protocol      string
+	Service       string // empty when no route was found
+	Route         string // the route's path
+	Upstream      string // the instance that was tried last
+	Status        int    // 0: the client got no answer
+	BytesIn       int64  // of the request's body
+	BytesOut      int64  // of the answer's body
+	Retries       int
+	CorrelationID string
+	Trace         Trace
+	Code          fault.Code // what went wrong, if the gateway knows
+	Err           error      // the cause
+}
+
+// exchange is an Exchange under way.
+type exchange struct {
+	Exchange
+	gateway *Gateway
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	count   *counters // nil until a route is found
+	answer  *answer   // nil until the request is passed on
+	body    *requestBody
+}
+
+// begin starts an exchange; the caller defers finish.
+func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	g.inflight.Add(1)
+	x := &exchange{gateway: g, w: w, r: r}
+	x.Start = time.Now()
+	x.Client = clientIP(r.RemoteAddr)
+	x.Method, x.Host, x.Protocol = r.Method, r.Host, r.Proto
+	x.Path = r.RequestURI
+	if !strings.HasPrefix(x.Path, "/") { // may hold a password in absolute form
+		x.Path = r.URL.Path
+	} else if query := strings.IndexByte(x.Path, '?'); query >= 0 {
+		x.Path = x.Path[:query]
+	}
+	x.control = http.NewResponseController(w)
+	x.renewWrite(x.Start)
+	return x
+}
+
+// renewWrite gives the client its time to take what is written next. HTTP/2
+// shares its connection: there a deadline stands for each blocked write alone
+// (see answerWriter).
+func (x *exchange) renewWrite(now time.Time) {
+	if x.r.ProtoMajor == 1 {
+		_ = x.control.SetWriteDeadline(now.Add(x.gateway.limits.Write)) // unsupported in tests' recorders alone
+	}
+}
+
+// closeAfter closes an HTTP/1.1 connection after the answer.
+func (x *exchange) closeAfter() {
+	if x.r.ProtoMajor == 1 {
+		x.w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// finish counts and tells what passed.
+func (x *exchange) finish() {
+	x.Duration = time.Since(x.Start)
+	if x.body != nil {
+		x.BytesIn = x.body.close()
+	}
+	g := x.gateway
+	g.inflight.Add(-1)
+	if x.Retries > 0 {
+		g.retries.Add(uint64(x.Retries))
+	}
+	if x.count != nil {
+		x.count.add(x.Status)
+	}
+	if g.access != nil {
+		g.access.log(&x.Exchange)
+	}
+	if g.observe != nil {
+		g.observe(&x.Exchange)
+	}
+}
+
+// admit answers what no handler passes on, and tells whether the request may
+// go on.
+func (x *exchange) admit() bool {
+	r := x.r
+	switch {
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+		x.w.Header()["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
+		x.problem(http.StatusMethodNotAllowed, fault.GatewayMethodRefused, r.Method+" is not passed on")
+	case headerBytes(r) > x.gateway.limits.Header:
+		x.problem(http.StatusRequestHeaderFieldsTooLarge, fault.GatewayHeadersTooLarge, "the request line and header fields are over the limit")
+	case r.RequestURI == "*" && r.Method == http.MethodOptions:
+		x.general()
+	case r.URL.Opaque != "" || r.URL.Scheme != "" && r.URL.Scheme != "http" && r.URL.Scheme != "https":
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the request's target is not for this server")
+	case !validHost(r.Host):
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the request's host is malformed")
+	case strings.IndexByte(r.URL.RawQuery, ' ') >= 0:
+		// HTTP/2 can carry it; in HTTP/1.1 it would end the target.
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the query holds a space")
+	case r.ContentLength > x.gateway.limits.Body:
+		x.closeAfter()
+		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, "the request's body is over the limit")
+	default:
+		return true
+	}
+	return false
+}
+
+// general answers OPTIONS *, which asks about the server itself.
+func (x *exchange) general() {
+	x.identify(false)
+	h := x.w.Header()
+	h["X-Correlation-Id"] = []string{x.CorrelationID}
+	h["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
+	x.Status = http.StatusNoContent
+	x.w.WriteHeader(x.Status)
+}
+
+// validHost keeps to the characters of RFC 3986, without those that could end
+// a quoted string or a line.
+func validHost(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("-._~%!$&'()*+,;=:[]", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// headerBytes is about the size of the header on an HTTP/1.1 wire.
+func headerBytes(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + 4
+		}
+	}
+	return n
+}
+
+// clientIP is the address without port, brackets and zone.
+func clientIP(addr string) string {
+	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
+		addr = addr[:i]
+	}
+	if strings.HasPrefix(addr, "[") {
+		addr = strings.TrimSuffix(addr[1:], "]")
+		addr, _, _ = strings.Cut(addr, "%")
+	}
+	return addr
+}

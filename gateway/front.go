@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// front is an entrance from outside.
+type front struct {
+	gateway *Gateway
+	name    string
+	mu      sync.Mutex // one SetRoutes at a time
+	table   atomic.Pointer[table]
+}
+
+// Public is the handler of an entrance: what comes from outside is not
+// believed. It removes what only plat may say (Plat-*, Baggage, Forwarded,
+// X-Forwarded-*), says it anew, begins a new trace and correlation ID unless
+// the route trusts its callers, and follows SetRoutes from then on.
+func (g *Gateway) Public(gatewayName string) http.Handler { return g.front(gatewayName) }
+
+// ServeHTTP answers one request.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := f.gateway.begin(w, r)
+	defer x.finish()
+	x.Gateway = f.name
+	if !x.admit() {
+		return
+	}
+	path, ok := routePath(r.URL.Path)
+	if !ok {
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the path holds dot segments or control characters")
+		return
+	}
+	to, target := f.table.Load().match(hostName(r.Host), path, r.Method)
+	switch {
+	case target == nil:
+		x.problem(http.StatusNotFound, fault.GatewayNoRoute, "no route leads to this host and path")
+		return
+	case to == nil:
+		w.Header()["Allow"] = []string{target.allow}
+		x.problem(http.StatusMethodNotAllowed, fault.GatewayMethodNotAllowed, "this route takes "+target.allow)
+		return
+	}
+	x.Service, x.Route, x.count = to.service, to.path, to.count
+	traceparent, continued := x.identify(to.trust)
+	out := passOn(r, true)
+	out.set("Traceparent", traceparent)
+	if state := tracestate(r.Header, continued); state != nil {
+		out.Header["Tracestate"] = state
+	}
+	out.set("X-Correlation-Id", x.CorrelationID)
+	out.forwarded(x.Client, r.Host)
+	out.budget(r, to.timeout)
+	x.forward(&call{pool: to.pool, header: out.Header, host: r.Host, timeout: to.timeout})
+}

@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
+)
+
+// Options are what a Gateway is made with; the zero value works.
+type Options struct {
+	// AccessLog receives one JSON line for each exchange, buffered for at
+	// most a second. When it does not keep up, lines are dropped and counted
+	// (Stats.LogDropped). Nil: no access log.
+	AccessLog io.Writer
+	// Log receives what an operator should know; nil: nothing.
+	Log *slog.Logger
+	// Observe is called after each exchange, on its goroutine; the Exchange
+	// must not be kept. When it is set, the gateway takes part in traces: its
+	// span is the parent of what follows. Nil: traces pass through.
+	Observe func(*Exchange)
+	// RootCAs are whom external services' certificates may come from; nil:
+	// the system's.
+	RootCAs *x509.CertPool
+	// Limits bound what one client can take.
+	Limits Limits
+}
+
+// Limits bound what one client can take. A zero field means its default.
+type Limits struct {
+	Header        int           // bytes of request line and header fields; 64 KiB
+	HeaderTimeout time.Duration // for a request's header to arrive; 10s
+	Idle          time.Duration // a connection without a request; 75s
+	Body          int64         // bytes of a request's body; 100 MiB
+	BodyStall     time.Duration // allowance for a body to arrive, beside its size; 30s
+	BodyRate      int64         // bytes a second a body must at least come at, beyond BodyStall; 1 KiB
+	Write         time.Duration // for a client to take, or an instance to give, the next piece of an answer; 60s
+	Streams       int           // at once on one HTTP/2 connection; 250
+	Connect       time.Duration // for a connection to an instance; 1s
+	UpstreamIdle  time.Duration // a connection to an instance without a request; 4s, below the 5s of common servers
+	Drain         time.Duration // for exchanges to end when Serve ends; 10s
+}
+
+func (l Limits) withDefaults() Limits {
+	def(&l.Header, 64<<10)
+	def(&l.HeaderTimeout, 10*time.Second)
+	def(&l.Idle, 75*time.Second)
+	def(&l.Body, 100<<20)
+	def(&l.BodyStall, 30*time.Second)
+	def(&l.BodyRate, 1<<10)
+	def(&l.Write, 60*time.Second)
+	def(&l.Streams, 250)
+	def(&l.Connect, time.Second)
+	def(&l.UpstreamIdle, 4*time.Second)
+	def(&l.Drain, 10*time.Second)
+	return l
+}
+
+func def[T int | int64 | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// Gateway holds the routes and upstreams of a system and makes the handlers
+// that serve by them. All methods are safe for concurrent use.
+type Gateway struct {
+	limits  Limits
+	log     *slog.Logger
+	access  *accessLog // nil: none
+	observe func(*Exchange)
+	roots   *x509.CertPool
+	entries map[fault.Code]problemText
+
+	buffers sync.Pool // of *[copySize]byte
+
+	inflight atomic.Int64
+	retries  atomic.Uint64
+
+	mu        sync.Mutex // guards what follows
+	fronts    map[string]*front
+	pools     map[string]*pool
+	inflights map[string]*inflight // by instance ID
+	edges     []*edge
+	external  []*http.Transport
+	tunnels   map[*http.Server]map[*tunnel]struct{}
+}
+
+// New makes a gateway that knows no routes and no upstreams.
+func New(o Options) *Gateway {
+	g := &Gateway{
+		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, roots: o.RootCAs,
+		entries: problemTexts(),
+		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{},
+		tunnels: map[*http.Server]map[*tunnel]struct{}{},
+	}
+	g.buffers.New = newBuffer
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	if o.AccessLog != nil {
+		g.access = openAccessLog(o.AccessLog, g.log)
+	}
+	return g
+}
+
+// Close writes out the access log, waits for that, and closes the idle
+// connections to upstreams. It is called when every Serve has returned; what
+// is served after it is not logged, but counted as dropped.
+func (g *Gateway) Close() {
+	g.mu.Lock()
+	for _, p := range g.pools {
+		for _, inst := range p.instances() {
+			inst.close()
+		}
+	}
+	for _, t := range g.external {
+		t.CloseIdleConnections()
+	}
+	g.mu.Unlock()
+	if g.access != nil {
+		g.access.close()
+	}
+}
+
+// SetRoutes replaces the routes of one gateway, those of other gateways in
+// routes are passed over. Requests that have begun keep their route; no
+// connection is closed. Counters of routes that stay are kept.
+func (g *Gateway) SetRoutes(gatewayName string, routes []plan.Route) {
+	f := g.front(gatewayName)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.table.Store(compile(gatewayName, routes, f.table.Load(), g.pool))
+}
+
+// front finds or makes the entrance of this name.
+func (g *Gateway) front(name string) *front {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.fronts[name]
+	if f == nil {
+		f = &front{gateway: g, name: name}
+		f.table.Store(compile(name, nil, nil, nil))
+		g.fronts[name] = f
+	}
+	return f
+}
+
+// pool finds or makes the pool of a service.
+func (g *Gateway) pool(service string) *pool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.pools[service]
+	if p == nil {
+		p = newPool(service)
+		g.pools[service] = p
+	}
+	return p
+}

@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// problemText is what the catalogue says of a code.
+type problemText struct{ title, remedy string }
+
+func problemTexts() map[fault.Code]problemText {
+	texts := map[fault.Code]problemText{}
+	for _, e := range fault.Catalogue() {
+		texts[e.Code] = problemText{e.Title, e.Remedy}
+	}
+	return texts
+}
+
+// problem answers with an error of the gateway's own (RFC 9457). Nothing may
+// have been written before.
+func (x *exchange) problem(status int, code fault.Code, detail string) {
+	x.Status, x.Code = status, code
+	if x.CorrelationID == "" {
+		x.identify(false)
+	}
+	text := x.gateway.entries[code]
+	b := make([]byte, 0, 512)
+	b = appendField(b, '{', "title", text.title)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = appendField(b, ',', "detail", detail)
+	b = appendField(b, ',', "code", string(code))
+	b = appendField(b, ',', "correlationId", x.CorrelationID)
+	b = appendField(b, ',', "remedy", text.remedy)
+	b = append(b, "}\n"...)
+	h := x.w.Header()
+	h["Content-Type"] = []string{"application/problem+json"}
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Correlation-Id"] = []string{x.CorrelationID}
+	x.w.WriteHeader(status)
+	if x.r.Method == http.MethodHead {
+		return
+	}
+	n, _ := x.w.Write(b) // the client has gone: nobody to tell
+	x.BytesOut += int64(n)
+}
+
+// unavailable answers that the service has no instance.
+func (x *exchange) unavailable() {
+	x.w.Header()["Retry-After"] = []string{"1"}
+	x.problem(http.StatusServiceUnavailable, fault.GatewayNoInstance, x.Service+" has no instance in rotation")
+}

@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plat-dev/plat/plan"
+)
+
+// table is a gateway's routes, compiled; nothing changes it.
+type table struct {
+	hosts  map[string]*paths
+	any    *paths // routes without a host
+	routes []*route
+}
+
+// paths are the routes of one host, by prefix.
+type paths struct {
+	byPrefix map[string]*target // "" is the prefix of every path
+	longest  int                // of the prefixes: bounds the search
+}
+
+// target is what one host and prefix leads to.
+type target struct {
+	methods []*route // routes that name their methods
+	rest    *route   // the route for all other methods; nil: none
+	allow   string   // the Allow header when there is no rest
+}
+
+// route is one line of the table.
+type route struct {
+	host    string
+	path    string
+	methods []string
+	service string
+	timeout time.Duration
+	trust   bool
+	pool    *pool
+	count   *counters
+}
+
+// compile makes a table of those routes that belong to the gateway. Routes
+// that were in the old table keep their counters.
+func compile(gatewayName string, routes []plan.Route, old *table, poolOf func(string) *pool) *table {
+	t := &table{hosts: map[string]*paths{}, any: newPaths()}
+	for _, r := range routes {
+		if r.Gateway != gatewayName {
+			continue
+		}
+		compiled := &route{
+			host: strings.ToLower(r.Host), path: r.Path, methods: r.Methods, service: r.Service,
+			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Service),
+		}
+		compiled.count = old.counters(compiled)
+		t.routes = append(t.routes, compiled)
+		ps := t.any
+		if compiled.host != "" {
+			if t.hosts[compiled.host] == nil {
+				t.hosts[compiled.host] = newPaths()
+			}
+			ps = t.hosts[compiled.host]
+		}
+		ps.add(compiled)
+	}
+	return t
+}
+
+func newPaths() *paths { return &paths{byPrefix: map[string]*target{}} }
+
+func (p *paths) add(r *route) {
+	prefix := strings.TrimRight(r.path, "/")
+	p.longest = max(p.longest, len(prefix))
+	to := p.byPrefix[prefix]
+	if to == nil {
+		to = &target{}
+		p.byPrefix[prefix] = to
+	}
+	switch {
+	case len(r.methods) > 0:
+		to.methods = append(to.methods, r)
+	case to.rest == nil:
+		to.rest = r
+	}
+	var allow []string
+	for _, r := range to.methods {
+		for _, m := range r.methods {
+			if allow = append(allow, m); m == "GET" {
+				allow = append(allow, "HEAD")
+			}
+		}
+	}
+	slices.Sort(allow)
+	to.allow = strings.Join(slices.Compact(allow), ", ")
+}
+
+// counters finds what counted the same route before.
+func (t *table) counters(r *route) *counters {
+	if t != nil {
+		for _, o := range t.routes {
+			if o.host == r.host && o.path == r.path && o.service == r.service && slices.Equal(o.methods, r.methods) {
+				return o.count
+			}
+		}
+	}
+	return new(counters)
+}
+
+// match finds the most specific route: of the host before any host, of the
+// longest prefix, that takes the method. Without a route, target tells why:
+// nil when no prefix fits, else its Allow.
+func (t *table) match(host, path, method string) (*route, *target) {
+	var to *target
+	if len(t.hosts) > 0 {
+		if ps := t.hosts[host]; ps != nil {
+			to = ps.find(path)
+		}
+	}
+	if to == nil {
+		if to = t.any.find(path); to == nil {
+			return nil, nil
+		}
+	}
+	for _, r := range to.methods {
+		for _, m := range r.methods {
+			if m == method || m == "GET" && method == "HEAD" {
+				return r, to
+			}
+		}
+	}
+	return to.rest, to
+}
+
+// find looks up the prefixes of path that end where a segment does, the
+// longest first, none longer than the table's longest: a hostile path costs
+// no more than a plain one.
+func (p *paths) find(path string) *target {
+	for i := min(len(path), p.longest); i > 0; i-- {
+		if i == len(path) || path[i] == '/' || path[i] == ';' {
+			if to := p.byPrefix[path[:i]]; to != nil {
+				return to
+			}
+		}
+	}
+	return p.byPrefix[""]
+}
+
+// routePath gives the form of a decoded path that routes are matched by, and
+// whether the path may pass at all. The form is what the most lenient server
+// would make of the path: a backslash is a slash and a run of slashes is one.
+//
+// INVARIANT: a path whose meaning would change by removing dot segments never
+// passes, whether they were written plainly, percent-encoded, with encoded or
+// backward slashes around them, or with ;parameters. So what a service sees
+// lies below the prefix that was matched.
+func routePath(p string) (string, bool) {
+	if p == "" {
+		return "/", true // absolute form without a path
+	}
+	if p[0] != '/' {
+		return "", false
+	}
+	plain := true
+	for i := 0; i < len(p); i++ {
+		switch c := p[i]; {
+		case c < ' ' || c == 0x7f:
+			return "", false
+		case c == '\\':
+			plain = false
+		case c == '/' && i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.'):
+			plain = false
+		}
+	}
+	if plain {
+		return p, true
+	}
+	form := make([]byte, 0, len(p))
+	for i := 0; i < len(p); {
+		for i < len(p) && (p[i] == '/' || p[i] == '\\') {
+			i++
+		}
+		start := i
+		for i < len(p) && p[i] != '/' && p[i] != '\\' {
+			i++
+		}
+		segment := p[start:i]
+		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
+			return "", false
+		}
+		form = append(append(form, '/'), segment...)
+	}
+	return string(form), true
+}
+
+// hostName is the host that routes are matched by: lower case, without port
+// and final dot.
+func hostName(host string) string {
+	if strings.HasPrefix(host, "[") {
+		if end := strings.IndexByte(host, ']'); end > 0 {
+			host = host[1:end]
+		}
+	} else if colon := strings.LastIndexByte(host, ':'); colon >= 0 && strings.IndexByte(host, ':') == colon {
+		host = host[:colon]
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Upstream is one instance of a service, in rotation.
+type Upstream struct {
+	ID      string // such as order-1; one ID stands for one process at a time
+	Addr    string // host:port
+	Version string
+	H2C     bool // speaks HTTP/2 without TLS instead of HTTP/1.1
+}
+
+// SetUpstreams replaces the instances of a service. Requests that are with a
+// removed instance end undisturbed; its idle connections are closed, and
+// after SetUpstreams returned no request is sent to it. Instances that stay
+// keep their connections and their count of requests in flight.
+func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
+	p := g.pool(service)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old := p.instances()
+	list := make([]*instance, 0, len(upstreams))
+	for _, u := range upstreams {
+		if slices.ContainsFunc(list, func(i *instance) bool { return i.ID == u.ID }) {
+			continue // an ID counts once
+		}
+		same := slices.IndexFunc(old, func(i *instance) bool { return i.Upstream == u })
+		if same >= 0 {
+			list = append(list, old[same])
+			continue
+		}
+		list = append(list, newInstance(u, g.inflightOf(u.ID), g.limits))
+	}
+	p.list.Store(&list)
+	for _, i := range old {
+		if !slices.Contains(list, i) {
+			i.removed.Store(true)
+			i.close()
+		}
+	}
+	g.forgetInflight()
+}
+
+// InFlight counts the requests, WebSockets included, that are with the
+// instance of this ID, also after it was removed.
+func (g *Gateway) InFlight(id string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.inflights[id]; n != nil {
+		return int(n.Load())
+	}
+	return 0
+}
+
+// inflightOf finds or makes the counter of an ID; g.mu is held.
+func (g *Gateway) inflightOf(id string) *inflight {
+	n := g.inflights[id]
+	if n == nil {
+		n = new(inflight)
+		g.inflights[id] = n
+	}
+	return n
+}
+
+// forgetInflight drops counters of instances that are gone and at rest; g.mu
+// is held.
+func (g *Gateway) forgetInflight() {
+	used := map[*inflight]bool{}
+	for _, p := range g.pools {
+		for _, i := range p.instances() {
+			used[i.inflight] = true
+		}
+	}
+	for id, n := range g.inflights {
+		if !used[n] && n.Load() == 0 {
+			delete(g.inflights, id)
+		}
+	}
+}
+
+type inflight struct{ atomic.Int64 }
+
+// instance is one upstream with its connections.
+type instance struct {
+	Upstream
+	transport *http.Transport
+	upgrade   *http.Transport // for connections that become something else: always HTTP/1.1
+	inflight  *inflight       // shared by all that bear the ID in turn
+	removed   atomic.Bool
+}
+
+func newInstance(u Upstream, n *inflight, l Limits) *instance {
+	inst := &instance{Upstream: u, inflight: n, transport: newTransport(l, u.H2C)}
+	inst.upgrade = inst.transport
+	if u.H2C {
+		inst.upgrade = newTransport(l, false)
+	}
+	return inst
+}
+
+func newTransport(l Limits, h2c bool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!h2c)
+	protocols.SetUnencryptedHTTP2(h2c)
+	return &http.Transport{
+		Protocols:              protocols,
+		DialContext:            (&net.Dialer{Timeout: l.Connect}).DialContext,
+		MaxIdleConnsPerHost:    512,
+		IdleConnTimeout:        l.UpstreamIdle,
+		ExpectContinueTimeout:  time.Second,
+		DisableCompression:     true, // what the client did not ask for is not asked for
+		MaxResponseHeaderBytes: 1 << 20,
+	}
+}
+
+func (i *instance) close() {
+	i.transport.CloseIdleConnections()
+	i.upgrade.CloseIdleConnections()
+}
+
+// pool is the instances of one service.
+type pool struct {
+	service string
+	list    atomic.Pointer[[]*instance]
+}
+
+func newPool(service string) *pool {
+	p := &pool{service: service}
+	p.list.Store(&[]*instance{})
+	return p
+}
+
+func (p *pool) instances() []*instance { return *p.list.Load() }
+
+// acquire picks an instance that is not among tried and counts a request on
+// it; nil when there is none. The caller releases it.
+//
+// INVARIANT: a request is counted before removed is looked at, and
+// SetUpstreams sets removed before anybody reads the count: a drained
+// instance whose count is 0 gets no request any more.
+func (p *pool) acquire(tried []*instance) *instance {
+	for {
+		i := pick(p.instances(), tried)
+		if i == nil {
+			return nil
+		}
+		i.inflight.Add(1)
+		if !i.removed.Load() {
+			return i
+		}
+		i.inflight.Add(-1)
+	}
+}
+
+func (i *instance) release() { i.inflight.Add(-1) }
+
+// pick is the less loaded of two random instances.
+func pick(list, tried []*instance) *instance {
+	if len(tried) > 0 {
+		list = slices.DeleteFunc(slices.Clone(list), func(i *instance) bool { return slices.Contains(tried, i) })
+	}
+	n := len(list)
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	a := rand.IntN(n)     // #nosec G404 -- spreads load, protects nothing
+	b := rand.IntN(n - 1) // #nosec G404 -- as above
+	if b >= a {
+		b++
+	}
+	if list[b].inflight.Load() < list[a].inflight.Load() {
+		return list[b]
+	}
+	return list[a]
+}
