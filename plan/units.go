@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -14,27 +15,67 @@ import (
 type Duration time.Duration
 
 // ParseDuration reads a duration with its unit: ns, us, ms, s, m, h as in
-// time.ParseDuration, and d, w, y. "0s" is allowed, a bare "0" is not.
+// time.ParseDuration, and d, w, y. "0s" is allowed, a bare "0" is not, nor is
+// a sign. The error says whether the unit is what lacks.
 func ParseDuration(s string) (Duration, error) {
-	for suffix, unit := range map[string]time.Duration{"d": day, "w": 7 * day, "y": 365 * day} {
-		number, ok := strings.CutSuffix(s, suffix)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseFloat(number, 64)
-		if err != nil || n < 0 || n > float64(math.MaxInt64)/float64(unit) || math.IsNaN(n) {
+	if _, bare := decimal(s); bare || s == "" {
+		return 0, fmt.Errorf("%q %w", s, errNoUnit)
+	}
+	number, unit := s[:len(s)-1], time.Duration(0)
+	switch s[len(s)-1] {
+	case 'd':
+		unit = day
+	case 'w':
+		unit = 7 * day
+	case 'y':
+		unit = 365 * day
+	default:
+		d, err := time.ParseDuration(s)
+		if err != nil || s[0] == '-' || s[0] == '+' {
 			return 0, fmt.Errorf("%q is not a duration", s)
 		}
-		return Duration(n * float64(unit)), nil
+		return Duration(d), nil
 	}
-	if s == "" || s[len(s)-1] >= '0' && s[len(s)-1] <= '9' {
-		return 0, fmt.Errorf("%q has no unit", s)
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 {
+	n, ok := multiply(number, int64(unit))
+	if !ok {
 		return 0, fmt.Errorf("%q is not a duration", s)
 	}
-	return Duration(d), nil
+	return Duration(n), nil
+}
+
+// errNoUnit is wrapped by the errors of values that are only a number.
+var errNoUnit = errors.New("has no unit")
+
+// decimal reads digits with at most one fraction, and nothing else that
+// strconv would take (signs, exponents, hexadecimal, infinity).
+func decimal(s string) (float64, bool) {
+	whole, fraction, dotted := strings.Cut(s, ".")
+	if !digits(whole) || dotted && !digits(fraction) {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// multiply is number times unit, exact for whole numbers.
+func multiply(number string, unit int64) (int64, bool) {
+	n, ok := decimal(number)
+	if !ok || n*float64(unit) >= math.MaxInt64 {
+		return 0, false
+	}
+	if whole, err := strconv.ParseInt(number, 10, 64); err == nil {
+		return whole * unit, whole <= math.MaxInt64/unit
+	}
+	return int64(math.Round(n * float64(unit))), true
 }
 
 const day = 24 * time.Hour
@@ -84,13 +125,16 @@ func ParseSize(s string) (Size, error) {
 		if !ok {
 			continue
 		}
-		n, err := strconv.ParseFloat(number, 64)
-		if err != nil || n < 0 || math.IsNaN(n) || n > float64(math.MaxInt64)/float64(u.bytes) {
+		n, ok := multiply(number, u.bytes)
+		if !ok {
 			return 0, fmt.Errorf("%q is not a size", s)
 		}
-		return Size(n * float64(u.bytes)), nil
+		return Size(n), nil
 	}
-	return 0, fmt.Errorf("%q has no unit", s)
+	if _, bare := decimal(s); bare || s == "" {
+		return 0, fmt.Errorf("%q %w", s, errNoUnit)
+	}
+	return 0, fmt.Errorf("%q is not a size", s)
 }
 
 // String prints the size in its largest whole unit.
@@ -117,12 +161,12 @@ type Percent float64
 
 // ParsePercent reads a percentage from 0% to 100%.
 func ParsePercent(s string) (Percent, error) {
-	number, ok := strings.CutSuffix(s, "%")
-	if !ok {
-		return 0, fmt.Errorf("%q has no %% sign", s)
-	}
-	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > 100 {
+	number, signed := strings.CutSuffix(s, "%")
+	n, ok := decimal(number)
+	switch {
+	case !signed && (ok || s == ""):
+		return 0, fmt.Errorf("%q %w", s, errNoUnit)
+	case !signed || !ok || n > 100:
 		return 0, fmt.Errorf("%q is not a percentage from 0%% to 100%%", s)
 	}
 	return Percent(n), nil
@@ -139,3 +183,5 @@ func (p *Percent) UnmarshalText(text []byte) (err error) {
 	*p, err = ParsePercent(string(text))
 	return err
 }
+
+func isNoUnit(err error) bool { return errors.Is(err, errNoUnit) }

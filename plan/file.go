@@ -1,0 +1,160 @@
+package plan
+
+// SystemFile is plat.yaml, the file of a whole system.
+type SystemFile struct {
+	Plat         *int                       `json:"plat,omitempty" jsonschema:"enum=1" jsonschema_description:"Version of the plan's format; absent means 1."`
+	System       string                     `json:"system" jsonschema:"required" jsonschema_description:"Name of the system, a DNS label."`
+	Owners       map[string]Owner           `json:"owners,omitempty" jsonschema_description:"The teams and people who answer for services, by name."`
+	Services     []ServiceRef               `json:"services" jsonschema:"required" jsonschema_description:"Where the services' declarations are."`
+	External     map[string]ExternalFile    `json:"external,omitempty" jsonschema_description:"Services that are not ours, by name."`
+	Gateways     map[string]GatewayFile     `json:"gateways,omitempty" jsonschema_description:"Public entrances, by name."`
+	Defaults     DefaultsFile               `json:"defaults,omitempty" jsonschema_description:"The required standard; a service overrides what it must."`
+	Environments map[string]EnvironmentFile `json:"environments,omitempty" jsonschema_description:"What differs by environment. The environment local is always there."`
+	Doors        []string                   `json:"doors,omitempty" jsonschema_description:"Compatibility listeners to open: dns, consul. All are closed until named."`
+}
+
+// ServiceRef tells where declarations are: folders of the system, or an
+// artefact. Exactly one field is set.
+type ServiceRef struct {
+	Path     string `json:"path,omitempty" jsonschema_description:"Folder that holds a service.yaml; may contain the wildcards * and ? in any segment."`
+	Artifact string `json:"artifact,omitempty" jsonschema_description:"Reference of an artefact that was built elsewhere and holds its own declaration."`
+}
+
+// ExternalFile declares a service that is not ours.
+type ExternalFile struct {
+	URL   string `json:"url" jsonschema:"required" jsonschema_description:"Base address, http or https, without credentials."`
+	Owner string `json:"owner" jsonschema:"required" jsonschema_description:"Who answers for the use of it; one of owners."`
+}
+
+// GatewayFile declares one public entrance.
+type GatewayFile struct {
+	Timeout *Duration   `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request whose route names none; default 30s."`
+	Routes  []RouteFile `json:"routes" jsonschema:"required" jsonschema_description:"What leads where. The most specific route wins, whatever the order here."`
+}
+
+// RouteFile declares one route of a gateway.
+type RouteFile struct {
+	Host    string    `json:"host,omitempty" jsonschema_description:"Host name without a port; absent: any."`
+	Path    string    `json:"path" jsonschema:"required" jsonschema_description:"Prefix of the path, matched on segment boundaries."`
+	Methods []string  `json:"methods,omitempty" jsonschema_description:"HTTP methods; absent: any."`
+	Service string    `json:"service" jsonschema:"required" jsonschema_description:"The service that answers."`
+	Timeout *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request; default: the gateway's."`
+	Trust   bool      `json:"trust,omitempty" jsonschema_description:"Continue the caller's trace and correlation ID instead of starting anew."`
+}
+
+// DefaultsFile is the standard that every service starts from.
+type DefaultsFile struct {
+	Timeout    *Duration  `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call between services that names none; default 1s."`
+	Grace      *Duration  `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; default 10s."`
+	Start      *Duration  `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; default 30s."`
+	Limits     Limits     `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
+	Objectives Objectives `json:"objectives,omitempty" jsonschema_description:"How good a service must be."`
+}
+
+// EnvironmentFile is what differs in one environment.
+type EnvironmentFile struct {
+	Runtime string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes" jsonschema_description:"What runs the instances; default process."`
+	Set     map[string]ServiceSet `json:"set,omitempty" jsonschema_description:"Overrides, by service. Maps merge by key; scalars, lists and each objective replace whole."`
+}
+
+// ServiceSet is what an environment may override of a service. Stores,
+// configuration and dependencies must be declared by the service itself.
+type ServiceSet struct {
+	Port       *int                 `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port."`
+	Instances  *int                 `json:"instances,omitempty" jsonschema:"minimum=0,maximum=1000" jsonschema_description:"How many instances run."`
+	Grace      *Duration            `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL."`
+	Start      *Duration            `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready."`
+	Consumes   ConsumesFile         `json:"consumes,omitempty" jsonschema_description:"Policies of declared dependencies."`
+	Stores     map[string]StoreFile `json:"stores,omitempty" jsonschema_description:"Declared stores."`
+	Config     map[string]Scalar    `json:"config,omitempty" jsonschema_description:"Values of declared settings."`
+	Limits     Limits               `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
+	Objectives Objectives           `json:"objectives,omitempty" jsonschema_description:"How good the service must be."`
+}
+
+// ServiceFile is service.yaml, the file of one service.
+type ServiceFile struct {
+	Plat       *int                   `json:"plat,omitempty" jsonschema:"enum=1" jsonschema_description:"Version of the plan's format; absent means 1."`
+	Service    string                 `json:"service" jsonschema:"required" jsonschema_description:"Name of the service, a DNS label."`
+	Owner      string                 `json:"owner" jsonschema:"required" jsonschema_description:"Who answers for it; one of the system's owners."`
+	Context    string                 `json:"context,omitempty" jsonschema_description:"Bounded context that it belongs to."`
+	About      string                 `json:"about,omitempty" jsonschema_description:"What it does, in a sentence."`
+	Build      *BuildFile             `json:"build,omitempty" jsonschema_description:"How its program is made."`
+	Run        []string               `json:"run,omitempty" jsonschema_description:"Program and arguments, run in the service's folder; default for build.go: the built program."`
+	Port       *int                   `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port of a program that ignores PORT."`
+	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=1000" jsonschema_description:"How many instances run; default 1."`
+	Grace      *Duration              `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; default 10s."`
+	Start      *Duration              `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; default 30s."`
+	Provides   ProvidesFile           `json:"provides,omitempty" jsonschema_description:"What it offers to others."`
+	Consumes   ConsumesFile           `json:"consumes,omitempty" jsonschema_description:"What it uses of others."`
+	Stores     map[string]StoreFile   `json:"stores,omitempty" jsonschema_description:"Data stores that are its own, by name."`
+	Config     map[string]SettingFile `json:"config,omitempty" jsonschema_description:"Its configuration, by name: currency-code arrives as CURRENCY_CODE."`
+	Limits     Limits                 `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
+	Objectives Objectives             `json:"objectives,omitempty" jsonschema_description:"How good it must be."`
+}
+
+// BuildFile declares how a program is made: exactly one field is set.
+type BuildFile struct {
+	Go      string   `json:"go,omitempty" jsonschema_description:"Go package, a path in the service's folder."`
+	Command []string `json:"command,omitempty" jsonschema_description:"Program and arguments, run in the service's folder."`
+	Image   string   `json:"image,omitempty" jsonschema_description:"Reference of a container image that is built elsewhere."`
+}
+
+// ProvidesFile declares what a service offers.
+type ProvidesFile struct {
+	HTTP   *HTTPFile                    `json:"http,omitempty" jsonschema_description:"Its HTTP interface."`
+	Events map[string]ProvidedEventFile `json:"events,omitempty" jsonschema_description:"Events that it publishes, by dotted type. An event has one provider."`
+}
+
+// HTTPFile declares an HTTP interface.
+type HTTPFile struct {
+	OpenAPI  string `json:"openapi,omitempty" jsonschema_description:"OpenAPI document, a file in the service's folder."`
+	Ready    string `json:"ready,omitempty" jsonschema_description:"Path that answers 2xx when it can serve; absent: a TCP connection proves it."`
+	Live     string `json:"live,omitempty" jsonschema_description:"Path that answers 2xx while it is worth keeping; absent: a TCP connection proves it."`
+	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=h2c" jsonschema_description:"http (HTTP/1.1, the default) or h2c (HTTP/2 without TLS)."`
+}
+
+// ProvidedEventFile declares an event that a service publishes.
+type ProvidedEventFile struct {
+	Schema string `json:"schema,omitempty" jsonschema_description:"JSON Schema of the data, a file in the service's folder."`
+	Key    string `json:"key,omitempty" jsonschema_description:"JSON pointer to what orders the events: those of one key stay in order."`
+}
+
+// ConsumesFile declares what a service uses.
+type ConsumesFile struct {
+	Services map[string]CallFile         `json:"services,omitempty" jsonschema_description:"Services that it calls, by name."`
+	Events   map[string]SubscriptionFile `json:"events,omitempty" jsonschema_description:"Events that it receives, by type."`
+}
+
+// CallFile declares a synchronous dependency.
+type CallFile struct {
+	Timeout   *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call; default: the system's."`
+	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue" jsonschema_description:"What the service does when the call fails; default fail."`
+	Optional  *bool     `json:"optional,omitempty" jsonschema_description:"It can start and be ready without it."`
+}
+
+// SubscriptionFile declares an event that a service receives.
+type SubscriptionFile struct {
+	Retries *int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"Deliveries after the first, before it becomes a dead letter; default 5."`
+}
+
+// StoreFile declares a data store.
+type StoreFile struct {
+	Engine  string    `json:"engine,omitempty" jsonschema:"enum=sqlite,enum=postgres" jsonschema_description:"Database engine; default sqlite."`
+	Holds   []string  `json:"holds,omitempty" jsonschema_description:"Kinds of data in it, such as personal."`
+	Keep    *Duration `json:"keep,omitempty" jsonschema_description:"How long data is kept."`
+	MayLose *Duration `json:"may-lose,omitempty" jsonschema_description:"How much of the latest data a disaster may cost."`
+}
+
+// SettingFile declares one value of a service's configuration.
+type SettingFile struct {
+	Type    string  `json:"type,omitempty" jsonschema:"enum=string,enum=int,enum=float,enum=bool,enum=duration,enum=size,enum=percent" jsonschema_description:"Default string."`
+	Default *Scalar `json:"default,omitempty" jsonschema_description:"Value where an environment sets none."`
+	Secret  bool    `json:"secret,omitempty" jsonschema_description:"Its value must never stand in the plan."`
+}
+
+// Scalar is a single value as it is written in the plan; what it means
+// depends on the declared type of the setting.
+type Scalar struct {
+	Text string // as written, without quotes
+	Kind string // text, integer, number or boolean
+}

@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// The names of the plan's files.
+const (
+	systemFile  = "plat.yaml"
+	serviceFile = "service.yaml"
+)
+
+// read reads one file of the plan, up to a byte more than is allowed. It
+// refuses what is no regular file, which might never end.
+func read(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read from
+	data := make([]byte, 0, min(info.Size(), maxBytes)+2)
+	for len(data) <= maxBytes {
+		n, err := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(data) == cap(data) {
+			data = slices.Grow(data, cap(data))
+		}
+	}
+	return data, nil
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// unreadable tells why a file or folder cannot be read.
+func unreadable(name string, err error) *fault.Fault {
+	f := fault.Newf(codeUnreadable, "cannot read %s", name).Because(err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return f.Why("permission denied").Fix("let the user who runs plat read it")
+	case errors.Is(err, errNotRegular):
+		return f.Why("it is not a regular file").Fix("put a file of this name in its place")
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err // the operating system's word without its path
+	}
+	return f.Why(err.Error()).Fix("check the file and the disk that it lies on")
+}
+
+// local reports whether a path of the plan stays inside the folder that it is
+// relative to, and gives its clean form.
+func local(p string) (string, bool) {
+	clean := path.Clean(p)
+	if p == "" || path.IsAbs(p) || strings.Contains(p, `\`) || clean == ".." || strings.HasPrefix(clean, "../") || !fs.ValidPath(clean) {
+		return "", false
+	}
+	return clean, true
+}
+
+func wild(p string) bool { return strings.ContainsAny(p, "*?[") }
+
+// expand lists the folders that a pattern names, in order. Unlike fs.Glob it
+// reports folders that cannot be read, and passes over hidden ones.
+func expand(fsys fs.FS, pattern string) ([]string, error) {
+	folders := []string{"."}
+	for _, segment := range strings.Split(pattern, "/") {
+		if !wild(segment) {
+			for i := range folders {
+				folders[i] = path.Join(folders[i], segment)
+			}
+			continue
+		}
+		var next []string
+		for _, folder := range folders {
+			entries, err := fs.ReadDir(fsys, folder)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+			for _, e := range entries {
+				match, err := path.Match(segment, e.Name())
+				if err != nil {
+					return nil, err
+				}
+				isFolder := e.IsDir() || e.Type()&fs.ModeSymlink != 0
+				if match && isFolder && !strings.HasPrefix(e.Name(), ".") {
+					next = append(next, path.Join(folder, e.Name()))
+				}
+			}
+		}
+		folders = next
+	}
+	return folders, nil
+}

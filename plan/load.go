@@ -1,0 +1,220 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// Options tell how a plan is loaded. The zero value loads the environment
+// local and leaves artefacts unopened.
+type Options struct {
+	// Environment is whose overrides apply; empty means local, which is
+	// always there.
+	Environment string
+	// Artifact opens an artefact by its reference: the folder that holds its
+	// service.yaml and the files which that names. Nil: services that are
+	// artefacts are known by name alone. It is called by several goroutines.
+	Artifact func(reference string) (fs.FS, error)
+}
+
+// Result is what checking a plan found.
+type Result struct {
+	System   *System        // nil when a finding is an error
+	Findings []*fault.Fault // sorted by file, line and column
+}
+
+// Err joins the findings that are errors; nil when there is none. fault.All
+// lists them.
+func (r Result) Err() error {
+	var errs []error
+	for _, f := range r.Findings {
+		if f.Severity == fault.Error {
+			errs = append(errs, f)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Load reads the plan whose plat.yaml lies at the root of fsys, and resolves
+// it for one environment. The error joins every mistake found (see
+// fault.All); warnings are only in what Check returns.
+func Load(fsys fs.FS, opts Options) (*System, error) {
+	r := Check(fsys, opts)
+	return r.System, r.Err()
+}
+
+// Check reads the plan like Load and returns all findings, warnings included.
+func Check(fsys fs.FS, opts Options) Result {
+	data, err := read(fsys, systemFile)
+	if err != nil {
+		f := unreadable(systemFile, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			f = fault.New(codeNotFound, "there is no plat.yaml here").Because(err).
+				Why("it is the root of every plan").Fix("go to the folder of a system, or name it with -C DIR")
+		}
+		return Result{Findings: []*fault.Fault{f.At(systemFile, 0, 0)}}
+	}
+	decoder := newDecoder()
+	system := &SystemDeclaration{}
+	system.doc = decoder.parse(systemFile, data, &system.File)
+	if system.doc.broken {
+		return Result{Findings: system.doc.faults.take(systemFile)}
+	}
+	sources := findSources(fsys, system)
+	declarations := make([]*Declaration, len(sources))
+	inParallel(len(sources), func(i int) {
+		declarations[i] = sources[i].read(decoder, opts)
+	})
+	return Resolve(system, declarations, opts)
+}
+
+// inParallel calls f for 0 to n-1 on as many goroutines as run at once, and
+// waits for them.
+func inParallel(n int, f func(int)) {
+	var wg sync.WaitGroup
+	workers := max(1, min(n, runtime.GOMAXPROCS(0)))
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// source is a place where a declaration is.
+type source struct {
+	fsys     fs.FS // the system's
+	dir      string
+	artifact string
+}
+
+// findSources follows the system's list of services, and reports in the
+// system's file what leads nowhere.
+func findSources(fsys fs.FS, s *SystemDeclaration) []source {
+	var sources []source
+	seen := map[string]bool{}
+	add := func(dir string) {
+		if !seen[dir] {
+			seen[dir] = true
+			sources = append(sources, source{fsys: fsys, dir: dir})
+		}
+	}
+	for i, ref := range s.File.Services {
+		if ref.Artifact != "" && ref.Path == "" {
+			if !seen["artifact "+ref.Artifact] {
+				seen["artifact "+ref.Artifact] = true
+				sources = append(sources, source{artifact: ref.Artifact})
+			}
+			continue
+		}
+		report := func(f *fault.Fault) { s.doc.value(f, "services", i, "path") }
+		dir, ok := local(ref.Path)
+		switch {
+		case ref.Path == "": // reported by the checks of the system
+		case !ok:
+			report(escapes(ref.Path))
+		case wild(dir):
+			expandSource(fsys, dir, add, report)
+		case !exists(fsys, path.Join(dir, serviceFile)):
+			s.missing = append(s.missing, path.Base(dir))
+			report(missingFolder(fsys, dir))
+		default:
+			add(dir)
+		}
+	}
+	return sources
+}
+
+func exists(fsys fs.FS, name string) bool {
+	_, err := fs.Stat(fsys, name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func missingFolder(fsys fs.FS, dir string) *fault.Fault {
+	if _, err := fs.Stat(fsys, dir); err != nil {
+		return fault.Newf(codeMissingFolder, "there is no folder %s", dir).
+			Why("services lists it").Fix("create it with a service.yaml, or correct the path").Because(err)
+	}
+	return fault.Newf(codeMissingFolder, "the folder %s holds no service.yaml", dir).
+		Why("services lists it").Fix("create " + path.Join(dir, serviceFile) + ", or correct the path")
+}
+
+func escapes(p string) *fault.Fault {
+	return fault.Newf(codePathEscapes, "the path %q leads out of its folder", p).
+		Why("expected a path below it, with slashes, neither absolute nor with ..").Fix("move the files below it, or correct the path")
+}
+
+// expandSource adds the folders of a pattern that hold a declaration.
+func expandSource(fsys fs.FS, pattern string, add func(string), report func(*fault.Fault)) {
+	folders, err := expand(fsys, pattern)
+	switch {
+	case strings.Contains(pattern, "**"):
+		report(fault.Newf(codeBadValue, "%q is not a pattern", pattern).Why("** is not known: * matches within one segment").Fix("list each depth, such as services/* and services/*/*"))
+		return
+	case errors.Is(err, path.ErrBadPattern):
+		report(fault.Newf(codeBadValue, "%q is not a pattern", pattern).Why("a bracket is not closed").Fix("use * and ? only"))
+		return
+	case err != nil:
+		report(unreadable(pattern, err))
+		return
+	}
+	found := false
+	for _, dir := range folders {
+		if exists(fsys, path.Join(dir, serviceFile)) {
+			add(dir)
+			found = true
+		}
+	}
+	if !found {
+		report(fault.Newf(codeNoService, "no folder that matches %s holds a service.yaml", pattern).
+			Why("services lists it").Fix("add a service there, or correct the pattern; * matches within one segment"))
+	}
+}
+
+// read opens and parses the declaration; what fails is a finding in it.
+func (s source) read(d *decoder, opts Options) *Declaration {
+	out := &Declaration{Dir: s.dir, Artifact: s.artifact}
+	file := path.Join(s.dir, serviceFile)
+	if s.artifact != "" {
+		file = s.artifact
+		out.doc = &document{file: file}
+		if opts.Artifact == nil {
+			out.absent = true
+			return out
+		}
+		files, err := opts.Artifact(s.artifact)
+		if err != nil {
+			out.absent, out.doc.broken = true, true
+			out.doc.faults.add(unreadable(s.artifact, err).At(file, 0, 0))
+			return out
+		}
+		out.Files = files
+	} else if sub, err := fs.Sub(s.fsys, s.dir); err == nil {
+		out.Files = sub
+	}
+	data, err := read(out.Files, serviceFile)
+	if err != nil {
+		out.doc = &document{file: file, broken: true}
+		out.doc.faults.add(unreadable(file, err).At(file, 0, 0))
+		return out
+	}
+	out.doc = d.parse(file, data, &out.File)
+	return out
+}
+
+func sortFindings(all []*fault.Fault) {
+	slices.SortFunc(all, func(a, b *fault.Fault) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Code, b.Code), cmp.Compare(a.What, b.What))
+	})
+}
