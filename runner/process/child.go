@@ -1,0 +1,180 @@
+package process
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/plat-dev/plat/runner"
+)
+
+const (
+	tailLines   = 20        // last lines of output kept for the report
+	tailBytes   = 1 << 10   // of each
+	captureMax  = 256 << 10 // output of a build that is passed on
+	pipeTimeout = 500 * time.Millisecond
+	sweepMax    = 5 * time.Second
+)
+
+// child is one launched program, in the guard.
+type child struct {
+	k          *keeper
+	m          message
+	pid        int
+	mark       []byte // its line in the environment of everything below it
+	group      *group // nil without limits
+	unenforced string
+	pumps      []*pump
+	stopping   chan time.Duration // the newest grace
+	ended      chan struct{}      // closed when the program was reaped
+	exit       message            // set before ended is closed
+
+	mu       sync.Mutex // guards what follows
+	tail     []string
+	captured int
+	dropped  int // bytes of output beyond captureMax
+}
+
+// discard gives back what fork took, when it fails.
+func (c *child) discard() {
+	for _, p := range c.pumps {
+		_ = p.in.Close()
+	}
+	c.group.remove()
+}
+
+// see follows the program to the end of everything below it.
+func (c *child) see() {
+	var output sync.WaitGroup
+	for _, p := range c.pumps {
+		output.Go(p.run)
+	}
+	late := c.await()
+	left := time.Duration(0)
+	if !late.deadline.IsZero() {
+		left = time.Until(late.deadline)
+	}
+	c.sweep(left)
+	for _, p := range c.pumps {
+		p.hurry(pipeTimeout) // an escaped process may hold the pipe for ever
+	}
+	output.Wait()
+
+	gone := c.exit
+	gone.Event = "gone"
+	c.mu.Lock()
+	gone.Lines = c.tail
+	c.mu.Unlock()
+	switch {
+	case late.killed:
+		gone.Reason = "it did not end within its grace of " + late.grace.String()
+	case c.group.outOfMemory():
+		gone.Reason = "over its memory limit"
+	}
+	c.group.remove()
+	c.k.forget(c)
+	c.k.out <- gone
+}
+
+// lateness is how a program was stopped.
+type lateness struct {
+	deadline time.Time // zero: it ended by itself
+	grace    time.Duration
+	killed   bool
+}
+
+// await returns when the program was reaped, having passed on what stop asks.
+func (c *child) await() (l lateness) {
+	var kill <-chan time.Time
+	for {
+		select {
+		case <-c.ended:
+			return l
+		case grace := <-c.stopping:
+			if l.deadline.IsZero() || time.Until(l.deadline) > grace {
+				l.deadline, l.grace = time.Now().Add(grace), grace
+				kill = time.After(grace)
+			}
+			c.signal(syscall.SIGTERM)
+		case <-kill:
+			l.killed = true
+			c.signal(syscall.SIGKILL)
+		}
+	}
+}
+
+// stop asks for the end; it never blocks.
+func (c *child) stop(grace time.Duration) {
+	select {
+	case <-c.stopping: // an older grace that was not taken yet
+	default:
+	}
+	c.stopping <- grace // INVARIANT: stop is called by one goroutine, so there is room
+}
+
+// signal goes to the program's process group: a shell's child hears it too.
+func (c *child) signal(s syscall.Signal) {
+	c.k.mu.Lock()
+	defer c.k.mu.Unlock()
+	if c.k.byPID[c.pid] == c { // not reaped: the number is still its own
+		_ = syscall.Kill(-c.pid, s)
+	}
+}
+
+// sweep ends what the program left behind. What is still in its process
+// group, and was asked to end with it, has the rest of the grace.
+func (c *child) sweep(grace time.Duration) {
+	deadline := time.Now().Add(grace)
+	for pause := time.Millisecond; grace > 0 && time.Now().Before(deadline) && groupAlive(c.pid); pause = min(2*pause, 50*time.Millisecond) {
+		time.Sleep(pause)
+	}
+	end := time.Now().Add(sweepMax)
+	for pause := time.Millisecond; time.Now().Before(end); pause = min(2*pause, 50*time.Millisecond) {
+		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
+		left := leftovers(c.pid, c.mark)
+		left = append(left, c.group.members()...)
+		for _, pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if len(left) == 0 && !groupAlive(c.pid) {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// lines takes whole lines of output.
+func (c *child) lines(stream string, lines [][]byte) {
+	c.mu.Lock()
+	for _, line := range lines[max(0, len(lines)-tailLines):] {
+		if len(c.tail) == tailLines {
+			c.tail = append(c.tail[:0], c.tail[1:]...)
+		}
+		c.tail = append(c.tail, runner.Harmless(string(line[:min(len(line), tailBytes)])))
+	}
+	c.mu.Unlock()
+	if !c.m.Capture {
+		c.k.logs.of(c.m.Service).write(c.m.Instance, stream, lines)
+		return
+	}
+	for _, line := range lines {
+		c.pass(runner.Harmless(string(line)))
+	}
+}
+
+// pass sends a line of a build's output to plat, as far as it is kept.
+func (c *child) pass(line string) {
+	c.mu.Lock()
+	room := c.captured+len(line) <= captureMax
+	if room {
+		c.captured += len(line)
+	} else {
+		c.dropped += len(line)
+	}
+	c.mu.Unlock()
+	if room {
+		c.k.out <- message{Event: "output", Run: c.m.Run, Text: line}
+	}
+}
+
+func groupAlive(pgid int) bool { return syscall.Kill(-pgid, 0) == nil }
