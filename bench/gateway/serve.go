@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"runtime/pprof"
+	"strconv"
+	"time"
+
+	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/plan"
+)
+
+// serveRole is what this binary does as a child: args are the address to
+// listen on and those of the role.
+func serveRole(ctx context.Context, role string, args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("role %s lacks arguments", role)
+	}
+	l, err := net.Listen("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	switch role {
+	case "backend":
+		size, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		return serveBackend(ctx, l, size)
+	case "plat":
+		return servePlat(ctx, l, args[1:])
+	}
+	return fmt.Errorf("no role %q", role)
+}
+
+// serveBackend answers every request with a JSON text of this size.
+func serveBackend(ctx context.Context, l net.Listener, size int) error {
+	body := append([]byte(`{"albums":"`), bytes.Repeat([]byte("x"), max(0, size-13))...)
+	body = append(body, `"}`...)
+	length := strconv.Itoa(len(body))
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", length)
+		_, _ = w.Write(body) // the proxy has gone: nothing to do
+	})}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close() // ends with the run
+	}()
+	if err := server.Serve(l); err != http.ErrServerClosed {
+		return err
+	}
+	return nil
+}
+
+// servePlat is the gateway as plat runs it: routes, one upstream, an access
+// log in a file. args: the backend, the log, and perhaps a file for a profile.
+func servePlat(ctx context.Context, l net.Listener, args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("role plat lacks arguments")
+	}
+	log, err := os.OpenFile(args[1], os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // Close of the gateway has written it
+	if len(args) > 2 {
+		f, err := os.Create(args[2])
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }() // a profile
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	g := gateway.New(gateway.Options{AccessLog: log})
+	defer g.Close()
+	g.SetRoutes("public", []plan.Route{
+		{Gateway: "public", Path: "/api/customers", Service: "customer", Timeout: plan.Duration(time.Second)},
+		{Gateway: "public", Path: "/api/albums", Service: "catalog", Timeout: plan.Duration(time.Second)},
+		{Gateway: "public", Path: "/api/orders", Service: "order", Timeout: plan.Duration(time.Second)},
+		{Gateway: "public", Path: "/", Service: "web", Timeout: plan.Duration(time.Second)},
+	})
+	g.SetUpstreams("catalog", []gateway.Upstream{{ID: "catalog-1", Addr: args[0], Version: "1"}})
+	return g.Serve(ctx, l, g.Public("public"))
+}
