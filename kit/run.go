@@ -175,10 +175,10 @@ func (s *Service) end(server *http.Server, cancelBase context.CancelFunc, failed
 	ctx, cancel := context.WithTimeout(context.Background(), max(time.Second, drain-time.Since(begun)))
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("%d requests were not answered within %s", s.traffic.inFlight(), drain))
+		errs = append(errs, fmt.Errorf("%d request(s) were not answered within %s", s.traffic.inFlight(), drain))
 	}
-	errs = append(errs, s.stopWorkers(drain))
 	cancelBase() // what still runs is told to end
+	errs = append(errs, s.stopWorkers(drain))
 	_ = server.Close()
 	s.mu.Lock()
 	stops := s.stops

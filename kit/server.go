@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func withTimeout(ctx context.Context, header string) (context.Context, context.C
 	if err != nil || ms > maxTimeout.Milliseconds() {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
+	return context.WithTimeout(ctx, time.Duration(max(ms, 0))*time.Millisecond)
 }
 
 // dispatch runs the handler, unless there is a reason not to. It reports
@@ -178,6 +179,15 @@ func (w *recorder) Flush() {
 		w.status = http.StatusOK
 	}
 	_ = http.NewResponseController(w.ResponseWriter).Flush() // http.Flusher has no error
+}
+
+// Hijack is for those who ask for an http.Hijacker.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.status == 0 {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
 }
 
 // traffic counts the requests in flight.

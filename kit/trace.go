@@ -2,12 +2,10 @@ package kit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -25,23 +23,35 @@ type tracing struct {
 }
 
 // newTracing exports spans by OTLP over HTTP when an endpoint is given;
-// otherwise spans only have IDs.
+// otherwise spans only have IDs. Sampling is OpenTelemetry's own
+// (OTEL_TRACES_SAMPLER, by default what the caller decided, else all).
 func newTracing(ctx context.Context, s *Service) (*tracing, error) {
-	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
+	attributes := []attribute.KeyValue{
 		attribute.String("service.name", s.name),
 		attribute.String("service.version", s.version),
 		attribute.String("service.instance.id", s.instance),
 		attribute.String("deployment.environment.name", s.environment),
-	), resource.WithFromEnv())
+	}
+	given, err := pairs(s.Env("OTEL_RESOURCE_ATTRIBUTES"))
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
+	for _, kv := range given { // later ones count
+		attributes = append(attributes, attribute.String(kv[0], kv[1]))
+	}
+	if name := s.Env("OTEL_SERVICE_NAME"); name != "" {
+		attributes = append(attributes, attribute.String("service.name", name))
+	}
+	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(attributes...))
+	if err != nil {
+		return nil, fmt.Errorf("trace resource: %w", err)
+	}
 	options := []sdk.TracerProviderOption{sdk.WithResource(res)}
-	if s.Env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || s.Env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" {
-		exporter, err := otlptracehttp.New(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
-		}
+	exporter, err := newExporter(s.Env, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if exporter != nil {
 		options = append(options, sdk.WithBatcher(exporter))
 	}
 	provider := sdk.NewTracerProvider(options...)
@@ -52,5 +62,5 @@ func newTracing(ctx context.Context, s *Service) (*tracing, error) {
 func (t *tracing) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), exportTimeout)
 	defer cancel()
-	return errors.Join(t.provider.Shutdown(ctx))
+	return t.provider.Shutdown(ctx)
 }

@@ -88,7 +88,12 @@ func (c *connection) set(up bool, err error) {
 		close(c.changed)
 		c.changed = make(chan struct{})
 		c.log.Info("event wire connected")
-	} else if err != nil {
+		return
+	}
+	for _, w := range c.waiting {
+		w.cancel(errLost) // no answer will come on the old connection
+	}
+	if err != nil {
 		c.log.Warn("event wire lost: connecting anew", "error", err.Error())
 	}
 }
@@ -116,6 +121,8 @@ func (c *connection) ready(context.Context) error {
 	return fmt.Errorf("no connection to the event wire for %s", away.Round(time.Second))
 }
 
+var errLost = errors.New("the connection to the event wire is lost")
+
 // watch waits for a permission violation on some subjects.
 type watch struct {
 	subjects []string
@@ -132,7 +139,7 @@ func (v *violation) Unwrap() error { return v.err }
 
 // guard makes a context that ends, with a *violation as its cause, when the
 // server refuses one of the subjects: NATS tells that apart from the request,
-// which would only time out.
+// which would only time out. It ends with errLost when the connection breaks.
 func (c *connection) guard(ctx context.Context, subjects ...string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watch{subjects, cancel}
@@ -171,8 +178,15 @@ func (c *connection) asyncError(err error) {
 
 // causeOf prefers the reason why a guarded context ended.
 func causeOf(ctx context.Context, err error) error {
-	if v, ok := errors.AsType[*violation](context.Cause(ctx)); ok && err != nil {
+	if err == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	if v, ok := errors.AsType[*violation](cause); ok {
 		return v
+	}
+	if errors.Is(cause, errLost) {
+		return errLost
 	}
 	return err
 }

@@ -111,13 +111,18 @@ func (r *relay) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	rows, err := r.bus.sql.pending(ctx, r.bus.db, held, batchMost, batchBytes)
-	if err != nil || len(rows) == 0 {
+	if err != nil {
+		r.all.longer()
 		return false, err
+	}
+	if len(rows) == 0 {
+		return false, nil
 	}
 	sent, err := r.send(ctx, rows)
 	if len(sent) > 0 {
 		if dbErr := r.forget(ctx, sent); dbErr != nil {
 			// They are sent again; the stream knows their IDs.
+			r.all.longer()
 			return false, errors.Join(err, dbErr)
 		}
 	}

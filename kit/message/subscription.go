@@ -160,7 +160,7 @@ func (s *subscription) pull(ctx context.Context, consumer jetstream.Consumer, an
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", s.from.Consumer, err)
 	}
-	for msg := range batch.Messages() {
+	if msg, ok := <-batch.Messages(); ok {
 		return msg, nil
 	}
 	err = causeOf(ctx, batch.Error())
