@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+)
+
+func (a *app) logs() *cobra.Command {
+	var (
+		q     api.LogQuery
+		since time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:               "logs [SERVICE…]",
+		Short:             "Print the services' output",
+		Long:              "Prints the output of the named services, or of all, in the order of time.\nThe log files themselves are in .plat/logs.",
+		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs --since 5m --tail 100 web\n  plat logs -o json order | jq -r .text",
+		GroupID:           "monitoring",
+		Args:              args(0, -1, "services"),
+		ValidArgsFunction: a.serviceNames,
+	}
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with what comes")
+	cmd.Flags().DurationVar(&since, "since", 0, "only lines of this last time, as 5m")
+	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only this many last lines of each service")
+	a.outputs(cmd, "table", "json")
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		if since < 0 || q.Tail < 0 {
+			return usage(cmd, "--since and --tail count backwards from now and are not negative")
+		}
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		q.Services = names
+		if since > 0 {
+			q.Since = time.Now().Add(-since)
+		}
+		return a.stream(cmd.Context(), client, q, nil)
+	}
+	return cmd
+}
+
+// stream prints the lines of a query until it ends. names fixes the width of
+// the first column; without, it grows with what comes.
+func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, names []string) error {
+	p := linePrinter{out: a.Out, paint: newPainter(a.Out), colours: map[string]int{}}
+	for _, n := range names {
+		p.width = max(p.width, len(n)+2)
+	}
+	each := p.print
+	if a.output == "json" {
+		enc := json.NewEncoder(a.Out)
+		enc.SetEscapeHTML(false)
+		each = func(l api.LogLine) error { return enc.Encode(l) }
+	}
+	err := client.Logs(ctx, q, each)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// linePrinter aligns lines of several services, each in its own colour.
+type linePrinter struct {
+	out     io.Writer
+	paint   painter
+	width   int
+	colours map[string]int
+}
+
+func (p *linePrinter) print(l api.LogLine) error {
+	name := l.Instance
+	if name == "" {
+		name = l.Service
+	}
+	p.width = max(p.width, len(name))
+	colour, ok := p.colours[l.Service]
+	if !ok {
+		colour = len(p.colours)
+		p.colours[l.Service] = colour
+	}
+	text := l.Text
+	switch l.Stream {
+	case "plat":
+		text = p.paint.dim("· " + text)
+	case "out", "err":
+		if p.paint.on {
+			text = pretty(p.paint, text)
+		}
+	}
+	_, err := fmt.Fprintf(p.out, "%s %s\n", p.paint.palette(colour, fmt.Sprintf("%-*s |", p.width, name)), text)
+	return err
+}

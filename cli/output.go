@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// outputs adds -o to a verb; the first of the forms is the default.
+func (a *app) outputs(cmd *cobra.Command, forms ...string) {
+	cmd.Flags().StringVarP(&a.output, "output", "o", forms[0], "form of the answer: "+strings.Join(forms, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp)) // the flag was just made
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !slices.Contains(forms, a.output) {
+			return usage(cmd, fmt.Sprintf("-o %s is not one of %s", a.output, strings.Join(forms, ", ")))
+		}
+		return nil
+	}
+}
+
+// table is what -o table, wide and name print.
+type table struct {
+	header []string
+	rows   [][]string
+	wide   int // columns from here on are for -o wide
+}
+
+// print answers in the form that -o asks for; value is the whole truth, for
+// json and yaml.
+func (a *app) print(value any, t table) error {
+	switch a.output {
+	case "json":
+		enc := json.NewEncoder(a.Out)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(value)
+	case "yaml":
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		text, err = yaml.JSONToYAML(text)
+		if err != nil {
+			return err
+		}
+		_, err = a.Out.Write(text)
+		return err
+	case "name":
+		for _, row := range t.rows {
+			if _, err := fmt.Fprintln(a.Out, row[0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	columns := len(t.header)
+	if a.output != "wide" && t.wide > 0 {
+		columns = t.wide
+	}
+	tw := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		cells := slices.Clone(row[:columns])
+		for i, c := range cells {
+			if c == "" {
+				cells[i] = "-"
+			}
+		}
+		if _, err := fmt.Fprintln(tw, strings.Join(cells, "\t")); err != nil {
+			return err
+		}
+	}
+	return tw.Flush()
+}
+
+// painter colours words for a terminal, and leaves them plain elsewhere.
+type painter struct{ on bool }
+
+func newPainter(w io.Writer) painter {
+	return painter{on: isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
+}
+
+func (p painter) paint(code, s string) string {
+	if !p.on {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p painter) red(s string) string    { return p.paint("31", s) }
+func (p painter) green(s string) string  { return p.paint("32", s) }
+func (p painter) yellow(s string) string { return p.paint("33", s) }
+func (p painter) bold(s string) string   { return p.paint("1", s) }
+func (p painter) dim(s string) string    { return p.paint("2", s) }
+
+// palette colours one of several names, the same name always alike.
+func (p painter) palette(i int, s string) string {
+	codes := []string{"36", "35", "34", "33", "32", "96", "95", "94"}
+	return p.paint(codes[i%len(codes)], s)
+}
+
+// age is a short form of how long ago t was.
+func age(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	d := time.Since(t)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// pretty makes one JSON log line readable on a terminal: level, message, then
+// the rest as key=value. Any other line stays as it is.
+func pretty(p painter, line string) string {
+	if !strings.HasPrefix(line, "{") {
+		return line
+	}
+	var fields map[string]any
+	dec := json.NewDecoder(strings.NewReader(line))
+	dec.UseNumber()
+	if dec.Decode(&fields) != nil {
+		return line
+	}
+	msg, ok := fields["msg"].(string)
+	if !ok {
+		return line
+	}
+	level, _ := fields["level"].(string)
+	for _, known := range []string{"time", "level", "msg", "service", "instance", "version", "trace_id", "span_id", "correlation_id"} {
+		delete(fields, known) // the column before the line, or for the JSON form
+	}
+	rest := make([]string, 0, len(fields))
+	for k, v := range fields {
+		text, err := json.Marshal(v)
+		if s, isText := v.(string); isText && err == nil && !strings.ContainsAny(s, " \"\n\t") {
+			text = []byte(s)
+		}
+		rest = append(rest, p.dim(k+"=")+string(text))
+	}
+	slices.Sort(rest)
+	switch level {
+	case "ERROR":
+		level = p.red("ERROR")
+	case "WARN":
+		level = p.yellow("WARN ")
+	default:
+		level = p.dim(fmt.Sprintf("%-5s", level))
+	}
+	return strings.TrimSpace(level + " " + msg + " " + strings.Join(rest, " "))
+}

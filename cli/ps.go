@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+)
+
+// running is the answer of plat ps.
+type running struct {
+	System   api.System    `json:"system"`
+	Services []api.Service `json:"services"`
+}
+
+func (a *app) ps() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ps",
+		Short:   "List the services and how they run",
+		Long:    "Lists the services of the running system. When the plan's files have errors,\nthe last good plan stays live, and ps says so.",
+		Example: "  plat ps\n  plat ps -o wide\n  plat ps -o json | jq '.services[] | select(.state != \"ready\")'",
+		GroupID: "resources",
+		Args:    args(0, 0, "no arguments"),
+	}
+	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		answer, err := ask(cmd.Context(), client)
+		if err != nil {
+			return err
+		}
+		if err := a.print(answer, answer.table(a.output == "wide")); err != nil {
+			return err
+		}
+		if a.output == "table" || a.output == "wide" {
+			a.sayPlan(answer.System)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func ask(ctx context.Context, client *api.Client) (running, error) {
+	system, err := client.System(ctx)
+	if err != nil {
+		return running{}, err
+	}
+	services, err := client.Services(ctx)
+	return running{system, services}, err
+}
+
+// table has a row a service, or with wide a row an instance.
+func (r running) table(wide bool) table {
+	if !wide {
+		t := table{header: []string{"SERVICE", "STATE", "READY", "RESTARTS", "AGE", "VERSION", "OWNER", "URL"}}
+		for _, svc := range r.Services {
+			t.rows = append(t.rows, []string{svc.Name, svc.State, readiness(svc), strconv.Itoa(svc.Restarts), age(oldest(svc)), svc.Version, svc.Owner, svc.URL})
+		}
+		return t
+	}
+	t := table{header: []string{"SERVICE", "INSTANCE", "STATE", "PID", "ADDR", "VERSION", "AGE", "RESTARTS", "LAST EXIT"}}
+	for _, svc := range r.Services {
+		if len(svc.Instances) == 0 {
+			t.rows = append(t.rows, []string{svc.Name, "", svc.State, "", "", svc.Version, "", strconv.Itoa(svc.Restarts), ""})
+		}
+		for _, in := range svc.Instances {
+			t.rows = append(t.rows, []string{svc.Name, in.ID, in.State, strconv.Itoa(in.PID), in.Addr, in.Version, age(in.Started), strconv.Itoa(in.Restarts), in.LastExit})
+		}
+	}
+	return t
+}
+
+// readiness is ready/desired; a star marks a number that was set by hand.
+func readiness(svc api.Service) string {
+	star := ""
+	if svc.Override {
+		star = "*"
+	}
+	return fmt.Sprintf("%d/%d%s", svc.Ready, svc.Desired, star)
+}
+
+// oldest is when the service's longest running instance started.
+func oldest(svc api.Service) time.Time {
+	var first time.Time
+	for _, in := range svc.Instances {
+		if !in.Started.IsZero() && (first.IsZero() || in.Started.Before(first)) {
+			first = in.Started
+		}
+	}
+	return first
+}
+
+// sayPlan tells, on standard error, whether the files are what runs.
+func (a *app) sayPlan(s api.System) {
+	if s.Plan.State == "refused" {
+		a.words("plan: refused since %s; the last good plan (%s) stays live", s.Plan.Since.Local().Format(time.TimeOnly), s.Revision)
+		for _, f := range s.Plan.Findings {
+			a.printFault(a.Err, f)
+		}
+	}
+	for _, f := range s.Warnings {
+		a.printFault(a.Err, f)
+	}
+}

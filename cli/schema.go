@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/plan"
+)
+
+func (a *app) schema() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:       "schema [plat|service]",
+		Short:     "Print the JSON Schemas of the plan's files",
+		Long:      "Prints the JSON Schema of plat.yaml or service.yaml, for editors: name it in\nthe file's first line, # yaml-language-server: $schema=PATH. With --write, both\nare written into a folder.",
+		Example:   "  plat schema service\n  plat schema --write schemas",
+		GroupID:   "tools",
+		ValidArgs: []string{"plat", "service"},
+		Args:      args(0, 1, "one of plat and service"),
+	}
+	cmd.Flags().StringVar(&dir, "write", "", "write plat.schema.json and service.schema.json into this folder")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		schemas := plan.Schemas()
+		if dir != "" {
+			if err := os.MkdirAll(dir, 0o750); err != nil {
+				return err
+			}
+			for _, name := range slices.Sorted(maps.Keys(schemas)) {
+				if err := os.WriteFile(filepath.Join(dir, name), schemas[name], 0o644); err != nil { //nolint:gosec // a schema is public
+					return err
+				}
+			}
+			return nil
+		}
+		which := "plat"
+		if len(given) == 1 {
+			which = given[0]
+		}
+		text, ok := schemas[which+".schema.json"]
+		if !ok {
+			return usage(cmd, "there is no schema of "+which+": it is plat or service")
+		}
+		_, err := a.Out.Write(text)
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,94 @@
+package cli_test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/plat-dev/plat/internal/house"
+)
+
+// TestStories plays testdata/stories: each is something that a user could
+// tell, with the real plat.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	bin := house.Bin(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/stories",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			env.Setenv("HOME", os.Getenv("HOME")) // Go's caches
+			env.Setenv("GATEWAY", house.FreeAddr(t))
+			env.Setenv("API", house.FreeAddr(t))
+			env.Setenv("DUMMY", filepath.Join(bin, "dummy"))
+			env.Defer(func() { stopAll(env.WorkDir, bin) })
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"await":  await,
+			"listen": listen,
+		},
+	})
+}
+
+// stopAll ends what a story left running.
+func stopAll(dir, bin string) {
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Name() == "run.json" {
+			_ = exec.Command(filepath.Join(bin, "plat"), "down", "-C", filepath.Dir(filepath.Dir(path)), "--timeout", "20s").Run() //nolint:gosec,noctx // plat itself; bounded by its flag
+		}
+		return nil
+	})
+}
+
+// exits runs a command and wants one exit code: exits CODE COMMAND ARG…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// await repeats a command until its output holds a text: await TEXT COMMAND ARG…
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await TEXT COMMAND ARG…")
+	}
+	end := time.Now().Add(30 * time.Second)
+	for {
+		_ = ts.Exec(args[1], args[2:]...)
+		said := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+		if strings.Contains(said, args[0]) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%q did not come; last:\n%s", args[0], said)
+		}
+		time.Sleep(50 * time.Millisecond) // between two looks, under the deadline above
+	}
+}
+
+// listen takes an address until the story ends: listen ADDR
+func listen(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listen ADDR")
+	}
+	l, err := net.Listen("tcp", args[0]) //nolint:noctx // listening does not wait
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+)
+
+// upFlags are the flags of plat up.
+type upFlags struct {
+	detach  bool
+	gateway string
+	api     string
+	timeout time.Duration
+	child   bool // this is the process in the background; see detach.go
+}
+
+func (a *app) up() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Build and run the system here",
+		Long: "Builds what changed, starts every service behind the gateway, and supervises\nthem. In the foreground it prints the services' output until Ctrl-C, which stops\neverything; a second Ctrl-C does so without waiting. Nothing survives plat.\n" +
+			"With -d it returns once every service is ready or has failed: exit code 1 when\none failed, 4 when the time is over.",
+		Example: "  plat up\n  plat up -d && plat ps\n  plat up -C musiccorp --gateway 127.0.0.1:9000",
+		GroupID: "app",
+		Args:    args(0, 0, "no arguments"),
+	}
+	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, "run in the background")
+	cmd.Flags().StringVar(&f.gateway, "gateway", "", "address of the gateway (default 127.0.0.1:8000, or any free port)")
+	cmd.Flags().StringVar(&f.api, "api", "", "address of the control API (default 127.0.0.1:8001, or any free port)")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "with -d: wait this long for the services")
+	cmd.Flags().BoolVar(&f.child, "detached-child", false, "")
+	_ = cmd.Flags().MarkHidden("detached-child") // the flag was just made
+	a.environment(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		root, err := a.system()
+		if err != nil {
+			return err
+		}
+		o := ServeOptions{Root: root, Environment: a.env, Gateway: f.gateway, API: f.api, Version: a.version}
+		switch {
+		case f.child:
+			return a.serveDetached(cmd.Context(), o)
+		case f.detach:
+			return a.upDetached(cmd.Context(), o, f.timeout)
+		}
+		return a.upForeground(cmd.Context(), o)
+	}
+	return cmd
+}
+
+// upForeground serves the system in this process and shows it through the
+// same API as every other verb.
+func (a *app) upForeground(ctx context.Context, o ServeOptions) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends plat at once, and the guard everything else
+	began := time.Now()
+	ready := make(chan struct{})
+	shown := make(chan error, 1)
+	go func() {
+		select {
+		case <-ready:
+			shown <- a.show(ctx, began)
+		case <-ctx.Done():
+			shown <- nil
+		}
+	}()
+	err := a.serve(ctx, o, func() { close(ready) })
+	if ctx.Err() == nil && err == nil { // plat down
+		a.words("stopped")
+	}
+	stop()
+	return errors.Join(err, <-shown)
+}
+
+// show prints progress, the summary, and then the output of the services.
+func (a *app) show(ctx context.Context, began time.Time) error {
+	context.AfterFunc(ctx, func() { a.words("\nstopping; once more to stop at once") })
+	client, _, err := a.connect()
+	if err != nil {
+		return err
+	}
+	services, err := a.settle(ctx, client, nil, a.progress())
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // Ctrl-C while starting is no error
+		}
+		return err
+	}
+	if err := a.summary(ctx, client, began); err != nil {
+		return err
+	}
+	_ = a.sayFailed(services) // what runs goes on, so the answer is not no
+	names := make([]string, len(services))
+	for i, s := range services {
+		names[i] = s.Name
+	}
+	if err := a.stream(ctx, client, api.LogQuery{Since: time.Now(), Follow: true}, names); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// progress shows each look at the services while they start: one line that
+// changes on a terminal, a line for each change elsewhere.
+func (a *app) progress() func([]api.Service) {
+	states := map[string]string{}
+	return func(services []api.Service) {
+		ready, busy := 0, []string(nil)
+		settled := true
+		for _, s := range services {
+			if s.Settled {
+				ready++
+			} else {
+				settled = false
+				busy = append(busy, s.Name+" "+s.State)
+			}
+			if !a.paint.on && states[s.Name] != s.State {
+				a.words("%s: %s", s.Name, s.State)
+			}
+			states[s.Name] = s.State
+		}
+		if !a.paint.on {
+			return
+		}
+		line := fmt.Sprintf("[%d/%d] %s", ready, len(services), strings.Join(busy, ", "))
+		if len(line) > 78 {
+			line = line[:77] + "…"
+		}
+		if settled {
+			line = ""
+		}
+		_, _ = io.WriteString(a.Err, "\r\x1b[K"+line)
+	}
+}
+
+// summaryRows is how many services the summary of plat up lists, so that it
+// stays within 12 lines.
+const summaryRows = 7
+
+// summary is at most 12 lines: the services, the gateway, the API, the logs.
+func (a *app) summary(ctx context.Context, client *api.Client, began time.Time) error {
+	now, err := ask(ctx, client)
+	if err != nil {
+		return err
+	}
+	t := table{header: []string{"SERVICE", "STATE", "URL"}}
+	rest := 0
+	for _, failedFirst := range []bool{true, false} {
+		for _, s := range now.Services {
+			if (s.State != "ready") != failedFirst {
+				continue
+			}
+			if len(t.rows) == summaryRows && len(now.Services) > summaryRows {
+				rest++
+				continue
+			}
+			t.rows = append(t.rows, []string{s.Name, s.State, s.URL})
+		}
+	}
+	a.output = "table"
+	if err := a.print(nil, t); err != nil {
+		return err
+	}
+	if rest > 0 {
+		_, _ = fmt.Fprintf(a.Out, "… and %d more: plat ps\n", rest)
+	}
+	for _, g := range now.System.Gateways {
+		_, _ = fmt.Fprintf(a.Out, "gateway %s  %s\n", g.Name, g.URL)
+	}
+	_, _ = fmt.Fprintf(a.Out, "api  %s\nlogs %s\n", now.System.API, a.display(now.System.Logs))
+	a.words("up in %.1f s", time.Since(began).Seconds())
+	for _, f := range now.System.Warnings {
+		a.printFault(a.Err, f)
+	}
+	return nil
+}

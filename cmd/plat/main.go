@@ -1,0 +1,34 @@
+// Command plat runs, connects and observes a system of services from its
+// plan. See plat --help.
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+
+	"github.com/plat-dev/plat/cli"
+	"github.com/plat-dev/plat/control"
+	"github.com/plat-dev/plat/runner/process"
+)
+
+// version is set by the release build; else the module's own is told.
+var version = ""
+
+func main() {
+	process.GuardMain() // does not return in the process that is the guard
+	serve := func(ctx context.Context, o cli.ServeOptions, ready func()) error {
+		return control.Serve(ctx, control.Options(o), ready)
+	}
+	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.IO{Out: os.Stdout, Err: os.Stderr}, ownVersion(), serve))
+}
+
+func ownVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}

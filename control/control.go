@@ -1,0 +1,319 @@
+// Package control is the composition root: it opens rooms and doors, wires
+// one to another, supervises them, and closes them in reverse. It holds no
+// logic of its own; only cmd/plat and tests of the whole may import it.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"github.com/plat-dev/plat/api/serve"
+	"github.com/plat-dev/plat/event"
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/registry"
+	"github.com/plat-dev/plat/runner"
+	"github.com/plat-dev/plat/runner/process"
+	"github.com/plat-dev/plat/state"
+	"github.com/plat-dev/plat/store/nats"
+)
+
+// Options say which system to serve, and where.
+type Options struct {
+	Root        string // folder with plat.yaml
+	Environment string
+	Gateway     string // address that the user named; empty: 127.0.0.1:8000, or any free one
+	API         string // likewise, 127.0.0.1:8001
+	Version     string // of plat
+}
+
+// Addresses that are tried first.
+const (
+	defaultGateway = "127.0.0.1:8000"
+	defaultAPI     = "127.0.0.1:8001"
+)
+
+// plane is one running plat.
+type plane struct {
+	o       Options
+	folder  *state.Folder
+	log     *slog.Logger
+	started time.Time
+	token   string
+	stop    context.CancelFunc
+
+	broker   *nats.Server
+	events   *event.Room
+	registry *registry.Registry
+	gateway  *gateway.Gateway
+	launcher *process.Guard
+	runner   *runner.Runner
+	edges    *edges
+
+	api      string            // http://host:port
+	gateways map[string]string // by name
+
+	routing sync.Mutex // one route at a time, so that the last one told is the last one that is true
+
+	mu   sync.Mutex
+	plan livePlan
+}
+
+// Serve runs the system at o.Root until ctx ends or somebody asks the control
+// API to stop. It calls ready when that API answers, and returns when nothing
+// runs any more. Its errors are faults: of the plan, the state folder, an
+// address, a door that does not open.
+func Serve(ctx context.Context, o Options, ready func()) (err error) {
+	result, files := loadPlan(o)
+	if err := usable(result); err != nil {
+		return err
+	}
+	folder, err := state.Open(o.Root)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, folder.Close)
+	own := rotated(filepath.Join(folder.Path, "plat.log"))
+	defer closing(&err, own.Close)
+	log := slog.New(slog.NewJSONHandler(own, nil))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := &plane{o: o, folder: folder, log: log, started: time.Now(), stop: stop, registry: registry.New(), gateways: map[string]string{}}
+	p.plan = livePlan{system: result.System, findings: result.Findings, since: p.started}
+	log.InfoContext(ctx, "plat starts", "system", result.System.Name, "revision", result.System.Revision, "version", o.Version, "pid", os.Getpid())
+	return p.serve(ctx, files, ready)
+}
+
+// serve opens the rooms one by one and runs them until ctx ends.
+func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (err error) {
+	// What others stand on ends after them: see the order of the defers.
+	base, endBase := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer endBase()
+	run := func(name string, f func(context.Context) error) {
+		work.Go(func() {
+			if err := f(base); err != nil && base.Err() == nil {
+				p.log.ErrorContext(base, "a part of plat ended", "part", name, "error", err)
+				p.stop()
+			}
+		})
+	}
+
+	if p.token, err = p.folder.NewToken(); err != nil {
+		return err
+	}
+	access := rotated(filepath.Join(p.folder.Path, "access.log"))
+	defer closing(&err, access.Close)
+	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log})
+	defer p.gateway.Close()
+	p.edges = newEdges(p.gateway, p.log)
+	defer p.edges.close()
+	run("registry", p.registry.Run)
+	run("announcements", p.announceOthers)
+
+	if err := p.openEvents(base, run); err != nil {
+		return err
+	}
+	defer closing(&err, p.broker.Close)
+	if p.launcher, err = process.Open(base, p.folder.Path, p.log); err != nil {
+		return err
+	}
+	defer closing(&err, p.launcher.Close)
+	builder, err := process.NewBuilder(p.launcher, p.o.Root, p.folder.Path)
+	if err != nil {
+		return err
+	}
+	p.runner = runner.New(runner.Options{
+		Builder:   builder,
+		Launcher:  p.launcher,
+		Announcer: p,
+		Env:       p.environment,
+		Log:       p.log,
+	})
+	if err := p.listen(run); err != nil {
+		return err
+	}
+	if err := p.apply(ctx, p.live()); err != nil {
+		return err
+	}
+	if err := p.folder.Publish(p.run()); err != nil {
+		return err
+	}
+	ready()
+	run("plan", func(ctx context.Context) error { return p.followPlan(ctx, files) })
+	err = p.runner.Run(ctx) // returns when every instance has ended
+	p.log.InfoContext(base, "plat stops")
+	return err
+}
+
+func (p *plane) openEvents(ctx context.Context, run func(string, func(context.Context) error)) (err error) {
+	p.broker, err = nats.Open(ctx, nats.Options{Dir: filepath.Join(p.folder.Path, "nats"), Log: p.log})
+	if err != nil {
+		return err
+	}
+	p.events = event.New(event.Options{Broker: p.broker, Log: p.log})
+	run("events", p.events.Run)
+	return nil
+}
+
+// listen opens the gateways' and the control API's addresses.
+func (p *plane) listen(run func(string, func(context.Context) error)) error {
+	for i, g := range p.live().Gateways {
+		named, fallback := "", ""
+		if i == 0 {
+			named, fallback = p.o.Gateway, defaultGateway
+		}
+		l, err := listen("gateway", named, fallback)
+		if err != nil {
+			return err
+		}
+		p.gateways[g.Name] = "http://" + l.Addr().String()
+		run("gateway "+g.Name, func(ctx context.Context) error { return p.gateway.Serve(ctx, l, p.gateway.Public(g.Name)) })
+	}
+	l, err := listen("api", p.o.API, defaultAPI)
+	if err != nil {
+		return err
+	}
+	p.api = "http://" + l.Addr().String()
+	run("control API", func(ctx context.Context) error { return serveAPI(ctx, l, p.handler(), p.log) })
+	return nil
+}
+
+func (p *plane) handler() http.Handler {
+	return serve.New(serve.Options{Source: p, Operator: p, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version})
+}
+
+// apply brings a plan to everything that derives from it.
+func (p *plane) apply(ctx context.Context, sys *plan.System) error {
+	if err := p.events.Apply(ctx, plan.Streams(sys), plan.Consumers(sys)); err != nil {
+		return err
+	}
+	if err := p.broker.SetGrants(plan.Grants(sys)); err != nil {
+		return err
+	}
+	if err := p.edges.set(plan.Edges(sys)); err != nil {
+		return err
+	}
+	routes := map[string][]plan.Route{}
+	for _, r := range plan.Routes(sys) {
+		routes[r.Gateway] = append(routes[r.Gateway], r)
+	}
+	for name := range p.gateways {
+		p.gateway.SetRoutes(name, routes[name])
+	}
+	p.runner.Apply(sys)
+	return nil
+}
+
+func (p *plane) run() state.Run {
+	sys := p.live()
+	return state.Run{PID: os.Getpid(), Guard: p.launcher.PID(), System: sys.Name, Environment: sys.Environment, API: p.api, Gateways: p.gateways, Started: p.started}
+}
+
+// rotated is a log file of plat's own: at most 10 MB, and four older ones.
+func rotated(path string) *lumberjack.Logger {
+	return &lumberjack.Logger{Filename: path, MaxSize: 10, MaxBackups: 4}
+}
+
+// serveAPI serves the control API until ctx ends. Requests under way have a
+// second to finish; who follows logs is cut off.
+func serveAPI(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if server.Shutdown(last) != nil {
+		_ = server.Close() // what did not end in time is cut
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// listen opens an address: the one that the user named, or the default, or
+// any free one below the ephemeral ports. An address that was named and is
+// taken is a fault that names its holder.
+func listen(what, named, fallback string) (net.Listener, error) {
+	if named != "" {
+		l, err := net.Listen("tcp", named) //nolint:noctx // listening does not wait
+		if err == nil {
+			return l, loopback(what, l)
+		}
+		f := fault.Newf(fault.PortTaken, "the address %s of --%s cannot be listened on", named, what).Because(err)
+		if holder := process.PortHolder(named); holder != "" {
+			return nil, f.Why("it is taken by " + holder).Fix("end that program, or choose another address")
+		}
+		return nil, f.Why(reason(err)).Fix("choose another address")
+	}
+	if fallback != "" {
+		if l, err := net.Listen("tcp", fallback); err == nil { //nolint:noctx // as above
+			return l, nil
+		}
+	}
+	return freeListener()
+}
+
+// loopback refuses to put the control API where other machines reach it: its
+// token would cross the network in the clear.
+func loopback(what string, l net.Listener) error {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	if what != "api" || ok && tcp.IP.IsLoopback() {
+		return nil
+	}
+	return errors.Join(fault.Newf(fault.BadArgument, "the control API does not listen on %s", l.Addr()).
+		Why("its token would cross the network in the clear").Fix("choose an address on 127.0.0.1"), l.Close())
+}
+
+// Ports from which a free one is taken: below the ephemeral ones, so that no
+// outgoing connection holds it, and apart from the instances'.
+const (
+	firstPort = 18000
+	lastPort  = 19999
+)
+
+// freeListener listens on the first free port of its range.
+func freeListener() (net.Listener, error) {
+	var last error
+	for port := firstPort; port <= lastPort; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // as above
+		if err == nil {
+			return l, nil
+		}
+		last = err
+	}
+	return nil, fault.Newf(fault.PortTaken, "no port from %d to %d is free", firstPort, lastPort).Why(reason(last))
+}
+
+func reason(err error) string {
+	var oe *net.OpError
+	if errors.As(err, &oe) {
+		return oe.Err.Error()
+	}
+	return err.Error()
+}
+
+// closing closes at the end of a function and keeps the error.
+func closing(err *error, f func() error) { *err = errors.Join(*err, f()) }

@@ -1,0 +1,104 @@
+// Command dummy is a service for tests: what it does wrong is chosen by its
+// flags.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	exit := flag.Int("exit", -1, "exit at once with this code")
+	deaf := flag.Bool("deaf", false, "ignore SIGTERM")
+	never := flag.Bool("never", false, "listen nowhere")
+	port := flag.String("port", os.Getenv("PORT"), "listen on another port than PORT")
+	fork := flag.Bool("fork", false, "start a grandchild, and one in a session of its own")
+	flood := flag.Int("flood", 0, "print this many lines at once")
+	sleep := flag.Bool("sleep", false, "only sleep: what -fork starts")
+	flag.Parse()
+	if *sleep {
+		time.Sleep(10 * time.Minute)
+		return
+	}
+	if *exit >= 0 {
+		fmt.Println("about to exit with", *exit)
+		fmt.Fprintln(os.Stderr, "the reason is a flag")
+		os.Exit(*exit)
+	}
+	for i := range *flood {
+		fmt.Println("line", i, strings.Repeat("x", 200))
+	}
+	if *fork {
+		for _, setsid := range []bool{false, true} {
+			child := exec.CommandContext(context.Background(), os.Args[0], "-sleep") //nolint:gosec // itself
+			child.SysProcAttr = &syscall.SysProcAttr{Setsid: setsid}
+			if err := child.Start(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			fmt.Println("started", child.Process.Pid)
+		}
+	}
+	if *deaf {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	if *never {
+		select {}
+	}
+	serve(*port)
+}
+
+// serve answers with what a test wants to know of the caller and of itself.
+func serve(port string) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"service": os.Getenv("PLAT_SERVICE"), "instance": os.Getenv("PLAT_INSTANCE"), "path": r.URL.Path,
+			"headers": r.Header, "env": names(),
+		})
+	})
+	mux.HandleFunc("/health", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
+		callee := strings.TrimPrefix(r.URL.Path, "/call/")
+		resp, err := http.Get(os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))) + "/called") //nolint:gosec,noctx // a test's own neighbour
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
+		w.WriteHeader(resp.StatusCode)
+		_ = resp.Write(w)
+	})
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(2 * time.Second):
+		case <-r.Context().Done():
+		}
+		_, _ = fmt.Fprintln(w, "late")
+	})
+	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
+	fmt.Println("listening on", port)
+	server := &http.Server{Addr: "127.0.0.1:" + port, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	fmt.Fprintln(os.Stderr, server.ListenAndServe())
+	os.Exit(1)
+}
+
+// names are the variables that plat gave, without their values.
+func names() []string {
+	var list []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		list = append(list, name)
+	}
+	return list
+}
