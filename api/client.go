@@ -206,5 +206,5 @@ func (c *Client) unreachable(err error) error {
 		err = ue.Err
 	}
 	return fault.New(fault.Unreachable, "plat does not answer at "+c.base).Why(fmt.Sprint(err)).
-		Fix("plat up starts it; .plat/logs/plat.log tells how the last one ended").Because(err)
+		Fix("plat up starts it; .plat/plat.log tells how the last one ended").Because(err)
 }

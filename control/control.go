@@ -131,7 +131,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 		return err
 	}
 	defer closing(&err, p.launcher.Close)
-	builder, err := process.NewBuilder(p.launcher, p.o.Root, p.folder.Path)
+	builder, err := process.NewBuilder(p.launcher, p.o.Root)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ type logsInput struct {
 
 // logs answers NDJSON, a line as soon as it is there.
 func (o Options) logs(_ context.Context, in *logsInput) (*huma.StreamResponse, error) {
-	known := map[string]bool{"plat": true, "gateway": true}
+	known := map[string]bool{}
 	for _, svc := range o.Source.Services() {
 		known[svc.Name] = true
 	}
