@@ -85,13 +85,11 @@ type Order struct {
 // newOrder places an order. It refuses lines in more than one currency.
 func newOrder(customer string, lines []Line, now time.Time) (*Order, error) {
 	total := Money{Currency: lines[0].Price.Currency}
-	albums := 0
 	for _, l := range lines {
 		if l.Price.Currency != total.Currency {
 			return nil, fmt.Errorf("%s is priced in %s, other lines in %s", l.SKU, l.Price.Currency, total.Currency)
 		}
 		total.Amount += l.Price.Amount * int64(l.Quantity)
-		albums += l.Quantity
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -99,7 +97,7 @@ func newOrder(customer string, lines []Line, now time.Time) (*Order, error) {
 	}
 	return &Order{
 		ID: id.String(), Customer: customer, Status: Placed, Total: total, Lines: lines,
-		History: []Entry{{Status: Placed, At: now, Note: fmt.Sprintf("%d albums for %s", albums, total)}},
+		History: []Entry{{Status: Placed, At: now, Note: "for " + total.String()}},
 	}, nil
 }
 
