@@ -1,0 +1,278 @@
+package nats_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/plat-dev/plat/event"
+	"github.com/plat-dev/plat/store/nats"
+)
+
+// childDir makes the test binary a server on this folder instead.
+const childDir = "PLAT_TEST_NATS_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		if err := serve(dir); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// serve runs a server until standard input ends; it is killed before that.
+func serve(dir string) error {
+	c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	srv, err := nats.Open(c, nats.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = srv.Close() }()
+	if st := srv.Storage(); len(st.Faults) > 0 {
+		return st.Faults[0]
+	}
+	room := event.New(event.Options{Broker: srv})
+	streams, consumers, grants := system()
+	if err := room.Apply(c, streams, consumers); err != nil {
+		return err
+	}
+	if err := srv.SetGrants(grants); err != nil {
+		return err
+	}
+	fmt.Println("ready", srv.URL("order"))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return nil
+}
+
+// child starts a server as a process of its own and waits until it is ready.
+func child(t *testing.T, dir string) (url string, kill func()) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx(t), self) // ends it even if the test hangs
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
+	if err != nil || !ok {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		t.Fatalf("the server said %q, %v", line, err)
+	}
+	return url, func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = in.Close()
+	}
+}
+
+// ledger is what the publishers know.
+type ledger struct {
+	mu      sync.Mutex
+	sent    map[string]bool // every ID that was ever on the wire
+	acked   map[string]bool
+	batches map[string]bool // batch → acknowledged
+}
+
+func (l *ledger) note(where map[string]bool, key string, value bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	where[key] = value
+}
+
+const batchSize = 10
+
+// publish sends single events, each until it is acknowledged, as an outbox
+// does.
+func (l *ledger) publish(c context.Context, js jetstream.JetStream, name string) {
+	for n := 0; c.Err() == nil; n++ {
+		id := fmt.Sprintf("%s-%d", name, n)
+		l.note(l.sent, id, true)
+		for c.Err() == nil {
+			try, cancel := context.WithTimeout(c, 250*time.Millisecond)
+			m := placed(id)
+			m.Data = []byte(id)
+			_, err := js.PublishMsg(try, m)
+			cancel()
+			if err == nil {
+				l.note(l.acked, id, true)
+				break
+			}
+		}
+	}
+}
+
+// publishBatches sends atomic batches, each once.
+func (l *ledger) publishBatches(c context.Context, nc *natsgo.Conn) {
+	for n := 0; c.Err() == nil; n++ {
+		batch := fmt.Sprintf("batch%d", n)
+		l.note(l.batches, batch, false)
+		for i := range batchSize {
+			id := fmt.Sprintf("%s-%d", batch, i)
+			l.note(l.sent, id, true)
+			m := placed(id)
+			m.Data = []byte(id)
+			m.Header.Set("Nats-Batch-Id", batch)
+			m.Header.Set("Nats-Batch-Sequence", fmt.Sprint(i+1))
+			if i < batchSize-1 {
+				_ = nc.PublishMsg(m)
+				continue
+			}
+			m.Header.Set("Nats-Batch-Commit", "1")
+			reply, err := nc.RequestMsg(m, 250*time.Millisecond)
+			var ack struct {
+				Sequence uint64 `json:"seq"`
+				Count    int    `json:"count"`
+			}
+			if err == nil && json.Unmarshal(reply.Data, &ack) == nil && ack.Sequence > 0 && ack.Count == batchSize {
+				l.note(l.batches, batch, true)
+			}
+		}
+	}
+}
+
+// The promise: what was acknowledged is delivered, once, and nothing else is,
+// however often the server is killed while events are published.
+func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
+	t.Parallel()
+	rounds := 50
+	if testing.Short() {
+		rounds = 5
+	}
+	dir := t.TempDir()
+	url, kill := child(t, dir)
+	l := &ledger{sent: map[string]bool{}, acked: map[string]bool{}, batches: map[string]bool{}}
+	publishing, stop := context.WithCancel(context.Background())
+	defer stop()
+	var publishers sync.WaitGroup
+	// The connections live through all rounds, as those of services do that
+	// outlive plat: port and password stay.
+	for i := range 3 {
+		nc, err := natsgo.Connect(url, natsgo.CustomInboxPrefix("_INBOX.order"), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(5*time.Millisecond), natsgo.ReconnectJitter(0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if i == 0 {
+			publishers.Go(func() { l.publishBatches(publishing, nc) })
+			continue
+		}
+		js := stream(t, nc)
+		publishers.Go(func() { l.publish(publishing, js, fmt.Sprintf("single%d", i)) })
+	}
+	for range rounds {
+		time.Sleep(20*time.Millisecond + rand.N(150*time.Millisecond)) // #nosec G404 -- any moment will do
+		kill()
+		var again string
+		if again, kill = child(t, dir); again != url {
+			t.Fatal("port or password changed")
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // the publishers find the last server
+	kill()
+	stop()
+	publishers.Wait()
+	l.verify(t, dir)
+}
+
+// verify reads everything back as the consuming service.
+func (l *ledger) verify(t *testing.T, dir string) {
+	t.Helper()
+	srv := open(t, nats.Options{Dir: dir})
+	if st := srv.Storage(); len(st.Faults) > 0 {
+		t.Error(st.Faults[0])
+	}
+	streams, err := srv.Streams(ctx(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := 0
+	for _, s := range streams {
+		if s.Name == "order" {
+			stored = int(s.Stored) // #nosec G115 -- a test's worth
+		}
+	}
+	delivered := map[string]int{}
+	finance := stream(t, client(t, srv, "finance"))
+	consumer, err := finance.Consumer(ctx(t), "order", "finance_order_placed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for got := 0; got < stored; {
+		batch, err := consumer.Fetch(event.Unacked, jetstream.FetchMaxWait(5*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := got
+		for m := range batch.Messages() {
+			id := m.Headers().Get("ce-id")
+			if id != string(m.Data()) {
+				t.Errorf("event %s holds %q", id, m.Data())
+			}
+			delivered[id]++
+			got++
+			if err := m.Ack(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got == before {
+			t.Fatalf("%d of %d events were delivered: %v", got, stored, batch.Error())
+		}
+	}
+	for id := range l.acked {
+		if delivered[id] != 1 {
+			t.Errorf("acknowledged event %s was delivered %d times", id, delivered[id])
+		}
+	}
+	for id := range delivered {
+		if !l.sent[id] || delivered[id] != 1 {
+			t.Errorf("event %s was delivered %d times and sent: %v", id, delivered[id], l.sent[id])
+		}
+	}
+	ackedBatches := 0
+	for batch, acked := range l.batches {
+		n := 0
+		for i := range batchSize {
+			n += delivered[fmt.Sprintf("%s-%d", batch, i)]
+		}
+		if acked {
+			ackedBatches++
+		}
+		if n != batchSize && (acked || n != 0) {
+			t.Errorf("%d of %d events of %s were delivered, acknowledged: %v", n, batchSize, batch, acked)
+		}
+	}
+	t.Logf("%d single events and %d of %d batches acknowledged, %d events delivered", len(l.acked), ackedBatches, len(l.batches), len(delivered))
+	if len(l.acked) < 20 || ackedBatches < 5 {
+		t.Error("too little was published to prove anything")
+	}
+}
