@@ -17,9 +17,10 @@ import (
 
 // outputs adds -o to a verb; the first of the forms is the default.
 func (a *app) outputs(cmd *cobra.Command, forms ...string) {
-	cmd.Flags().StringVarP(&a.output, "output", "o", forms[0], "form of the answer: "+strings.Join(forms, ", "))
+	output := cmd.Flags().StringP("output", "o", forms[0], "form of the answer: "+strings.Join(forms, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp)) // the flag was just made
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		a.output = *output
 		if !slices.Contains(forms, a.output) {
 			return usage(cmd, fmt.Sprintf("-o %s is not one of %s", a.output, strings.Join(forms, ", ")))
 		}

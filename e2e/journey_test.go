@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,7 +11,7 @@ import (
 // real plat, and what goes wrong for them.
 func TestMusicCorp(t *testing.T) {
 	t.Parallel()
-	h := house.Up(t, house.Copy(t, filepath.Join(house.Root(), "musiccorp")))
+	h := house.Up(t, house.MusicCorp(t))
 	shop := shop{t, h.Gateway}
 
 	t.Run("a purchase", func(t *testing.T) {

@@ -64,10 +64,20 @@ type House struct {
 	bin string
 }
 
-// Copy takes a copy of a system's folder, without its state.
-func Copy(t testing.TB, from string) string {
+// MusicCorp takes a copy of MusicCorp, with the kit that it builds with, and
+// returns the system's folder.
+func MusicCorp(t testing.TB) string {
 	t.Helper()
-	to := t.TempDir()
+	dir := t.TempDir()
+	for _, module := range []string{"kit", "musiccorp"} {
+		duplicate(t, filepath.Join(Root(), module), filepath.Join(dir, module))
+	}
+	return filepath.Join(dir, "musiccorp")
+}
+
+// duplicate copies a folder without what plat and npm keep in it.
+func duplicate(t testing.TB, from, to string) {
+	t.Helper()
 	err := filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -91,7 +101,6 @@ func Copy(t testing.TB, from string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return to
 }
 
 // Up starts plat in the background on the system in dir and waits until its

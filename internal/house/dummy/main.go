@@ -70,7 +70,16 @@ func serve(port string) {
 	mux.HandleFunc("/health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
 		callee := strings.TrimPrefix(r.URL.Path, "/call/")
-		resp, err := http.Get(os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))) + "/called") //nolint:gosec,noctx // a test's own neighbour
+		url := os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))) + "/called"
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		for _, name := range []string{"Traceparent", "X-Correlation-Id"} { // as every good neighbour does
+			req.Header.Set(name, r.Header.Get(name))
+		}
+		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
