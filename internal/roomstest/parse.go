@@ -14,7 +14,7 @@ const everyTest = "(every test)"
 // House is rooms.txt.
 type House struct {
 	Rooms []*Room
-	Tests []string // what every test file may use
+	Tests *Room // what every test file may use; nil for nothing
 }
 
 // Room is what rooms.txt says of one package, or of several by a pattern.
@@ -27,6 +27,8 @@ type Room struct {
 	Never   []string // packages, or package.Name, of the standard library
 	Budgets []*Budget
 	Line    int
+
+	needed map[string]bool // of Imports, Uses and Tests, while checking
 }
 
 // Budget is an exception from the sizes that hold for all.
@@ -67,7 +69,7 @@ func Parse(text string) (*House, error) {
 	}
 	for i, r := range house.Rooms {
 		if r.Pattern == everyTest {
-			house.Tests = r.Uses
+			house.Tests = r
 			house.Rooms = slices.Delete(house.Rooms, i, i+1)
 			break
 		}
@@ -148,17 +150,15 @@ func (h *House) find(dir string) *Room {
 
 // mayUse tells whether a room may import a package of others.
 func (h *House) mayUse(r *Room, target string, test bool) bool {
-	allowed := func(list []string) bool {
-		return slices.ContainsFunc(list, func(m string) bool { return matches(m+"/...", target) })
-	}
-	return allowed(r.Uses) || test && (allowed(r.Tests) || allowed(h.Tests))
+	use := func(entry string) bool { return matches(entry+"/...", target) }
+	return r.need(r.Uses, use) || test && (r.need(r.Tests, use) || h.Tests != nil && h.Tests.need(h.Tests.Uses, use))
 }
 
 // homes says where a package of others may be imported.
 func (h *House) homes(target string) string {
 	var rooms []string
 	for _, r := range h.Rooms {
-		if h.mayUse(r, target, false) {
+		if slices.ContainsFunc(r.Uses, func(entry string) bool { return matches(entry+"/...", target) }) {
 			rooms = append(rooms, r.Pattern)
 		}
 	}
@@ -171,15 +171,44 @@ func (h *House) homes(target string) string {
 // mayImport tells whether the package dir of this room may import the package
 // to, both of ours.
 func (r *Room) mayImport(dir, to string, test bool) bool {
-	allowed := func(list []string) bool {
-		return slices.ContainsFunc(list, func(p string) bool {
-			if p == "own" {
-				return matches(r.own(dir), to)
-			}
-			return matches(p, to)
-		})
+	one := func(entry string) bool {
+		if entry == "own" {
+			return matches(r.own(dir), to)
+		}
+		return matches(entry, to)
 	}
-	return allowed(r.Imports) || test && allowed(r.Tests)
+	return r.need(r.Imports, one) || test && r.need(r.Tests, one)
+}
+
+// need finds an entry of a list that allows something, and remembers that it
+// was needed.
+func (r *Room) need(list []string, allows func(entry string) bool) bool {
+	i := slices.IndexFunc(list, allows)
+	if i < 0 {
+		return false
+	}
+	if r.needed == nil {
+		r.needed = map[string]bool{}
+	}
+	r.needed[list[i]] = true
+	return true
+}
+
+// stale lists what the room's lines allow and nobody needs.
+func (r *Room) stale() []Finding {
+	place := fmt.Sprintf("rooms.txt:%d", r.Line)
+	var findings []Finding
+	for _, entry := range slices.Concat(r.Imports, r.Uses, r.Tests) {
+		if !r.needed[entry] && entry != "own" {
+			findings = append(findings, Finding{place, fmt.Sprintf("%s may import %s and does not any more: take it out", r.Pattern, entry)})
+		}
+	}
+	for _, b := range r.Budgets {
+		if !b.used {
+			findings = append(findings, Finding{fmt.Sprintf("rooms.txt:%d", b.line), strings.Join(strings.Fields(fmt.Sprintf("the budget of %s for %s %s is not needed any more: take it out", r.Pattern, b.Kind, b.Name)), " ")})
+		}
+	}
+	return findings
 }
 
 // own is the room's pattern with each * replaced by what it stands for in dir.

@@ -74,11 +74,10 @@ func Check(fsys fs.FS) ([]Finding, error) {
 			findings = append(findings, Finding{fmt.Sprintf("rooms.txt:%d", r.Line), r.Pattern + " has a line but no package: take the line out"})
 			continue
 		}
-		for _, b := range r.Budgets {
-			if !b.used {
-				findings = append(findings, Finding{fmt.Sprintf("rooms.txt:%d", b.line), fmt.Sprintf("the budget of %s for %s %s is not needed any more: take it out", r.Pattern, b.Kind, b.Name)})
-			}
-		}
+		findings = append(findings, r.stale()...)
+	}
+	if house.Tests != nil {
+		findings = append(findings, house.Tests.stale()...)
 	}
 	return findings, nil
 }
@@ -207,9 +206,10 @@ func (c *checker) imports(f source) {
 		switch ours, ok := local(target); {
 		case ok && ours == c.pkg.dir:
 		case ok:
+			allowed := c.room.mayImport(c.pkg.dir, ours, f.test)
 			if law := broken(c.pkg.dir, ours); law != "" {
 				c.report(at(f, spec), "imports %s: %s", ours, law)
-			} else if !c.room.mayImport(c.pkg.dir, ours, f.test) {
+			} else if !allowed {
 				c.report(at(f, spec), "imports %s, which rooms.txt does not allow %s", ours, c.pkg.dir)
 			}
 		case foreign(target):

@@ -46,7 +46,7 @@ registry
 
 control
   Wires.
-  imports: plan registry
+  imports: registry
 
 cmd/plat
   main.
@@ -214,10 +214,15 @@ func TestViolations(t *testing.T) {
 			grant: "\nprobe\n  Journeys.\n  budget: interface Wide 6 because it is io/fs's own\n  budget: file b.go 600 because it is one table\n",
 			want:  []string{"file b.go is 702, over the budget of 600"},
 		},
+		"what is allowed and not needed": {
+			files: map[string]string{"probe/a.go": file("probe", module+"plan")},
+			grant: "\nprobe\n  Journeys.\n  imports: plan registry\n  uses: example.org/load\n",
+			want:  []string{"probe may import registry and does not any more", "probe may import example.org/load and does not"},
+		},
 		"a granted budget that nobody needs": {
 			files: map[string]string{"probe/a.go": file("probe")},
 			grant: "\nprobe\n  Journeys.\n  budget: room 3500 because it was once large\n",
-			want:  []string{"the budget of probe for room  is not needed any more"},
+			want:  []string{"the budget of probe for room is not needed any more"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
