@@ -50,7 +50,8 @@ type plane struct {
 	folder  *state.Folder
 	log     *slog.Logger
 	started time.Time
-	token   string
+	token   string // of the control API, of this run
+	secret  []byte // of the system, for ever
 	stop    context.CancelFunc
 
 	broker   *nats.Server
@@ -112,6 +113,9 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	}
 
 	if p.token, err = p.folder.NewToken(); err != nil {
+		return err
+	}
+	if p.secret, err = p.folder.Secret(); err != nil {
 		return err
 	}
 	access := rotated(filepath.Join(p.folder.Path, "access.log"))

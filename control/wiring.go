@@ -122,13 +122,24 @@ func (p *plane) environment(svc plan.Service, instance, version string, port int
 		}
 	}
 	for _, c := range svc.Config {
-		if v := c.Value; v != nil {
-			set(c.Env, *v)
-		} else if c.Default != nil {
+		switch {
+		case c.Value != nil:
+			set(c.Env, *c.Value)
+		case c.Default != nil:
 			set(c.Env, *c.Default)
+		case c.Secret:
+			set(c.Env, derive(p.secret, "config "+svc.Name+" "+c.Name))
 		}
 	}
 	return env, nil
+}
+
+// derive makes a value that only who has the secret can make, the same each
+// time, so that nothing more must be kept.
+func derive(secret []byte, purpose string) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(purpose))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // inherited is what a program gets of the user's own environment: where
@@ -171,12 +182,9 @@ func eventContract(sys *plan.System, service string) string {
 	return ""
 }
 
-// serviceToken derives a service's own token from the operator's, so that
-// nothing more must be kept.
+// serviceToken is a service's own token, of this run.
 func (p *plane) serviceToken(service string) string {
-	mac := hmac.New(sha256.New, []byte(p.token))
-	mac.Write([]byte("service " + service))
-	return hex.EncodeToString(mac.Sum(nil))
+	return derive([]byte(p.token), "service "+service)
 }
 
 // serviceOf tells whose token it is; "" for nobody's.

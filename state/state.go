@@ -33,6 +33,7 @@ const (
 	lockFile   = "lock"
 	runFile    = "run.json"
 	tokenFile  = "token"
+	secretFile = "secret"
 )
 
 // Run tells where a running plat is found.
@@ -204,6 +205,31 @@ func (f *Folder) NewToken() (string, error) {
 	}
 	token := hex.EncodeToString(raw[:])
 	return token, f.write(tokenFile, []byte(token+"\n"))
+}
+
+// Secret is the system's own secret, 32 random bytes that are made once and
+// kept in the folder, readable by its owner alone: what a service's secrets
+// derive from where nobody sets them. The fault is state-torn when the file is
+// not what was written.
+func (f *Folder) Secret() ([]byte, error) {
+	name := filepath.Join(f.Path, secretFile)
+	text, err := os.ReadFile(name) //nolint:gosec // the path is the user's own system folder
+	if errors.Is(err, fs.ErrNotExist) {
+		secret := make([]byte, 32)
+		if _, err := rand.Read(secret); err != nil {
+			return nil, err
+		}
+		return secret, f.write(secretFile, []byte(hex.EncodeToString(secret)+"\n"))
+	}
+	if err != nil {
+		return nil, denied(f.Path, err)
+	}
+	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(secret) != 32 {
+		return nil, fault.Newf(fault.StateTorn, "%s cannot be read", name).Why("it was half written or changed by hand").
+			Fix("move it away: mv " + name + " " + name + ".old; services get new secrets then").Because(err)
+	}
+	return secret, nil
 }
 
 // write replaces a file as a whole: a reader, or a crash, sees the old or the

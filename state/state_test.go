@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -178,6 +179,28 @@ func TestOpenWithoutPermission(t *testing.T) {
 	}
 	if _, err := state.Open(root); !fault.Is(err, fault.StateDenied) {
 		t.Fatalf("Open = %v, want state-denied", err)
+	}
+}
+
+func TestSecretIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	f := open(t, root)
+	first, err := f.Secret()
+	if err != nil || len(first) != 32 {
+		t.Fatalf("secret of %d bytes, %v", len(first), err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = open(t, root)
+	defer func() { _ = f.Close() }()
+	if again, err := f.Secret(); err != nil || !bytes.Equal(first, again) {
+		t.Fatalf("the next run has another secret (%v)", err)
+	}
+	write(t, filepath.Join(f.Path, "secret"), "torn")
+	if _, err := f.Secret(); !fault.Is(err, fault.StateTorn) {
+		t.Fatalf("a torn secret: %v, want state-torn", err)
 	}
 }
 
