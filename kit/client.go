@@ -136,7 +136,8 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 		}
 		return &callError{c.service, fmt.Errorf("%s %s: %w", method, path, err)}
 	}
-	defer discard(resp.Body)
+	defer resp.Body.Close()
+	defer drain(resp.Body)
 	if call.answer != nil {
 		*call.answer = resp.Header
 	}
@@ -220,11 +221,10 @@ func problemOf(service string, resp *http.Response) *Problem {
 	return p
 }
 
-// discard reads a little of what is left, so that the connection can be used
-// again, and closes.
-func discard(body io.ReadCloser) {
+// drain reads a little of what is left, so that the connection can be used
+// again.
+func drain(body io.Reader) {
 	_, _ = io.CopyN(io.Discard, body, maxDrained) // best effort
-	_ = body.Close()
 }
 
 // callError is a call that brought no answer.

@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-var durationType = reflect.TypeFor[time.Duration]()
-
 // Config fills the struct that dst points to from the environment. Each
 // exported field names its variable; structs inside are filled the same way:
 //
@@ -86,7 +84,7 @@ func fillField(v reflect.Value, tag reflect.StructTag, name, value string) error
 var errConfigValue = errors.New("wrong value")
 
 func setField(v reflect.Value, value string) error {
-	if v.Type() == durationType {
+	if isDuration(v.Type()) {
 		d, err := time.ParseDuration(value)
 		v.SetInt(int64(d))
 		return err
@@ -118,7 +116,7 @@ func setField(v reflect.Value, value string) error {
 }
 
 func expected(t reflect.Type) string {
-	if t == durationType {
+	if isDuration(t) {
 		return "a duration with its unit, such as 30s or 5m"
 	}
 	switch t.Kind() { //nolint:exhaustive // the documented kinds; all others are refused
@@ -133,3 +131,5 @@ func expected(t reflect.Type) string {
 	}
 	return "a field of type string, int, int64, bool, float64 or time.Duration, not " + t.String()
 }
+
+func isDuration(t reflect.Type) bool { return t == reflect.TypeFor[time.Duration]() }

@@ -2,9 +2,8 @@ package kit
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"time"
+
+	"github.com/plat-dev/plat/kit/internal/uuid"
 )
 
 // Headers of the HTTP wire between services.
@@ -38,7 +37,7 @@ func CorrelationID(ctx context.Context) string {
 // anything but printable ASCII, is replaced by a new one.
 func WithCorrelationID(ctx context.Context, id string) context.Context {
 	if !validCorrelationID(id) {
-		id = newID()
+		id = uuid.New()
 	}
 	return context.WithValue(ctx, correlationKey, id)
 }
@@ -61,18 +60,4 @@ func validCorrelationID(id string) bool {
 		}
 	}
 	return true
-}
-
-// newID makes a UUID of version 7: sortable by time.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	ms := uint64(time.Now().UnixMilli())
-	for i := range 6 {
-		b[i] = byte(ms >> (40 - 8*i))
-	}
-	b[6] = b[6]&0x0f | 0x70
-	b[8] = b[8]&0x3f | 0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

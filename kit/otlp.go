@@ -141,7 +141,8 @@ func (e *exporter) post(ctx context.Context, body []byte) (again bool, after tim
 	if err != nil {
 		return true, 0, err
 	}
-	discard(resp.Body)
+	defer resp.Body.Close()
+	drain(resp.Body)
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // none is 0

@@ -172,7 +172,7 @@ func (s *Service) end(server *http.Server, cancelBase context.CancelFunc, failed
 		s.log.Info("draining", "in_flight", s.traffic.inFlight())
 		s.traffic.wait(drain)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(time.Second, drain-time.Since(begun)))
+	ctx, cancel := context.WithTimeout(context.Background(), max(quietTime, drain-time.Since(begun)))
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("%d request(s) were not answered within %s", s.traffic.inFlight(), drain))

@@ -45,7 +45,8 @@ func (s *Service) Go(name string, run func(context.Context) error) {
 func (s *Service) startWorkers(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.workers.ctx, s.workers.cancel = context.WithCancel(ctx)
+	workerCtx, cancel := context.WithCancel(ctx)
+	s.workers.ctx, s.workers.cancel = workerCtx, cancel
 	for _, w := range s.workers.waiting {
 		s.startWorker(w)
 	}

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/kit/internal/uuid"
 )
 
 const (
@@ -110,7 +111,7 @@ func (b *Bus) Publish(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	for _, e := range events {
 		e.Source = "/services/" + b.service.Name()
 		if e.ID == "" {
-			e.ID = newID()
+			e.ID = uuid.New()
 		}
 		if e.Time.IsZero() {
 			e.Time = time.Now()

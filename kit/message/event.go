@@ -3,7 +3,6 @@ package message
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/plat-dev/plat/kit/internal/uuid"
 )
 
 // Event is something that has happened, as CloudEvents 1.0 has it.
@@ -37,7 +38,7 @@ func New(eventType, subject string, data any) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("event %s: encode its data: %w", eventType, err)
 	}
-	return Event{ID: newID(), Type: eventType, Subject: subject, Time: time.Now().UTC(), Data: encoded}, nil
+	return Event{ID: uuid.New(), Type: eventType, Subject: subject, Time: time.Now().UTC(), Data: encoded}, nil
 }
 
 // Decode gives the data of an event. Fields that T does not have are passed
@@ -150,18 +151,4 @@ func decodeValue(s string) string {
 		out = append(out, s[i])
 	}
 	return string(out)
-}
-
-// newID makes a UUID of version 7: sortable by time.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	ms := uint64(time.Now().UnixMilli())
-	for i := range 6 {
-		b[i] = byte(ms >> (40 - 8*i))
-	}
-	b[6] = b[6]&0x0f | 0x70
-	b[8] = b[8]&0x3f | 0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/plat-dev/plat/kit/internal/uuid"
 )
 
 const (
@@ -213,7 +215,7 @@ func (c *connection) publish(ctx context.Context, r row) error {
 
 // publishBatch stores all rows or none (atomic batch publish).
 func (c *connection) publishBatch(ctx context.Context, rows []row) error {
-	id := newID()
+	id := uuid.New()
 	subjects := make([]string, 0, len(rows))
 	for _, r := range rows {
 		subjects = append(subjects, r.subject)

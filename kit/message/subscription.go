@@ -84,14 +84,11 @@ func (s *subscription) run(ctx context.Context) error {
 			continue
 		}
 		err := s.receive(ctx, came)
-		if ctx.Err() != nil {
-			break
-		}
 		if err == nil {
 			pause = lookupFirst
 			continue
 		}
-		if _, up := s.bus.conn.connected(); up {
+		if _, up := s.bus.conn.connected(); up && ctx.Err() == nil {
 			s.set(err)
 		}
 		select {
