@@ -135,14 +135,14 @@ func (d *Declaration) checkPath(p string, folder bool, path ...any) {
 	switch {
 	case err != nil && folder:
 		d.doc.value(fault.Newf(codeMissingFolder, "there is no folder %s beside %s", p, d.doc.file).
-			Fix("create it, or correct the path; a Go package is a folder").Because(err), path...)
+			Why("build.go is a Go package, which is a folder").Fix("create it, or correct the path").Because(err), path...)
 	case err != nil:
 		d.doc.value(fault.Newf(codeMissingFile, "there is no file %s beside %s", p, d.doc.file).
-			Fix("create it, or correct the path").Because(err), path...)
+			Why("the declaration names it").Fix("create it, or correct the path").Because(err), path...)
 	case folder && !info.IsDir():
-		d.doc.value(fault.Newf(codeMissingFolder, "%s is not a folder", p).Fix("name the folder of the package"), path...)
+		d.doc.value(fault.Newf(codeMissingFolder, "%s is not a folder", p).Why("a Go package is one").Fix("name the folder of the package"), path...)
 	case !folder && !info.Mode().IsRegular():
-		d.doc.value(fault.Newf(codeMissingFile, "%s is not a regular file", p).Fix("name the file"), path...)
+		d.doc.value(fault.Newf(codeMissingFile, "%s is not a regular file", p).Why("the declaration names it as one").Fix("name the file"), path...)
 	}
 }
 
@@ -201,15 +201,18 @@ func plainSecret(name string) *fault.Fault {
 
 // check reports a value that is not of the setting's type.
 func (s SettingFile) check(what string, v Scalar) *fault.Fault {
+	if v.Kind == "" {
+		return nil // reported when it was read
+	}
 	wrong := func(expected string) *fault.Fault {
 		return fault.Newf(codeWrongType, "%s is %s", what, strconv.Quote(v.Text)).Why("its type is " + s.kind() + ": expected " + expected)
 	}
-	unit := func(err error, expected string) *fault.Fault {
+	unit := func(err error, expected, unit string) *fault.Fault {
 		switch {
 		case err == nil && v.Kind == "text":
 			return nil
 		case isNoUnit(err):
-			return fault.Newf(codeMissingUnit, "%s is %s without a unit", what, v.Text).Why("expected " + expected)
+			return fault.Newf(codeMissingUnit, "%s is %s without a unit", what, v.Text).Why("expected " + expected).Fix("write " + v.Text + unit)
 		}
 		return wrong(expected)
 	}
@@ -243,13 +246,13 @@ func (s SettingFile) check(what string, v Scalar) *fault.Fault {
 		}
 	case "duration":
 		_, err := ParseDuration(v.Text)
-		return unit(err, "a duration with its unit, such as 200ms, 5s or 7d")
+		return unit(err, "a duration with its unit, such as 200ms, 5s or 7d", "s")
 	case "size":
 		_, err := ParseSize(v.Text)
-		return unit(err, "a size with its unit, such as 64KiB or 256MiB")
+		return unit(err, "a size with its unit, such as 64KiB or 256MiB", "MiB")
 	case "percent":
 		_, err := ParsePercent(v.Text)
-		return unit(err, "a percentage with its sign, such as 99.9%")
+		return unit(err, "a percentage with its sign, such as 99.9%", "%")
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *SystemDeclaration) check() {
 			s.doc.value(fault.Newf(codeUnknownValue, "there is no door %q", door).
 				Why("expected one of "+strings.Join(doors, ", ")).Fix(didYouMean(door, doors)), "doors", i)
 		case slices.Index(f.Doors, door) < i:
-			s.doc.value(fault.Newf(codeBadValue, "the door %s is named twice", door).Fix("delete one"), "doors", i)
+			s.doc.value(fault.Newf(codeBadValue, "the door %s is named twice", door).Why("it can be open only once").Fix("delete one"), "doors", i)
 		}
 	}
 }

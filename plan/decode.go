@@ -87,8 +87,11 @@ func newField(name string, index int, tag reflect.StructTag) field {
 
 // decode fills the value that v points to from the document.
 func (d *decoder) decode(doc *document, v any) {
-	if doc.root == nil || doc.root.kind == nullNode {
+	switch {
+	case doc.root == nil || doc.root.kind == nullNode:
 		return
+	case doc.root.kind != mappingNode:
+		doc.broken = true
 	}
 	w := &walk{decoder: d, doc: doc}
 	target := reflect.ValueOf(v).Elem()
@@ -111,6 +114,9 @@ func (w *walk) report(n *node, code fault.Code, problem string) *fault.Fault {
 
 func (w *walk) wrongType(n *node, expected string) *fault.Fault {
 	f := w.report(n, codeWrongType, "is "+n.kind.what()).Why("expected " + expected)
+	if len(w.trail) == 0 {
+		f.What = "the file " + f.What
+	}
 	if n.kind == nullNode {
 		f.What = strings.Join(w.trail, ".") + " has no value"
 		f.Fix("give it a value, or delete the key")
@@ -122,13 +128,8 @@ func (w *walk) value(n *node, v reflect.Value, f field) {
 	if n.kind == badNode || w.doc.faults.full() {
 		return
 	}
-	if v.Kind() == reflect.Pointer && n.kind != nullNode {
-		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
-	} else if v.Kind() == reflect.Pointer {
-		if v.Type().Elem().Kind() != reflect.Struct || v.Type().Elem() == reflect.TypeFor[Scalar]() {
-			w.wrongType(n, "a value")
-		}
+	if v.Kind() == reflect.Pointer {
+		w.pointer(n, v, f)
 		return
 	}
 	switch target := v.Addr().Interface().(type) {
@@ -171,6 +172,25 @@ func (w *walk) value(n *node, v reflect.Value, f field) {
 		w.boolean(n, v)
 	default:
 		panic("plan: no decoder for " + v.Type().String())
+	}
+}
+
+// pointer reads a value that may be absent. One that was wrong is left absent,
+// so that nothing follows from it.
+func (w *walk) pointer(n *node, v reflect.Value, f field) {
+	t := v.Type().Elem()
+	section := t.Kind() == reflect.Struct && t != reflect.TypeFor[Scalar]()
+	if n.kind == nullNode {
+		if !section {
+			w.wrongType(n, "a value")
+		}
+		return
+	}
+	before := w.doc.faults.count()
+	v.Set(reflect.New(t))
+	w.value(n, v.Elem(), f)
+	if !section && w.doc.faults.count() > before {
+		v.SetZero()
 	}
 }
 
@@ -282,8 +302,11 @@ func (w *walk) text(n *node, v reflect.Value, f field) {
 func (w *walk) integer(n *node, v reflect.Value, f field) {
 	if n.kind != integerNode {
 		fault := w.wrongType(n, "a whole number")
-		if n.kind == textNode && digits(n.text) {
-			fault.Fix("write it without quotes and with fewer digits")
+		switch {
+		case n.kind == textNode && digits(n.text) && n.quoted:
+			fault.Fix("write it without quotes")
+		case n.kind == textNode && digits(n.text):
+			fault.What, fault.Expected = strings.Join(w.trail, ".")+" is too large", "expected a whole number of at most 18 digits"
 		}
 		return
 	}
@@ -368,11 +391,11 @@ func (w *walk) latency(n *node, l *Latency) {
 		return
 	}
 	l.Percentiles = map[string]Duration{}
-	lowest := 1
+	one := 1
 	w.entries(n, func(e entry) {
 		switch {
 		case e.key == "concurrent":
-			w.value(e.value, reflect.ValueOf(&l.Concurrent).Elem(), field{min: &lowest})
+			w.value(e.value, reflect.ValueOf(&l.Concurrent).Elem(), field{min: &one})
 		case w.percentile.MatchString(e.key):
 			var d Duration
 			w.value(e.value, reflect.ValueOf(&d).Elem(), field{positive: true})
@@ -381,7 +404,7 @@ func (w *walk) latency(n *node, l *Latency) {
 			w.unknownField(e, []string{"p50", "p90", "p95", "p99", "p99.9", "concurrent"})
 		}
 	})
-	if len(l.Percentiles) == 0 {
+	if len(n.entries) == 0 {
 		w.report(n, codeMissingField, "names no percentile").Why("expected at least one, such as p95: 300ms")
 	}
 }

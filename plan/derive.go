@@ -137,17 +137,15 @@ func Consumers(s *System) []Consumer {
 // Grants derives each service's permissions on the event wire; a service
 // that neither publishes nor consumes has none.
 func Grants(s *System) []Grant {
-	consumers := Consumers(s)
+	consumers := map[string][]Consumer{}
+	for _, c := range Consumers(s) {
+		consumers[c.Service] = append(consumers[c.Service], c)
+	}
 	var grants []Grant
 	for _, svc := range s.Services {
-		g := Grant{Service: svc.Name}
+		g := Grant{Service: svc.Name, Consumers: consumers[svc.Name]}
 		for _, e := range svc.Events {
 			g.Publish = append(g.Publish, e.Type)
-		}
-		for _, c := range consumers {
-			if c.Service == svc.Name {
-				g.Consumers = append(g.Consumers, c)
-			}
 		}
 		if len(g.Publish)+len(g.Consumers) > 0 {
 			grants = append(grants, g)

@@ -81,7 +81,11 @@ func wild(p string) bool { return strings.ContainsAny(p, "*?[") }
 
 // expand lists the folders that a pattern names, in order. Unlike fs.Glob it
 // reports folders that cannot be read, and passes over hidden ones.
-func expand(fsys fs.FS, pattern string) ([]string, error) {
+func expand(fsys fs.FS, pattern string) ([]string, *fault.Fault) {
+	if strings.Contains(pattern, "**") {
+		return nil, fault.Newf(codeBadValue, "%q is not a pattern", pattern).
+			Why("** is not known: * matches within one segment").Fix("list each depth, such as services/* and services/*/*")
+	}
 	folders := []string{"."}
 	for _, segment := range strings.Split(pattern, "/") {
 		if !wild(segment) {
@@ -94,12 +98,12 @@ func expand(fsys fs.FS, pattern string) ([]string, error) {
 		for _, folder := range folders {
 			entries, err := fs.ReadDir(fsys, folder)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
+				return nil, unreadable("the folder "+folder, err)
 			}
 			for _, e := range entries {
 				match, err := path.Match(segment, e.Name())
 				if err != nil {
-					return nil, err
+					return nil, fault.Newf(codeBadValue, "%q is not a pattern", pattern).Why("a bracket is not closed").Fix("use * and ? only")
 				}
 				isFolder := e.IsDir() || e.Type()&fs.ModeSymlink != 0
 				if match && isFolder && !strings.HasPrefix(e.Name(), ".") {
@@ -110,4 +114,19 @@ func expand(fsys fs.FS, pattern string) ([]string, error) {
 		folders = next
 	}
 	return folders, nil
+}
+
+// below is a folder of a file system. Unlike what fs.Sub gives, it asks the
+// system about a file without opening it where the system can.
+type below struct {
+	fsys fs.FS
+	dir  string
+}
+
+// Open opens the file of this name in the folder.
+func (b below) Open(name string) (fs.File, error) { return b.fsys.Open(path.Join(b.dir, name)) }
+
+// Stat describes the file of this name in the folder.
+func (b below) Stat(name string) (fs.FileInfo, error) {
+	return fs.Stat(b.fsys, path.Join(b.dir, name))
 }

@@ -7,7 +7,6 @@ import (
 	"path"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/plat-dev/plat/fault"
@@ -68,12 +67,12 @@ func Check(fsys fs.FS, opts Options) Result {
 	if system.doc.broken {
 		return Result{Findings: system.doc.faults.take(systemFile)}
 	}
-	sources := findSources(fsys, system)
-	declarations := make([]*Declaration, len(sources))
-	inParallel(len(sources), func(i int) {
-		declarations[i] = sources[i].read(decoder, opts)
+	list := findSources(fsys, system)
+	list.declarations = make([]*Declaration, len(list.sources))
+	inParallel(len(list.sources), func(i int) {
+		list.declarations[i] = list.sources[i].read(decoder, opts)
 	})
-	return Resolve(system, declarations, opts)
+	return Resolve(system, list.found(fsys, system), opts)
 }
 
 // inParallel calls f for 0 to n-1 on as many goroutines as run at once, and
@@ -91,53 +90,76 @@ func inParallel(n int, f func(int)) {
 	wg.Wait()
 }
 
-// source is a place where a declaration is.
+// source is a place where a declaration may be.
 type source struct {
-	fsys     fs.FS // the system's
+	fsys     fs.FS // of a folder: the system's
 	dir      string
 	artifact string
 }
 
-// findSources follows the system's list of services, and reports in the
-// system's file what leads nowhere.
-func findSources(fsys fs.FS, s *SystemDeclaration) []source {
-	var sources []source
-	seen := map[string]bool{}
-	add := func(dir string) {
-		if !seen[dir] {
-			seen[dir] = true
-			sources = append(sources, source{fsys: fsys, dir: dir})
-		}
-	}
-	for i, ref := range s.File.Services {
-		if ref.Artifact != "" && ref.Path == "" {
-			if !seen["artifact "+ref.Artifact] {
-				seen["artifact "+ref.Artifact] = true
-				sources = append(sources, source{artifact: ref.Artifact})
-			}
-			continue
-		}
-		report := func(f *fault.Fault) { s.doc.value(f, "services", i, "path") }
-		dir, ok := local(ref.Path)
-		switch {
-		case ref.Path == "": // reported by the checks of the system
-		case !ok:
-			report(escapes(ref.Path))
-		case wild(dir):
-			expandSource(fsys, dir, add, report)
-		case !exists(fsys, path.Join(dir, serviceFile)):
-			s.missing = append(s.missing, path.Base(dir))
-			report(missingFolder(fsys, dir))
-		default:
-			add(dir)
-		}
-	}
-	return sources
+// listing is what the system's list of services leads to.
+type listing struct {
+	sources      []source
+	declarations []*Declaration // of each source; nil where none is
+	items        [][]int        // of each item of the list: its sources; nil for an item that has a finding already
 }
 
-func exists(fsys fs.FS, name string) bool {
-	_, err := fs.Stat(fsys, name)
-	return !errors.Is(err, fs.ErrNotExist)
+// findSources follows the system's list of services, and reports in the
+// system's file what cannot be followed.
+func findSources(fsys fs.FS, s *SystemDeclaration) *listing {
+	list := &listing{}
+	seen := map[string]int{}
+	for _, ref := range s.File.Services {
+		list.items = append(list.items, nil)
+		i := len(list.items) - 1
+		add := func(key string, src source) {
+			if _, listed := seen[key]; !listed {
+				seen[key] = len(list.sources)
+				list.sources = append(list.sources, src)
+			}
+			list.items[i] = append(list.items[i], seen[key])
+		}
+		dir, ok := local(ref.Path)
+		switch {
+		case ref.Path == "" && ref.Artifact != "":
+			add("artifact "+ref.Artifact, source{artifact: ref.Artifact})
+		case ref.Path == "": // reported by the checks of the system
+		case !ok:
+			s.doc.value(escapes(ref.Path), "services", i, "path")
+		default:
+			folders, f := expand(fsys, dir)
+			if f != nil {
+				s.doc.value(f, "services", i, "path")
+				continue
+			}
+			list.items[i] = []int{}
+			for _, folder := range folders {
+				add(folder, source{fsys: fsys, dir: folder})
+			}
+		}
+	}
+	return list
+}
+
+// found gives the declarations that are there, and reports the items of the
+// list that lead to none. Folders without one that a pattern happens to match
+// are passed over.
+func (l *listing) found(fsys fs.FS, s *SystemDeclaration) []*Declaration {
+	for i, item := range l.items {
+		there := func(j int) bool { return l.declarations[j] != nil }
+		if item == nil || slices.ContainsFunc(item, there) {
+			continue
+		}
+		dir, _ := local(s.File.Services[i].Path)
+		f := fault.Newf(codeNoService, "no folder that matches %s holds a service.yaml", dir).
+			Why("services lists it").Fix("add a service there, or correct the pattern; * matches within one segment")
+		if !wild(dir) {
+			s.missing = append(s.missing, path.Base(dir))
+			f = missingFolder(fsys, dir)
+		}
+		s.doc.value(f, "services", i, "path")
+	}
+	return slices.DeleteFunc(l.declarations, func(d *Declaration) bool { return d == nil })
 }
 
 func missingFolder(fsys fs.FS, dir string) *fault.Fault {
@@ -154,34 +176,8 @@ func escapes(p string) *fault.Fault {
 		Why("expected a path below it, with slashes, neither absolute nor with ..").Fix("move the files below it, or correct the path")
 }
 
-// expandSource adds the folders of a pattern that hold a declaration.
-func expandSource(fsys fs.FS, pattern string, add func(string), report func(*fault.Fault)) {
-	folders, err := expand(fsys, pattern)
-	switch {
-	case strings.Contains(pattern, "**"):
-		report(fault.Newf(codeBadValue, "%q is not a pattern", pattern).Why("** is not known: * matches within one segment").Fix("list each depth, such as services/* and services/*/*"))
-		return
-	case errors.Is(err, path.ErrBadPattern):
-		report(fault.Newf(codeBadValue, "%q is not a pattern", pattern).Why("a bracket is not closed").Fix("use * and ? only"))
-		return
-	case err != nil:
-		report(unreadable(pattern, err))
-		return
-	}
-	found := false
-	for _, dir := range folders {
-		if exists(fsys, path.Join(dir, serviceFile)) {
-			add(dir)
-			found = true
-		}
-	}
-	if !found {
-		report(fault.Newf(codeNoService, "no folder that matches %s holds a service.yaml", pattern).
-			Why("services lists it").Fix("add a service there, or correct the pattern; * matches within one segment"))
-	}
-}
-
-// read opens and parses the declaration; what fails is a finding in it.
+// read opens and parses the declaration; what fails is a finding in it. Nil
+// means that the folder holds none.
 func (s source) read(d *decoder, opts Options) *Declaration {
 	out := &Declaration{Dir: s.dir, Artifact: s.artifact}
 	file := path.Join(s.dir, serviceFile)
@@ -199,10 +195,13 @@ func (s source) read(d *decoder, opts Options) *Declaration {
 			return out
 		}
 		out.Files = files
-	} else if sub, err := fs.Sub(s.fsys, s.dir); err == nil {
-		out.Files = sub
+	} else {
+		out.Files = below{s.fsys, s.dir}
 	}
 	data, err := read(out.Files, serviceFile)
+	if errors.Is(err, fs.ErrNotExist) && s.artifact == "" {
+		return nil
+	}
 	if err != nil {
 		out.doc = &document{file: file, broken: true}
 		out.doc.faults.add(unreadable(file, err).At(file, 0, 0))

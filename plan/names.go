@@ -50,7 +50,7 @@ func suggestLabel(s string) string {
 			b.WriteRune(r)
 		}
 	}
-	if l := strings.Trim(b.String(), "-"); isLabel(l) {
+	if l := strings.Trim(strings.ReplaceAll(b.String(), "--", "-"), "-"); isLabel(l) {
 		return l
 	}
 	return ""

@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/plat-dev/plat/fault"
+import (
+	"fmt"
+
+	"github.com/plat-dev/plat/fault"
+)
 
 // kind is what a node of a parsed file is.
 type kind int
@@ -156,6 +160,8 @@ func (l *faultList) add(f *fault.Fault) {
 	l.all = append(l.all, f)
 }
 
+func (l *faultList) count() int { return len(l.all) + l.dropped }
+
 func (l *faultList) full() bool { return len(l.all) >= maxFindings }
 
 // take returns what was collected, with a last finding that counts what was
@@ -165,5 +171,5 @@ func (l *faultList) take(file string) []*fault.Fault {
 		return l.all
 	}
 	return append(l.all, fault.Newf(codeTooMany, "%d more findings in this file are not shown", l.dropped).
-		At(file, 0, 0).Fix("mend the first ones and check again"))
+		At(file, 0, 0).Why(fmt.Sprintf("of one file %d are shown", maxFindings)).Fix("mend the first ones and check again"))
 }

@@ -19,16 +19,20 @@ func didYouMean(written string, candidates []string) string {
 
 // nearest is the candidate with the smallest edit distance to written, empty
 // when none is near enough to be what was meant. Ties go to the first in
-// alphabetical order.
+// alphabetical order. Failing that, it is the only one that begins with what
+// was written, or that this begins with.
 func nearest(written string, candidates []string) string {
 	if len(written) > maxMeant {
 		return ""
 	}
 	limit := max(1, min(3, len(written)/3))
-	best := ""
+	best, begun := "", []string(nil)
 	for _, c := range candidates {
 		if alike(c, written) {
 			return c
+		}
+		if len(written) >= 3 && strings.HasPrefix(c, written) || len(c) >= 3 && strings.HasPrefix(written, c) {
+			begun = append(begun, c)
 		}
 		if d := distance(written, c, limit); d < limit || d == limit && (best == "" || c < best) {
 			if d < limit {
@@ -36,6 +40,9 @@ func nearest(written string, candidates []string) string {
 			}
 			best = c
 		}
+	}
+	if best == "" && len(begun) == 1 {
+		return begun[0]
 	}
 	return best
 }

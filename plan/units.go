@@ -112,15 +112,20 @@ func (d *Duration) UnmarshalText(text []byte) (err error) {
 // Size is a number of bytes, written with its unit ("256MiB").
 type Size int64
 
-var sizeUnits = []struct {
+type sizeUnit struct {
 	name  string
 	bytes int64
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
+}
+
+// sizeUnits lists the units, the largest of each kind first.
+func sizeUnits() [9]sizeUnit {
+	return [...]sizeUnit{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
+}
 
 // ParseSize reads a size with its unit: B, KB, MB, GB, TB (powers of 1000)
 // or KiB, MiB, GiB, TiB (powers of 1024).
 func ParseSize(s string) (Size, error) {
-	for _, u := range sizeUnits {
+	for _, u := range sizeUnits() {
 		number, ok := strings.CutSuffix(s, u.name)
 		if !ok {
 			continue
@@ -137,14 +142,20 @@ func ParseSize(s string) (Size, error) {
 	return 0, fmt.Errorf("%q is not a size", s)
 }
 
-// String prints the size in its largest whole unit.
+// String prints the size in the whole unit that takes the fewest digits, and
+// of two the power of 1024.
 func (s Size) String() string {
-	for _, u := range sizeUnits {
-		if s != 0 && int64(s)%u.bytes == 0 {
-			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
+	best := strconv.FormatInt(int64(s), 10) + "B"
+	for _, u := range sizeUnits() {
+		if s == 0 || int64(s)%u.bytes != 0 {
+			continue
+		}
+		number := strconv.FormatInt(int64(s)/u.bytes, 10)
+		if len(number) < len(strings.TrimRight(best, "TGMKiB")) {
+			best = number + u.name
 		}
 	}
-	return "0B"
+	return best
 }
 
 // MarshalText writes what ParseSize reads.

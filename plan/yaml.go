@@ -133,7 +133,8 @@ func parseYAML(data []byte) (body ast.Node, f *fault.Fault) {
 	defer func() {
 		// The parser has paths that end in a panic on malformed text.
 		if r := recover(); r != nil {
-			body, f = nil, fault.New(codeSyntax, "this is not YAML").At("", 1, 1).Fix("check indentation and brackets")
+			body, f = nil, fault.New(codeSyntax, "this is not YAML").At("", 1, 1).
+				Why("the text breaks YAML's rules").Fix("check indentation and brackets")
 		}
 	}()
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
@@ -161,7 +162,8 @@ func parseYAML(data []byte) (body ast.Node, f *fault.Fault) {
 }
 
 func syntax(err error) *fault.Fault {
-	f := fault.New(codeSyntax, "this is not YAML").At("", 1, 1).Fix("check indentation, brackets and quotes at this place").Because(err)
+	f := fault.New(codeSyntax, "this is not YAML").At("", 1, 1).Because(err).
+		Why("the text breaks YAML's rules here").Fix("check indentation, brackets and quotes at this place")
 	var s *yaml.SyntaxError
 	if !errors.As(err, &s) {
 		return f

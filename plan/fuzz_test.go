@@ -1,0 +1,113 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
+)
+
+// hostile texts were slow, crashed the parser or slipped through once, or
+// would in a naive loader.
+func hostile() []string {
+	return []string{
+		strings.Repeat("[", 20_000), strings.Repeat("{", 20_000), strings.Repeat("- ", 20_000), strings.Repeat("? ", 20_000), strings.Repeat("a: [", 20_000),
+		strings.Repeat("a: b\n", 200_000), strings.Repeat("- a\n", 200_000), strings.Repeat("- - a\n", 9_000), strings.Repeat("x: {a: b}\n", 9_000), strings.Repeat("a: |\n x\n", 4_000),
+		"a: {" + strings.Repeat("a: b, ", 100_000) + "}", "a: [" + strings.Repeat("a, ", 200_000) + "]", strings.Repeat("&a ", 100_000), strings.Repeat("!!a ", 50_000),
+		strings.Repeat("*a ", 100_000), strings.Repeat("\"", 200_000), strings.Repeat("]", 200_000), strings.Repeat("#", 900_000), strings.Repeat(": ", 200_000),
+		"about: " + strings.Repeat("é ", 200_000), "about: \"" + strings.Repeat(`\u00e9`, 100_000) + "\"",
+		"", "\n", "#", "---\n---\na: b\n", "a: b\n...\n", "a: b\n--- \n", "?", "? a", ": a", "- ? - : -", "[a]: b", "{a: b}: c", "a: !!binary x", "<<: {a: b}", "a: *b",
+		"a: |2\n x", "a: >+\n\n\n", "'", "\"", "\"\\", "a: \"\\xZZ\"", "\t", "a:\t- b", "%TAG ! x\n---\na: b", "a: b #c\n #d\n", "\x00", "\xff", "\xef\xbb\xbfa: b",
+		"plat: 1\nservice: order\nowner: us\nrun: [./order]\n", "service: 1.10\nowner: 010\n", "service: a\r\nowner: b\r\n", "config: {a: {type: int, default: 010}}\n",
+		"consumes: {services: {order: {timeout: 5}}, events: {a.b: {}}}\n", "provides: {events: {a.b: {schema: ../x}}, http: {openapi: x}}\n", "objectives: {latency: {p90: 1s, p5x: 2s}}\n",
+	}
+}
+
+func load(system, service string) plan.Result {
+	return plan.Check(fstest.MapFS{"plat.yaml": {Data: []byte(system)}, "a/service.yaml": {Data: []byte(service)}, "a/x": {Data: nil}}, plan.Options{})
+}
+
+const sound = "system: s\nowners: {us: {}}\nservices: [{path: a}]\n"
+
+// FuzzLoad holds that no text crashes or delays the loader, that findings
+// have a code that is explained and a place inside the file, and that what
+// is accepted prints as JSON.
+func FuzzLoad(f *testing.F) {
+	for _, text := range hostile() {
+		if len(text) < 1000 {
+			f.Add(sound, text)
+			f.Add(text, "service: a\nowner: us\nrun: [a]\n")
+		}
+	}
+	for _, path := range stories(f, "testdata/*/*.txtar") {
+		s := readStory(f, path)
+		for name, file := range s.files {
+			if strings.HasSuffix(name, "service.yaml") && len(file.Data) < 1000 {
+				f.Add(sound, string(file.Data))
+			}
+		}
+		if system := s.files["plat.yaml"]; system != nil {
+			f.Add(string(system.Data), "service: a\nowner: us\nrun: [a]\n")
+		}
+	}
+	f.Fuzz(func(t *testing.T, system, service string) {
+		start := time.Now()
+		r := load(system, service)
+		if spent := time.Since(start); spent > 5*time.Second {
+			t.Errorf("took %v", spent)
+		}
+		examine(t, r, map[string]string{"plat.yaml": system, "a/service.yaml": service})
+	})
+}
+
+func examine(t *testing.T, r plan.Result, texts map[string]string) {
+	t.Helper()
+	if (r.System == nil) != (r.Err() != nil) {
+		t.Errorf("system %v beside error %v", r.System != nil, r.Err())
+	}
+	for _, f := range r.Findings {
+		if _, known := fault.Lookup(f.Code); !known {
+			t.Errorf("the code %s is not explained", f.Code)
+		}
+		text, known := texts[f.File]
+		if !known {
+			t.Errorf("a finding in no file: %v", f)
+			continue
+		}
+		lines := strings.Split(text, "\n")
+		if f.Line < 0 || f.Line > len(lines) || f.Line == 0 && f.Column != 0 {
+			t.Errorf("a finding outside of the file's %d lines: %v", len(lines), f)
+		}
+		if f.Line > 0 && (f.Column < 1 || f.Column > len([]rune(lines[f.Line-1]))+2) {
+			t.Errorf("a finding outside of its line %q: %v", lines[f.Line-1], f)
+		}
+	}
+	if r.System != nil {
+		if _, err := json.Marshal(r.System); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestHostileTexts holds that the loader is quick and sound on each of them.
+func TestHostileTexts(t *testing.T) {
+	t.Parallel()
+	for i, text := range hostile() {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			r := load(sound, text)
+			if spent := time.Since(start); spent > 5*time.Second {
+				t.Errorf("%.20q took %v", text, spent)
+			} else if testing.Verbose() {
+				t.Logf("%.20q took %v", text, spent)
+			}
+			examine(t, r, map[string]string{"plat.yaml": sound, "a/service.yaml": text})
+		})
+	}
+}
