@@ -272,6 +272,16 @@ func writeFile(path string, data []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// sweep removes what a crash left of writeFile.
+func sweep(dir string) {
+	for _, name := range []string{stateFile, watermarkFile} {
+		left, _ := filepath.Glob(filepath.Join(dir, "."+name+"-*"))
+		for _, path := range left {
+			_ = os.Remove(path) // the next time will do
+		}
+	}
+}
+
 func equal(a, b string) bool {
 	return strings.TrimSpace(b) != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }

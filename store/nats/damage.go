@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,12 +24,23 @@ const (
 	scrubBatch    = 10 // messages between two pauses
 )
 
-// watermarks is how far each stream has come. A stream that is shorter after
-// a start has lost acknowledged messages.
+// watermarks is what each stream held when plat last looked, and what was
+// found missing since.
 type watermarks struct {
 	Version  int               `json:"version"`
-	Last     map[string]uint64 `json:"last"`
-	Findings []string          `json:"findings,omitempty"` // until somebody removes the file
+	Streams  map[string]mark   `json:"streams"`
+	Findings map[string]string `json:"findings,omitempty"` // until somebody removes the file
+}
+
+// mark is one stream. Sequences only grow, nothing is ever removed from the
+// middle of a stream, and age alone takes from its beginning: what a mark
+// promises and a start does not find is lost.
+type mark struct {
+	First     uint64    `json:"first"`
+	FirstTime time.Time `json:"first-time"`
+	Last      uint64    `json:"last"`
+	LastTime  time.Time `json:"last-time"`
+	Holes     int       `json:"holes,omitempty"` // found and dismissed
 }
 
 // inspect compares what the engine has loaded with what is on disk and with
@@ -58,7 +70,9 @@ func (s *Server) inspect(ctx context.Context) error {
 			faults = append(faults, s.damaged(fmt.Sprintf("stream %s cannot be read", e.Name()), dir))
 			continue
 		}
-		faults = append(faults, s.inspectConsumers(ctx, e.Name(), filepath.Join(dir, "obs"))...)
+		if info := loaded[e.Name()]; info != nil {
+			faults = append(faults, s.inspectConsumers(ctx, info, filepath.Join(dir, "obs"))...)
+		}
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err
@@ -67,30 +81,39 @@ func (s *Server) inspect(ctx context.Context) error {
 	return nil
 }
 
-// inspectConsumers finds consumers on disk that the engine has not loaded.
-func (s *Server) inspectConsumers(ctx context.Context, stream, root string) []error {
+// inspectConsumers finds consumers on disk that the engine has not loaded, and
+// sets back those that are ahead of a stream that lost its end: they would
+// skip what is published next.
+func (s *Server) inspectConsumers(ctx context.Context, stream *jetstream.StreamInfo, root string) []error {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		return nil // a stream without consumers
 	}
-	st, err := s.js.Stream(ctx, stream)
+	name, last := stream.Config.Name, stream.State.LastSeq
+	loaded := map[string]bool{}
+	st, err := s.js.Stream(ctx, name)
+	if err == nil {
+		list := st.ListConsumers(ctx)
+		for info := range list.Info() {
+			loaded[info.Name] = true
+			if info.Delivered.Stream > last || info.AckFloor.Stream > last {
+				s.log.Error("a consumer is ahead of its stream and is set back", "consumer", info.Name, "stream", name, "delivered", info.Delivered.Stream, "last", last)
+				if _, reset := s.js.ResetConsumerToSequence(ctx, name, info.Name, last+1); reset != nil {
+					err = errors.Join(err, reset)
+				}
+			}
+		}
+		err = errors.Join(err, list.Err())
+	}
 	if err != nil {
-		return nil
-	}
-	var names []string
-	list := st.ConsumerNames(ctx)
-	for name := range list.Name() {
-		names = append(names, name)
-	}
-	if list.Err() != nil {
-		return []error{fault.Newf(fault.EventUnavailable, "the event broker does not list the consumers of %s", stream).Because(list.Err())}
+		return []error{fault.Newf(fault.EventUnavailable, "the event broker does not list the consumers of %s", name).Because(err)}
 	}
 	var faults []error
 	for _, e := range entries {
 		dir := filepath.Join(root, e.Name())
 		info, err := os.Stat(filepath.Join(dir, "o.dat"))
-		if err == nil && info.Size() > 0 && !slices.Contains(names, e.Name()) {
-			faults = append(faults, s.damaged(fmt.Sprintf("consumer %s of stream %s cannot be read", e.Name(), stream), dir))
+		if err == nil && info.Size() > 0 && !loaded[e.Name()] {
+			faults = append(faults, s.damaged(fmt.Sprintf("consumer %s of stream %s cannot be read", e.Name(), name), dir))
 		}
 	}
 	return faults
@@ -100,51 +123,71 @@ func (s *Server) inspectConsumers(ctx context.Context, stream, root string) []er
 func (s *Server) compare(loaded map[string]*jetstream.StreamInfo) {
 	marks := s.readWatermarks()
 	found := len(marks.Findings)
-	for name, last := range marks.Last {
+	now := time.Now()
+	for name, was := range marks.Streams {
 		info := loaded[name]
+		if info == nil {
+			if was.Last > 0 {
+				marks.add("gone/"+name, "stream %s is gone, which had come to event %d", name, was.Last)
+			}
+			delete(marks.Streams, name)
+			continue
+		}
+		is, age := info.State, info.Config.MaxAge
+		young := func(t time.Time) bool { return age == 0 || t.Add(age).After(now) }
 		switch {
-		case info == nil && last > 0:
-			marks.add("stream %s is gone with its %d events", name, last)
-		case info != nil && info.State.LastSeq < last:
-			marks.add("events %d to %d of stream %s are gone", info.State.LastSeq+1, last, name)
-		}
-	}
-	for name, info := range loaded {
-		// INVARIANT: nothing is ever removed from the middle of a stream: age
-		// and limits take from its beginning.
-		if n := info.State.NumDeleted; n > 0 {
-			marks.add("%d events between %d and %d of stream %s are gone", n, info.State.FirstSeq, info.State.LastSeq, name)
-		}
-		marks.Last[name] = info.State.LastSeq
-	}
-	for name := range marks.Last {
-		if loaded[name] == nil {
-			delete(marks.Last, name)
+		case is.LastSeq < was.Last:
+			marks.add("end/"+name, "events %d to %d of stream %s are gone", is.LastSeq+1, was.Last, name)
+		case is.NumDeleted > was.Holes:
+			marks.add("middle/"+name, "%d events between %d and %d of stream %s are gone", is.NumDeleted-was.Holes, is.FirstSeq, is.LastSeq, name)
+		case info.Config.Discard != jetstream.DiscardNew:
+			// Overwritten when full.
+		case is.FirstSeq > was.Last && was.Last > 0 && young(was.LastTime), is.FirstSeq > was.First && was.First > 0 && young(was.FirstTime):
+			marks.add("begin/"+name, "events %d to %d of stream %s are gone before their time", was.First, is.FirstSeq-1, name)
 		}
 	}
 	if len(marks.Findings) > found {
+		for _, info := range loaded {
+			marks.note(info)
+		}
 		s.writeWatermarks(marks)
 	}
-	s.report(marks.Findings)
-}
-
-func (w *watermarks) add(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if !slices.Contains(w.Findings, text) && len(w.Findings) < maxFindings {
-		w.Findings = append(w.Findings, text)
-	}
-}
-
-// report turns findings into faults that stay in Storage.
-func (s *Server) report(findings []string) {
+	findings := slices.Collect(maps.Values(marks.Findings))
+	slices.Sort(findings)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.damage = nil
 	for _, text := range findings {
-		f := s.damaged(text, filepath.Join(s.dir, watermarkFile)).Fix("restore the folder from a backup, or remove this file to dismiss the finding")
-		s.damage = append(s.damage, f)
-		s.log.Error("the event store is damaged", "finding", text)
+		s.report(s.damaged(text, filepath.Join(s.dir, watermarkFile)).
+			Fix("restore the folder from a backup, or remove this file to dismiss the finding"))
 	}
+}
+
+// note takes over what a stream is now, and tells whether that is news.
+func (w *watermarks) note(info *jetstream.StreamInfo) bool {
+	if info.Config.Name == probeStream {
+		return false
+	}
+	is := info.State
+	now := mark{First: is.FirstSeq, FirstTime: is.FirstTime.UTC(), Last: is.LastSeq, LastTime: is.LastTime.UTC(), Holes: is.NumDeleted}
+	was, known := w.Streams[info.Config.Name]
+	w.Streams[info.Config.Name] = now
+	return !known || was != now
+}
+
+func (w *watermarks) add(key, format string, args ...any) {
+	if len(w.Findings) < maxFindings && w.Findings[key] == "" {
+		w.Findings[key] = fmt.Sprintf(format, args...)
+	}
+}
+
+// report needs s.mu.
+func (s *Server) report(f *fault.Fault) {
+	if len(s.damage) >= maxFindings {
+		return
+	}
+	s.damage = append(s.damage, f)
+	s.log.Error("the event store is damaged", "finding", f.What, "remedy", f.Remedy)
 }
 
 func (s *Server) damaged(what, path string) *fault.Fault {
@@ -154,14 +197,14 @@ func (s *Server) damaged(what, path string) *fault.Fault {
 }
 
 func (s *Server) readWatermarks() watermarks {
-	marks := watermarks{Version: 1, Last: map[string]uint64{}}
+	marks := watermarks{Version: 1, Streams: map[string]mark{}, Findings: map[string]string{}}
 	data, err := os.ReadFile(filepath.Join(s.dir, watermarkFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return marks
 	}
-	var read watermarks
-	if err != nil || json.Unmarshal(data, &read) != nil || read.Version != 1 || read.Last == nil {
-		marks.add("the record of how far the streams had come cannot be read")
+	read := marks
+	if err != nil || json.Unmarshal(data, &read) != nil || read.Version != 1 || read.Streams == nil || read.Findings == nil {
+		marks.add("marks", "the record of how far the streams had come cannot be read")
 		return marks
 	}
 	return read
@@ -190,11 +233,7 @@ func (s *Server) saveWatermarks() {
 	marks := s.readWatermarks()
 	changed := false
 	for _, info := range infos {
-		name, last := info.Config.Name, info.State.LastSeq
-		if name != probeStream && marks.Last[name] < last {
-			marks.Last[name] = last
-			changed = true
-		}
+		changed = marks.note(info) || changed
 	}
 	if changed {
 		s.writeWatermarks(marks)
@@ -236,20 +275,13 @@ func (s *Server) scrub(ctx context.Context) {
 			}
 			// It may have aged out meanwhile.
 			if now, err := stream.Info(ctx); err == nil && now.State.FirstSeq <= seq {
-				s.find(fmt.Sprintf("event %d of stream %s is unreadable", seq, name))
+				s.mu.Lock()
+				s.report(s.damaged(fmt.Sprintf("event %d of stream %s is unreadable", seq, name), s.dir).
+					Fix("restore the folder from a backup; without one, the finding ends when the event ages out"))
+				s.mu.Unlock()
 			}
 		}
 	}
-}
-
-// find adds one finding.
-func (s *Server) find(text string) {
-	s.putting.Lock()
-	marks := s.readWatermarks()
-	marks.add("%s", text)
-	s.writeWatermarks(marks)
-	s.putting.Unlock()
-	s.report(marks.Findings)
 }
 
 // holdsData tells whether a stream's folder holds messages: one that a crash

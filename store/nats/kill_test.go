@@ -60,14 +60,16 @@ func serve(dir string) error {
 	return nil
 }
 
-// child starts a server as a process of its own and waits until it is ready.
-func child(t *testing.T, dir string) (url string, kill func()) {
+// child starts a server as a process of its own, under another program if
+// one is named, and waits until it is ready.
+func child(t *testing.T, dir string, under ...string) (url string, kill func()) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx(t), self) // ends it even if the test hangs
+	argv := append(under, self)
+	cmd := exec.CommandContext(ctx(t), argv[0], argv[1:]...) // ends it even if the test hangs
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -89,6 +91,11 @@ func child(t *testing.T, dir string) (url string, kill func()) {
 		t.Fatalf("the server said %q, %v", line, err)
 	}
 	return url, func() {
+		if len(under) > 0 { // the tracer ends with what it traces
+			_ = in.Close()
+			_ = cmd.Wait()
+			return
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		_ = in.Close()

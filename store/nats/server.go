@@ -122,6 +122,7 @@ func (s *Server) open(ctx context.Context) error {
 	if s.lock, err = lockDir(s.dir); err != nil {
 		return err
 	}
+	sweep(s.dir)
 	if err := s.limits(); err != nil {
 		return err
 	}
@@ -279,7 +280,10 @@ func (s *Server) connect(ctx context.Context) error {
 	conn, err := natsgo.Connect("", natsgo.InProcessServer(s), natsgo.Name("plat"),
 		natsgo.UserInfo(adminUser, s.admin), natsgo.MaxReconnects(-1),
 		natsgo.ReconnectWait(50*time.Millisecond), natsgo.ReconnectJitter(0, 0),
-		natsgo.IgnoreAuthErrorAbort(), natsgo.Timeout(startTimeout))
+		natsgo.IgnoreAuthErrorAbort(), natsgo.Timeout(startTimeout),
+		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
+			s.log.Warn("plat's own connection to the event broker", "error", err)
+		}))
 	if err != nil {
 		return fault.New(fault.EventUnavailable, "the event broker refused plat's own connection").Because(err)
 	}
@@ -301,7 +305,6 @@ func (s *Server) restart(reason string) error {
 	s.engine = nil
 	s.mu.Unlock()
 	s.log.Error("the event broker is restarted", "reason", reason)
-	s.saveWatermarks()
 	if err := stopEngine(old); err != nil {
 		// Two engines on one folder would destroy it.
 		s.mu.Lock()
@@ -312,6 +315,13 @@ func (s *Server) restart(reason string) error {
 	s.restarts.Add(1)
 	if err := s.start(); err != nil {
 		return err
+	}
+	if err := s.inspect(context.Background()); err != nil {
+		s.mu.Lock()
+		for _, f := range fault.All(err) {
+			s.report(f)
+		}
+		s.mu.Unlock()
 	}
 	s.log.Info("the event broker runs again", "restarts", s.restarts.Load())
 	return nil
