@@ -105,7 +105,7 @@ func get(ctx context.Context, client *http.Client, url string) (ok bool, answer 
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // its head is for the eye; the status counts
 	answer = resp.Status
-	if text := strings.Join(strings.Fields(Harmless(string(body))), " "); text != "" && resp.StatusCode/100 != 2 {
+	if text := Harmless(strings.Join(strings.Fields(string(body)), " ")); text != "" && resp.StatusCode/100 != 2 {
 		answer += ": " + text
 	}
 	return resp.StatusCode/100 == 2, answer

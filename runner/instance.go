@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -206,10 +207,10 @@ func (r *Runner) rise(alive context.Context, i *instance, ready question, pid in
 		allowed = 30 * time.Second
 	}
 	begun, hinted := time.Now(), time.Now()
-	for poll := pollMin; ; poll = min(poll*3/2, pollMax) {
+	for poll := pollFirst; ; poll = min(poll*3/2, pollLast) {
 		c := r.asker.ask(alive, ready)
-		if alive.Err() != nil {
-			return nil
+		if errors.Is(alive.Err(), context.Canceled) {
+			return nil // it ended, or is to end: its exit says more
 		}
 		r.answered(i, c)
 		if c.OK {

@@ -100,11 +100,14 @@ func (m *merge) open(later bool) error {
 		}
 	}
 	for _, name := range services {
-		if m.logs[name] != nil || name != filepath.Base(name) {
+		if m.logs[name] != nil {
 			continue
 		}
 		l := &logReader{service: name, path: filepath.Join(m.dir, name+".log")}
-		err := l.open(m.q, later)
+		err := fs.ErrNotExist
+		if name == filepath.Base(name) { // and no way out of the folder
+			err = l.open(m.q, later)
+		}
 		if errors.Is(err, fs.ErrNotExist) && (m.q.Follow || len(m.q.Services) == 0) {
 			continue
 		}
@@ -209,7 +212,10 @@ func (l *logReader) open(q LogQuery, later bool) error {
 	}
 	for len(l.files) > 1 { // whole files that are too old
 		info, err := l.files[0].Stat()
-		if err != nil || !info.ModTime().Before(q.Since) {
+		if err != nil {
+			return err
+		}
+		if !info.ModTime().Before(q.Since) {
 			break
 		}
 		l.drop()
@@ -259,7 +265,7 @@ func (l *logReader) list(known *os.File) (files []*os.File, err error) {
 
 // skipTo leaves the last n lines unread.
 func (l *logReader) skipTo(n int) error {
-	for k := len(l.files) - 1; k >= 0; k-- {
+	for k := len(l.files) - 1; n > 0; k-- {
 		offset, found, err := lastLines(l.files[k], n)
 		if err != nil {
 			return err
@@ -274,7 +280,7 @@ func (l *logReader) skipTo(n int) error {
 		if _, err := l.files[0].Seek(offset, io.SeekStart); err != nil {
 			return err
 		}
-		break
+		n = 0
 	}
 	l.in = bufio.NewReaderSize(l.files[0], 64<<10)
 	return nil

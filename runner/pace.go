@@ -37,8 +37,8 @@ func (p Pace) withDefaults() Pace {
 // Polling of an instance that starts: quick at first, since most start
 // quickly.
 const (
-	pollMin = 20 * time.Millisecond
-	pollMax = 250 * time.Millisecond
+	pollFirst = 20 * time.Millisecond
+	pollLast  = 250 * time.Millisecond
 )
 
 // loopAfter is how many ends in a row are a crash loop.

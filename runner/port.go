@@ -74,11 +74,9 @@ func saysTaken(lines []string) bool {
 // inherited are the variables of plat's own environment that programs get:
 // what finds programs, files, words and the way out. Others stay out, since
 // they may be secrets of the person who runs plat.
-var inherited = [...]string{
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
-	"XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR",
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-}
+const inherited = "PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TMPDIR " +
+	"XDG_RUNTIME_DIR XDG_CACHE_HOME SSL_CERT_FILE SSL_CERT_DIR " +
+	"HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy"
 
 // withInherited puts the inherited variables before a contract's; what the
 // contract sets counts.
@@ -89,7 +87,7 @@ func withInherited(contract []string) []string {
 		set[name] = true
 	}
 	var env []string
-	for _, name := range inherited {
+	for _, name := range strings.Fields(inherited) {
 		if v, ok := os.LookupEnv(name); ok && !set[name] {
 			env = append(env, name+"="+v)
 		}

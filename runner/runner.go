@@ -70,10 +70,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx) // instances end by being stopped, not with ctx
 	r.work.Go(func() { r.buildLoop(ctx) })
 	done := ctx.Done()
-	for {
-		if r.reconcileAll(lasting, done == nil) {
-			break
-		}
+	for !r.reconcileAll(lasting, done == nil) {
 		select {
 		case <-r.kick:
 		case <-done:
@@ -123,11 +120,11 @@ func (r *Runner) Apply(sys *plan.System) {
 			s = &service{instances: map[string]*instance{}}
 			r.services[spec.Name] = s
 		}
-		print := fingerprint(spec)
-		if s.removed || s.print != print {
+		mark := fingerprint(spec)
+		if s.removed || s.print != mark {
 			s.queued = true
 		}
-		s.removed, s.spec, s.print = false, spec, print
+		s.removed, s.spec, s.print = false, spec, mark
 	}
 	r.changed()
 	poke(r.build)

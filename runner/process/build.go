@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,17 +33,14 @@ type Builder struct {
 	bin   string // where programs are put
 }
 
-// NewBuilder makes a Builder for the system in the folder root, with programs
-// in the state folder's bin.
-func NewBuilder(guard *Guard, root, state string) (*Builder, error) {
+// NewBuilder makes a Builder for the system in the folder root, which puts
+// programs into bin in the guard's state folder.
+func NewBuilder(guard *Guard, root string) (*Builder, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
 	}
-	bin, err := filepath.Abs(filepath.Join(state, "bin"))
-	if err != nil {
-		return nil, err
-	}
+	bin := filepath.Join(filepath.Dir(guard.logs), "bin")
 	return &Builder{guard: guard, root: root, bin: bin}, os.MkdirAll(bin, 0o750)
 }
 
@@ -140,7 +138,7 @@ func (b *Builder) run(ctx context.Context, name string, argv []string, dir strin
 	case <-ctx.Done():
 		p.Stop(time.Second)
 		<-p.Gone()
-		if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // a context's own error
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return lines, fmt.Errorf("not finished after %s", buildTimeout)
 		}
 		return lines, ctx.Err()

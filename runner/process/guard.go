@@ -188,8 +188,7 @@ func startGuard(ctx context.Context, setup guardSetup, log *slog.Logger) (*link,
 		return nil, err
 	}
 	defer func() { _ = stderr.Close() }()
-	// Not CommandContext: the guard lives as long as plat, not as ctx.
-	cmd := exec.Command(self) // #nosec G204 -- plat's own binary
+	cmd := exec.Command(self) //nolint:noctx,gosec // plat's own binary; it lives as long as plat, not as ctx
 	cmd.Args = []string{"plat-guard"}
 	cmd.Env = append(os.Environ(), guardEnv+"="+string(text), markEnv+"="+setup.Mark+".0")
 	cmd.ExtraFiles = []*os.File{theirs}

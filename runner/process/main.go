@@ -2,12 +2,15 @@ package process
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -172,7 +175,12 @@ func (k *keeper) fork(m message) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = null.Close() }()
+	ends := []*os.File{null}
+	defer func() {
+		for _, f := range ends {
+			_ = f.Close()
+		}
+	}()
 	files := []uintptr{null.Fd()}
 	for _, stream := range []string{"out", "err"} {
 		r, w, err := os.Pipe()
@@ -182,15 +190,15 @@ func (k *keeper) fork(m message) (*child, error) {
 		}
 		// Fd makes the program's end blocking, as programs expect it.
 		files = append(files, w.Fd())
-		defer func() { _ = w.Close() }()
+		ends = append(ends, w)
 		c.pumps = append(c.pumps, c.newPump(stream, r))
 	}
-	attr := &syscall.ProcAttr{Dir: m.Dir, Env: append(m.Env, markEnv+"="+mark), Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	attr := &syscall.ProcAttr{Dir: m.Dir, Env: marking(m.Env, mark), Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
 	c.group.before(attr.Sys)
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	c.pid, err = syscall.ForkExec(path, m.Argv, attr)
+	c.pid, err = syscall.ForkExec(path, m.Argv, attr) // #nosec G204 -- what the plan says
 	if err != nil {
 		c.discard()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -202,6 +210,12 @@ func (k *keeper) fork(m message) (*child, error) {
 	// Said under the lock, so that plat hears of the start before the end.
 	k.out <- message{Event: "launched", Run: m.Run, PID: c.pid, Unenforced: c.unenforced}
 	return c, nil
+}
+
+// marking puts the mark into an environment, in the place of another plat's.
+func marking(env []string, mark string) []string {
+	env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, markEnv+"=") })
+	return append(env, markEnv+"="+mark)
 }
 
 // lookup finds the program as a shell in the program's own folder and with
@@ -250,11 +264,11 @@ func (k *keeper) reap() (none bool) {
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		if err == syscall.EINTR { //nolint:errorlint // an errno as it comes
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil || pid <= 0 {
-			return err == syscall.ECHILD //nolint:errorlint // as above
+			return errors.Is(err, syscall.ECHILD)
 		}
 		c := k.byPID[pid]
 		if c == nil {
@@ -279,10 +293,11 @@ func (k *keeper) forget(c *child) {
 
 // endAll kills everything below the guard: plat is gone.
 func (k *keeper) endAll() {
-	killAll(k.pids, k.reap)
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, c := range k.byRun {
+	running := slices.Collect(maps.Values(k.byRun))
+	k.mu.Unlock()
+	killAll(k.pids, k.reap)
+	for _, c := range running {
 		if !c.m.Capture {
 			k.logs.of(c.m.Service).write(c.m.Instance, "plat", [][]byte{[]byte("killed, since plat ended")})
 		}
