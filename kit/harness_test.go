@@ -21,6 +21,10 @@ import (
 const patience = 15 * time.Second
 
 func TestMain(m *testing.M) {
+	if os.Getenv("KIT_TEST_PROGRAM") != "" {
+		slowProgram()
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		http.DefaultClient.CloseIdleConnections()
 		os.Exit(code)
