@@ -28,6 +28,8 @@ type requestBody struct {
 	stall   time.Duration
 	rate    int64
 
+	reading sync.Mutex // held while the source is read; taken before mu
+
 	mu     sync.Mutex // guards what follows
 	limit  int64
 	count  int64
@@ -62,6 +64,8 @@ func (x *exchange) attachBody(out *http.Request, a *answer) {
 
 // Read is called by the transport.
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	b.mu.Lock()
 	b.read = true
 	if b.closed {
@@ -130,16 +134,23 @@ func (b *requestBody) touched() bool {
 	return b.read
 }
 
-func (b *requestBody) failure() error {
+// failure is why the body could not be read. net/http ends the request's
+// context when a read fails, the client's fault or not, before the read
+// returns: gone waits for that.
+func (b *requestBody) failure(gone bool) error {
+	if gone {
+		b.reading.Lock()
+		defer b.reading.Unlock()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
 }
 
 // bodyFailed answers for a body that could not be passed on whole.
-func (x *exchange) bodyFailed() {
+func (x *exchange) bodyFailed(err error) {
 	x.closeAfter()
-	switch x.Err {
+	switch x.Err = err; err {
 	case errBodyTooLarge:
 		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, errBodyTooLarge.Error())
 	case errBodyTooSlow:

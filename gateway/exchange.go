@@ -60,6 +60,11 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	x.control = http.NewResponseController(w)
 	x.renewWrite(x.Start)
+	if _, ok := r.Header["Upgrade"]; ok {
+		// INVARIANT: it is the connection's last request, also when nothing
+		// is switched: strictConn has stopped to read along.
+		x.closeAfter()
+	}
 	return x
 }
 

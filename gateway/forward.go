@@ -64,7 +64,10 @@ func (x *exchange) forward(c *call) {
 		out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
 	}
 	x.attachBody(out, a)
-	if c.timeout > 0 && !grpc(x.r) && (x.body == nil || c.absolute) {
+	if grpc(x.r) {
+		a.timeout = 0 // it has a deadline of its own; a stream may begin late
+	}
+	if x.body == nil || c.absolute {
 		a.start()
 	}
 	res, inst, err := x.send(out, c, upgrade != "")
@@ -169,20 +172,25 @@ func joinPath(u, base *url.URL) {
 // fail answers for an instance that did not.
 func (x *exchange) fail(ctx context.Context, err error) {
 	x.Err = err
-	cause := context.Cause(ctx)
+	cause, gone := context.Cause(ctx), x.r.Context().Err() != nil
+	var bodyErr error
+	if x.body != nil {
+		bodyErr = x.body.failure(gone)
+	}
 	switch {
 	case errors.Is(err, errNone):
 		x.Err = nil
 		x.unavailable()
-	case x.r.Context().Err() != nil:
+	case errors.Is(bodyErr, errBodyTooSlow) || errors.Is(bodyErr, errBodyTooLarge):
+		x.bodyFailed(bodyErr)
+	case gone:
 		x.Code = fault.GatewayClientGone
 		panic(http.ErrAbortHandler) // nobody to answer; Status stays 0
 	case errors.Is(cause, errTimeout) || errors.Is(err, errTimeout):
 		x.Err = errTimeout
 		x.problem(http.StatusGatewayTimeout, fault.GatewayTimeout, x.Service+" did not answer in time")
-	case x.body != nil && x.body.failure() != nil:
-		x.Err = x.body.failure()
-		x.bodyFailed()
+	case bodyErr != nil:
+		x.bodyFailed(bodyErr)
 	default:
 		x.problem(http.StatusBadGateway, fault.GatewayUpstreamFailed, x.Service+" could not be reached or broke off")
 	}
@@ -252,12 +260,16 @@ func (a *answer) informational(code int, header textproto.MIMEHeader) error {
 		return errInformed
 	}
 	h := x.w.Header()
+	kept := h["Connection"] // for the final answer
+	delete(h, "Connection")
 	for name, values := range header {
 		if !hopByHop(name) {
 			h[name] = values
 		}
 	}
 	x.w.WriteHeader(code)
-	clear(h)
+	if clear(h); kept != nil {
+		h["Connection"] = kept
+	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener, h http.Handler) err
 		ErrorLog:  slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	go func() { failed <- server.Serve(strictListener{l}) }()
 	select {
 	case err := <-failed:
 		g.closeTunnels(server)
