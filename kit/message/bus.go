@@ -108,18 +108,10 @@ func (b *Bus) Publish(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	if err := b.sql.room(ctx, tx); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	ctx = kit.WithCorrelationID(ctx, kit.CorrelationID(ctx)) // a new one where the work begins here
 	for _, e := range events {
-		e.Source = "/services/" + b.service.Name()
-		if e.ID == "" {
-			e.ID = uuid.New()
-		}
-		if e.Time.IsZero() {
-			e.Time = time.Now()
-		}
-		if e.CorrelationID == "" {
-			e.CorrelationID = kit.CorrelationID(ctx)
-		}
-		if err := b.sql.put(ctx, tx, e, e.headers(ctx, b.propagate)); err != nil {
+		e, headers := b.complete(ctx, e)
+		if err := b.sql.put(ctx, tx, e, headers); err != nil {
 			return fmt.Errorf("publish %s: %w", e.Type, err)
 		}
 	}
@@ -127,9 +119,31 @@ func (b *Bus) Publish(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	return nil
 }
 
+// complete fills in what the event lacks and gives its headers.
+func (b *Bus) complete(ctx context.Context, e Event) (Event, map[string]string) {
+	e.Source = "/services/" + b.service.Name()
+	if e.ID == "" {
+		e.ID = uuid.New()
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	if e.CorrelationID != "" {
+		ctx = kit.WithCorrelationID(ctx, e.CorrelationID)
+	}
+	e.CorrelationID = kit.CorrelationID(ctx)
+	if e.TraceParent != "" && !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = b.propagate.Extract(ctx, propagation.MapCarrier{headerTraceParent: e.TraceParent})
+	}
+	return e, e.headers(ctx, b.propagate)
+}
+
 func (b *Bus) check(e Event) error {
-	if e.Type == "" {
-		return errors.New("an event needs a type")
+	if !validType(e.Type) {
+		return fmt.Errorf("event type %q is wrong, expected one such as order.placed", e.Type)
+	}
+	if !validID(e.ID) {
+		return fmt.Errorf("event %s: its ID is wrong, expected at most %d characters of printable ASCII without spaces", e.Type, maxID)
 	}
 	if err := b.declared.mayPublish(e.Type); err != nil {
 		return err

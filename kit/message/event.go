@@ -24,15 +24,15 @@ type Event struct {
 	Time          time.Time       // when it happened
 	Data          json.RawMessage // what happened
 	CorrelationID string          // of the work it belongs to; Publish takes it from ctx when empty
-	TraceParent   string          // W3C trace context; Publish takes it from ctx when there is one
+	TraceParent   string          // W3C trace context, set when received; Publish prefers that of ctx
 }
 
 // New makes an event that happens now, with a new ID (UUID version 7) and
 // data encoded as JSON. It fails when data cannot be encoded or the type is
-// empty.
+// not of words with dots between them.
 func New(eventType, subject string, data any) (Event, error) {
-	if eventType == "" {
-		return Event{}, errors.New("an event needs a type")
+	if !validType(eventType) {
+		return Event{}, fmt.Errorf("event type %q is wrong, expected one such as order.placed", eventType)
 	}
 	encoded, err := json.Marshal(data)
 	if err != nil {
@@ -67,6 +67,26 @@ type rejection struct{ err error }
 func (r *rejection) Error() string { return r.err.Error() }
 func (r *rejection) Unwrap() error { return r.err }
 
+const maxID = 128
+
+// validID accepts an empty one, which Publish fills in.
+func validID(id string) bool {
+	return len(id) <= maxID && strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+// validType accepts words of letters, digits, hyphens and underscores with
+// dots between them: what a subject of the wire can be.
+func validType(eventType string) bool {
+	for word := range strings.SplitSeq(eventType, ".") {
+		if word == "" || strings.IndexFunc(word, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		}) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Names of the headers on the wire (CloudEvents' NATS binding, binary mode).
 const (
 	headerSpec        = "ce-specversion"
@@ -92,9 +112,6 @@ func (e Event) headers(ctx context.Context, propagate propagation.TextMapPropaga
 	}
 	if e.CorrelationID != "" {
 		h[headerCorrelation] = e.CorrelationID
-	}
-	if e.TraceParent != "" {
-		h[headerTraceParent] = e.TraceParent
 	}
 	propagate.Inject(ctx, propagation.MapCarrier(h))
 	return h
