@@ -140,16 +140,23 @@ type advisory struct {
 	Reason     string    `json:"reason"`
 }
 
-// bury turns one advisory into a dead letter. It may see an advisory twice:
-// the subject of a dead letter is its identity, and holds one message.
-func (r *Room) bury(ctx context.Context, m Message) error {
-	var a advisory
-	if err := json.Unmarshal(m.Data, &a); err != nil || !plainToken(a.Stream) || !plainToken(a.Consumer) {
-		r.log.ErrorContext(ctx, "an advisory of the broker cannot be read and is skipped", "subject", m.Subject, "sequence", m.Sequence)
-		return nil
+func readAdvisory(m Message) (a advisory, ok bool) {
+	if json.Unmarshal(m.Data, &a) != nil || !plainToken(a.Stream) || !plainToken(a.Consumer) {
+		return advisory{}, false
 	}
 	if a.Reason == "" && strings.HasPrefix(m.Subject, advisoryDeliveries) {
 		a.Reason = fmt.Sprintf("not acknowledged after %d deliveries", a.Deliveries)
+	}
+	return a, true
+}
+
+// bury turns one advisory into a dead letter. It may see an advisory twice:
+// the subject of a dead letter is its identity, and holds one message.
+func (r *Room) bury(ctx context.Context, m Message) error {
+	a, ok := readAdvisory(m)
+	if !ok {
+		r.log.ErrorContext(ctx, "an advisory of the broker cannot be read and is skipped", "subject", m.Subject, "sequence", m.Sequence)
+		return nil
 	}
 	original, err := r.broker.Read(ctx, a.Stream, a.Sequence)
 	lost := errors.Is(err, ErrNotFound)

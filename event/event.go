@@ -61,19 +61,16 @@ func New(o Options) *Room {
 // Run resolves dead letters until ctx ends, which is no error. It waits for a
 // broker that does not answer.
 func (r *Room) Run(ctx context.Context) error {
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := r.ensureOwn(ctx)
-		if err == nil {
-			break
+	wait := 50 * time.Millisecond
+	for err := r.ensureOwn(ctx); err != nil; err = r.ensureOwn(ctx) {
+		if ctx.Err() == nil {
+			r.log.WarnContext(ctx, "the dead-letter streams are not there yet", "error", err)
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.log.WarnContext(ctx, "the dead-letter streams are not there yet", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
+			wait = min(2*wait, 5*time.Second)
 		}
 	}
 	err := r.broker.Work(ctx, advisoryStream, advisoryConsumer, r.bury)

@@ -188,7 +188,7 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer nc.Close()
+		t.Cleanup(nc.Close)
 		if i == 0 {
 			publishers.Go(func() { l.publishBatches(publishing, nc) })
 			continue
@@ -197,7 +197,7 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 		publishers.Go(func() { l.publish(publishing, js, fmt.Sprintf("single%d", i)) })
 	}
 	for range rounds {
-		time.Sleep(20*time.Millisecond + rand.N(150*time.Millisecond)) // #nosec G404 -- any moment will do
+		time.Sleep(10*time.Millisecond + rand.N(120*time.Millisecond)) // #nosec G404 -- any moment will do
 		kill()
 		var again string
 		if again, kill = child(t, dir); again != url {
