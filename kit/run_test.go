@@ -35,7 +35,7 @@ func TestTheEndComesInOrder(t *testing.T) {
 	note := func(what string) { _, _ = fmt.Fprintln(&events, what) }
 	inHandler, finish := make(chan struct{}), make(chan struct{})
 	s := start(t, nil, func(s *kit.Service) error {
-		s.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		s.HandleFunc("GET /slow", func(_ http.ResponseWriter, r *http.Request) {
 			close(inHandler)
 			<-finish
 			if r.Context().Err() != nil {

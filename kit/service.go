@@ -141,7 +141,7 @@ func (s *Service) Fail(err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.workers.ctx == nil {
+	if s.workers.start == nil {
 		s.mistakes = append(s.mistakes, err)
 		return
 	}

@@ -12,10 +12,10 @@ import (
 
 // workers are the background workers of a service. Guarded by Service.mu.
 type workers struct {
-	waiting []worker        // registered before the start
-	running map[int]string  // name by number
-	next    int             // number of the next
-	ctx     context.Context // nil before the start; ends after the drain
+	waiting []worker       // registered before the start
+	running map[int]string // name by number
+	next    int            // number of the next
+	start   func(worker)   // nil before the start
 	cancel  context.CancelFunc
 	failed  chan error    // takes the first error
 	changed chan struct{} // takes a signal when one ends
@@ -34,28 +34,28 @@ func (s *Service) Go(name string, run func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := worker{name, run}
-	if s.workers.ctx == nil {
+	if s.workers.start == nil {
 		s.workers.waiting = append(s.workers.waiting, w)
 		return
 	}
-	s.startWorker(w)
+	s.workers.start(w)
 }
 
 // startWorkers begins those that were registered in setup.
 func (s *Service) startWorkers(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	workerCtx, cancel := context.WithCancel(ctx)
-	s.workers.ctx, s.workers.cancel = workerCtx, cancel
+	ctx, s.workers.cancel = context.WithCancel(ctx)
+	s.workers.start = func(w worker) { s.startWorker(ctx, w) }
 	for _, w := range s.workers.waiting {
-		s.startWorker(w)
+		s.workers.start(w)
 	}
 	s.workers.waiting = nil
 }
 
-func (s *Service) startWorker(w worker) {
+func (s *Service) startWorker(ctx context.Context, w worker) {
 	ws := &s.workers
-	number, ctx := ws.next, ws.ctx
+	number := ws.next
 	ws.next++
 	ws.running[number] = w.name
 	go func() {
