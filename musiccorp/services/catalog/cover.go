@@ -114,7 +114,7 @@ func waves(p palette, chance []byte) string {
 func dots(p palette, chance []byte) string {
 	var b strings.Builder
 	for i := range 36 {
-		r := 8 + int(chance[i%len(chance)]^byte(i*37))%36
+		r := 8 + (int(chance[i%len(chance)])+37*i)%36
 		fill := []string{p.near, p.far}[(i+int(chance[i%7]))%2]
 		fmt.Fprintf(&b, `<circle cx="%d" cy="%d" r="%d" fill="%s"/>`, 50+i%6*100, 50+i/6*100, r, fill)
 	}

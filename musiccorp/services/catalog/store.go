@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,21 +19,21 @@ import (
 var migrations embed.FS
 
 //go:embed albums.json
-var firstAlbums []byte
+var firstAlbums string
 
 // errNoAlbum says that no album has the SKU.
 var errNoAlbum = errors.New("no such album")
 
 // Album is one album on sale. Price is in minor units of EUR.
 type Album struct {
-	SKU    string  `json:"sku"`
-	Title  string  `json:"title"`
-	Artist string  `json:"artist"`
-	Genre  string  `json:"genre"`
-	Year   int     `json:"year"`
-	Label  string  `json:"label"`
-	Price  int64   `json:"price"`
-	Tracks []Track `json:"tracks"` // nil in lists
+	SKU    string
+	Title  string
+	Artist string
+	Genre  string
+	Year   int
+	Label  string
+	Price  int64
+	Tracks []Track // nil in lists
 }
 
 // Track is one piece on an album.
@@ -108,34 +107,22 @@ func (s *Store) fill(ctx context.Context) error {
 	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM albums)`).Scan(&filled); err != nil || filled {
 		return err
 	}
-	var albums []Album
-	if err := json.Unmarshal(firstAlbums, &albums); err != nil {
-		return err
-	}
-	for i, a := range albums {
-		if err := insert(ctx, tx, i+1, a); err != nil {
-			return fmt.Errorf("%s: %w", a.SKU, err)
+	for _, statement := range []string{
+		`INSERT INTO albums (id, sku, title, artist, genre, year, label, price)
+			SELECT key + 1, value->>'sku', value->>'title', value->>'artist', value->>'genre', value->>'year', value->>'label', value->>'price'
+			FROM json_each(?)`,
+		`INSERT INTO tracks (album, position, title, seconds)
+			SELECT a.key + 1, t.key + 1, t.value->>'title', t.value->>'seconds'
+			FROM json_each(?) AS a, json_each(a.value, '$.tracks') AS t`,
+	} {
+		if _, err := tx.ExecContext(ctx, statement, firstAlbums); err != nil {
+			return err
 		}
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO album_words (album_words) VALUES ('rebuild')`); err != nil {
 		return err
 	}
 	return tx.Commit()
-}
-
-func insert(ctx context.Context, tx *sql.Tx, id int, a Album) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO albums (id, sku, title, artist, genre, year, label, price) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		id, a.SKU, a.Title, a.Artist, a.Genre, a.Year, a.Label, a.Price)
-	if err != nil {
-		return err
-	}
-	for i, t := range a.Tracks {
-		_, err := tx.ExecContext(ctx, `INSERT INTO tracks (album, position, title, seconds) VALUES (?, ?, ?, ?)`, id, i+1, t.Title, t.Seconds)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Close closes the database.
@@ -182,8 +169,8 @@ func (s *Store) Albums(ctx context.Context, search Search) (albums []Album, tota
 	if search.Newest {
 		order = `year DESC, ` + order
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT sku, title, artist, genre, year, label, price FROM albums WHERE `+where+
-		` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(args, search.Limit, search.Offset)...)
+	query := `SELECT sku, title, artist, genre, year, label, price FROM albums WHERE ` + where + ` ORDER BY ` + order + ` LIMIT ? OFFSET ?` //nolint:gosec // all parts are constants
+	rows, err := s.db.QueryContext(ctx, query, append(args, search.Limit, search.Offset)...)
 	if err != nil {
 		return nil, 0, err
 	}

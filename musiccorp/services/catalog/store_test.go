@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -73,13 +74,13 @@ func FuzzSearch(f *testing.F) {
 
 func TestCoverIsWellFormed(t *testing.T) {
 	t.Parallel()
-	for i := range 300 {
+	for i := range 100 {
 		a := Album{SKU: fmt.Sprintf("MC-%04d", i), Title: `</svg><script>"Less" & 'More'`, Artist: "<b>Thröne</b>"}
 		cover := drawCover(a)
-		if diff := cmp.Diff(cover, drawCover(a)); diff != "" {
+		if !bytes.Equal(cover, drawCover(a)) {
 			t.Fatalf("%s is drawn in two ways", a.SKU)
 		}
-		d := xml.NewDecoder(strings.NewReader(string(cover)))
+		d := xml.NewDecoder(bytes.NewReader(cover))
 		for {
 			token, err := d.Token()
 			if errors.Is(err, io.EOF) {

@@ -17,7 +17,7 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) error {
 		errNewest, errList error
 		asked              sync.WaitGroup
 	)
-	asked.Go(func() { newest, errNewest = s.albums(r.Context(), url.Values{"sort": {"newest"}, "size": {"12"}}) })
+	asked.Go(func() { newest, errNewest = s.albums(r.Context(), url.Values{"sort": {"newest"}, "size": {"10"}}) })
 	asked.Go(func() { genres, errList = s.genres(r.Context()) })
 	asked.Wait()
 	for _, err := range []error{errNewest, errList} {
@@ -36,7 +36,7 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) error {
 // search shows one page of the albums with certain words, or of a genre.
 func (s *site) search(w http.ResponseWriter, r *http.Request) error {
 	asked := r.URL.Query()
-	query := url.Values{"size": {"24"}}
+	query := url.Values{"size": {"20"}}
 	for ours, theirs := range map[string]string{"q": "query", "genre": "genre", "page": "page"} {
 		if value := asked.Get(ours); value != "" {
 			query.Set(theirs, value)

