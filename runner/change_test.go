@@ -57,8 +57,8 @@ func TestRestartHasNoGap(t *testing.T) {
 			if err := r.Restart(t.Context(), "order", true); err != nil {
 				t.Fatal(err)
 			}
-			if least := r.rotation.least["order"]; least < instances {
-				t.Errorf("only %d of %d were in rotation: %v", least, instances, r.rotation.story)
+			if least := r.rotation.fewest("order"); least < instances {
+				t.Errorf("only %d of %d were in rotation: %v", least, instances, r.rotation.told())
 			}
 			after := r.status("order")
 			if after.Ready != instances || len(after.Instances) != instances {
@@ -90,8 +90,8 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	r.Apply(system(order, described, svc("new", 1)))
 	r.wait(t, "new")
 	r.eventually(t, "order is replaced", func() bool { return cmp.Equal(r.machine.running(), []string{"new-1", "order-2", "web-1"}) })
-	if r.rotation.least["order"] < 1 {
-		t.Errorf("there was a gap: %v", r.rotation.story)
+	if r.rotation.fewest("order") < 1 {
+		t.Errorf("there was a gap: %v", r.rotation.told())
 	}
 	if now := r.status("web").Instances[0].PID; now != web {
 		t.Error("web was restarted for its description")
@@ -99,7 +99,7 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	if st := r.status("old"); st.Service != "" {
 		t.Errorf("old is still there: %+v", st)
 	}
-	if diff := cmp.Diff([]string{"old,order,web", "new,order"}, r.workshop.built); diff != "" {
+	if diff := cmp.Diff([]string{"old,order,web", "new,order"}, r.workshop.batches()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -144,7 +144,7 @@ func TestFailedRebuildKeepsWhatRuns(t *testing.T) {
 	if st.State != runner.Ready || st.Fault == nil || st.Fault.Code != fault.RunBuildFailed {
 		t.Errorf("status is %+v", st)
 	}
-	if diff := cmp.Diff([]string{"up order-1"}, r.rotation.story); diff != "" {
+	if diff := cmp.Diff([]string{"up order-1"}, r.rotation.told()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -205,14 +205,22 @@ func (w *workshop) Build(ctx context.Context, services []plan.Service, done func
 	var names []string
 	for _, svc := range services {
 		names = append(names, svc.Name)
+	}
+	w.built = append(w.built, strings.Join(names, ","))
+	for _, svc := range services {
 		b := runner.Built{Service: svc.Name, Argv: []string{"/bin/" + svc.Name}, Version: fmt.Sprintf("%012d", w.stamp[svc.Name])}
 		if f := w.faults[svc.Name]; f != nil {
 			b = runner.Built{Service: svc.Name, Fault: f, Lines: []string{"broken"}}
 		}
 		done(b)
 	}
-	w.built = append(w.built, strings.Join(names, ","))
 	return nil
+}
+
+func (w *workshop) batches() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.built)
 }
 
 // rotation is an Announcer that remembers.
@@ -263,6 +271,18 @@ func (r *rotation) ids() (ids []string) {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+func (r *rotation) told() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.story)
+}
+
+func (r *rotation) fewest(service string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.least[service]
 }
 
 func (r *rotation) watchLeast(service string) {
@@ -342,7 +362,7 @@ func (r *rig) eventually(t *testing.T, what string, ok func() bool) {
 			return
 		}
 	}
-	t.Fatalf("not within 15s: %s\n%+v\n%v", what, r.Status(), r.rotation.story)
+	t.Fatalf("not within 15s: %s\n%+v\n%v", what, r.Status(), r.rotation.told())
 }
 
 func (r *rig) wait(t *testing.T, service string) {

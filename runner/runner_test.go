@@ -25,7 +25,7 @@ func TestStartsWhatThePlanWantsAndStopsAll(t *testing.T) {
 	if diff := cmp.Diff([]string{"order-1", "order-2", "web-1"}, r.rotation.ids()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"order,web"}, r.workshop.built); diff != "" {
+	if diff := cmp.Diff([]string{"order,web"}, r.workshop.batches()); diff != "" {
 		t.Error(diff)
 	}
 	st := r.status("order")
@@ -55,7 +55,7 @@ func TestCrashLeavesRotationAndComesBack(t *testing.T) {
 	if in.ID != "order-1" || in.Restarts != 1 || in.LastExit == nil || in.LastExit.Code != 2 || in.LastExit.Reaped.IsZero() {
 		t.Errorf("instance is %+v", in)
 	}
-	if diff := cmp.Diff([]string{"up order-1", "down order-1", "up order-1"}, r.rotation.story); diff != "" {
+	if diff := cmp.Diff([]string{"up order-1", "down order-1", "up order-1"}, r.rotation.told()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -96,7 +96,8 @@ func TestReadinessPutsInAndOutOfRotation(t *testing.T) {
 	b.unready.Store(true)
 	r.eventually(t, "it is out", func() bool { return len(r.rotation.ids()) == 0 })
 	r.eventually(t, "it is unready", func() bool { return r.status("order").State == runner.Unready })
-	checks := r.status("order").Instances[0].Checks
+	var checks []runner.Check
+	r.eventually(t, "both checks are known", func() bool { checks = r.status("order").Instances[0].Checks; return len(checks) == 2 })
 	if len(checks) != 2 || checks[0].OK || checks[0].Answer != "503 Service Unavailable: not now" || !strings.HasSuffix(checks[0].Target, "/ready") {
 		t.Errorf("checks are %+v", checks)
 	}
@@ -198,7 +199,7 @@ func TestFixedPortTaken(t *testing.T) {
 	if err := r.Restart(t.Context(), "order", false); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff([]string{"up order-1", "down order-1", "up order-1"}, r.rotation.story); diff != "" {
+	if diff := cmp.Diff([]string{"up order-1", "down order-1", "up order-1"}, r.rotation.told()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -127,7 +127,8 @@ func (b *Builder) buildByCommand(ctx context.Context, svc plan.Service) runner.B
 func (b *Builder) run(ctx context.Context, name string, argv []string, dir string, env []string) (lines []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
-	p, err := b.guard.launch(ctx, message{Instance: "build", Service: name, Argv: argv, Dir: dir, Env: env, Capture: true},
+	// Not ended by ctx: what was started is to be waited for.
+	p, err := b.guard.launch(context.WithoutCancel(ctx), message{Instance: "build", Service: name, Argv: argv, Dir: dir, Env: env, Capture: true},
 		nil, func(line string) { lines = append(lines, line) })
 	if err != nil {
 		return nil, err

@@ -392,19 +392,16 @@ func noProgram(m message, why string) *fault.Fault {
 		Why(why).Fix("correct run: in its service.yaml, or install the program")
 }
 
-// Note adds a line of plat's own to a service's log: see runner.Launcher.
-// Without a guard it is lost.
+// Note adds a line of plat's own to a service's log: see runner.Launcher. A
+// line that the guard cannot be told goes to plat's own log.
 func (g *Guard) Note(service, instance, text string) {
-	g.mu.Lock()
-	l := g.link
-	g.mu.Unlock()
-	if l == nil || l.dead() {
-		return
+	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+	defer cancel()
+	l, err := g.connect(ctx)
+	if err == nil {
+		err = l.write(message{Do: "note", Service: service, Instance: instance, Text: text[:min(len(text), runner.MaxLine)]})
 	}
-	if len(text) > runner.MaxLine {
-		text = text[:runner.MaxLine]
-	}
-	if err := l.write(message{Do: "note", Service: service, Instance: instance, Text: text}); err != nil {
-		g.log.Warn("a line for the log is lost", "service", service, "error", err)
+	if err != nil {
+		g.log.Warn("a line for the log is lost", "service", service, "line", text, "error", err)
 	}
 }

@@ -20,15 +20,6 @@ import (
 	"github.com/plat-dev/plat/runner/process"
 )
 
-func launch(t *testing.T, g *process.Guard, l runner.Launch) runner.Process {
-	t.Helper()
-	p, err := g.Launch(t.Context(), l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func TestExitIsReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	g, state := open(t)

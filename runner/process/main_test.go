@@ -101,6 +101,7 @@ func play(act string, args []string) {
 				b[i] = 1
 			}
 			hold = append(hold, b)
+			fmt.Println(len(hold), "MiB")
 		}
 	case "plat": // opens a guard, starts families, and waits to be killed
 		g, err := process.Open(context.Background(), args[0], nil)
@@ -164,6 +165,16 @@ func open(t *testing.T) (g *process.Guard, state string) {
 	return g, state
 }
 
+// launch starts a program, which must start.
+func launch(t *testing.T, g *process.Guard, l runner.Launch) runner.Process {
+	t.Helper()
+	p, err := g.Launch(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // gone waits for the end of a program.
 func gone(t *testing.T, p runner.Process) runner.Exit {
 	t.Helper()
@@ -213,4 +224,31 @@ func text(t *testing.T, state, service string) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// alive reports whether a process runs; a zombie does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z")
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// childrenOf lists a process's children that run.
+func childrenOf(t *testing.T, pid int) (pids []int) {
+	t.Helper()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil && alive(pid) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }
