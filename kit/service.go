@@ -17,12 +17,12 @@ import (
 // field means its default.
 type Limits struct {
 	Body  int64         // bytes of a request's body; default 10 MiB, negative: none
-	Drain time.Duration // for the requests in flight at the end, and again for the workers; default 10 s
+	Drain time.Duration // for the requests in flight at the end, and again for the workers; default 4 s, so that both fit into the 10 s between SIGTERM and SIGKILL
 }
 
 const (
 	defaultBody  = 10 << 20
-	defaultDrain = 10 * time.Second
+	defaultDrain = 4 * time.Second
 )
 
 // Service is one running service, handed to the setup function of [Main] or

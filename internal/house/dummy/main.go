@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -67,7 +68,13 @@ func serve(port string) {
 			"headers": r.Header, "env": names(),
 		})
 	})
-	mux.HandleFunc("/health", func(http.ResponseWriter, *http.Request) {})
+	var sick atomic.Bool
+	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		if sick.Load() {
+			http.Error(w, "sick", http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
 	mux.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
 		callee := strings.TrimPrefix(r.URL.Path, "/call/")
 		url := os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))) + "/called"
