@@ -54,7 +54,15 @@ type Grant struct {
 // EnvName turns a name of the plan into an environment variable's: upper
 // case, hyphens and dots as underscores.
 func EnvName(name string) string {
-	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '-' || r == '.':
+			return '_'
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		}
+		return r
+	}, name)
 }
 
 // Routes derives the gateways' tables, the most specific route first: with a

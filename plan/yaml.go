@@ -29,11 +29,15 @@ const (
 // nothing can be said about its content.
 func parse(file string, data []byte) *document {
 	d := &document{file: file, parsed: true}
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	if f := scan(data); f != nil {
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	}
+	lengths, f := scan(data)
+	if f != nil {
 		d.refuse(f)
 		return d
 	}
+	d.lengths = lengths
 	body, f := parseYAML(data)
 	if f != nil {
 		d.refuse(f)
@@ -47,55 +51,56 @@ func parse(file string, data []byte) *document {
 }
 
 func (d *document) refuse(f *fault.Fault) {
-	d.faults.add(f.At(d.file, f.Line, f.Column))
+	line, col := f.Line, f.Column
+	if d.lengths != nil {
+		line, col = d.inside(line, col)
+	}
+	d.faults.add(f.At(d.file, line, col))
 	d.broken = true
 }
 
-// scan refuses, before parsing, what is not text or beyond the bounds.
-func scan(data []byte) *fault.Fault {
-	if len(data) > maxBytes {
-		return fault.Newf(codeTooLarge, "the file has more than %d KiB", maxBytes>>10).At("", 1, 1).
-			Why("a plan file is written by people").Fix("check that this is the right file; split large descriptions off")
-	}
-	line, col, brackets, run := 1, 0, 0, 0
-	inHead := true // nothing but spaces and - ? : so far in this line
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		col++
-		if f := scanRune(r, n, line, col); f != nil {
-			return f
-		}
-		switch r {
-		case '[', '{':
-			brackets++
-		case ']', '}':
-			brackets = max(brackets-1, 0)
-		case '-', '?', ':':
-			if inHead {
-				run++
-			}
-		}
-		inHead = inHead && (r == ' ' || r == '\t' || r == '-' || r == '?' || r == ':')
-		if brackets > maxBrackets || run > maxDepth && inHead && r == ' ' {
-			return tooDeep(line, col)
-		}
-		if r == '\n' {
-			line, col, run, inHead = line+1, 0, 0, true
-		}
-		i += n
-	}
-	if line > maxLines {
-		return fault.Newf(codeTooLarge, "the file has more than %d lines", maxLines).At("", maxLines+1, 1).
-			Why("a plan file is written by people").Fix("give each service its own service.yaml")
-	}
-	return nil
+// scanner goes over the text before it is parsed, and refuses what is not
+// text or beyond the bounds.
+type scanner struct {
+	line, col int
+	brackets  int   // open ones, without regard to quotes
+	run       int   // indicators - ? : at the head of this line
+	head      bool  // nothing but indicators and spaces so far in this line
+	comment   bool  // behind a # that begins a comment, unless it is in quotes
+	before    rune  // the character before this one
+	lengths   []int // characters of each line so far
 }
 
-func scanRune(r rune, size, line, col int) *fault.Fault {
+// scan gives the lengths of the lines.
+func scan(data []byte) ([]int, *fault.Fault) {
+	if len(data) > maxBytes {
+		return nil, fault.Newf(codeTooLarge, "the file has more than %d KiB", maxBytes>>10).At("", 1, 1).
+			Why("a plan file is written by people").Fix("check that this is the right file; split large descriptions off")
+	}
+	s := scanner{line: 1, head: true, before: '\n', lengths: make([]int, 0, 64)}
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		s.col++
+		if f := s.refuse(r, n); f != nil {
+			return nil, f.At("", s.line, s.col)
+		}
+		s.next(r)
+		i += n
+	}
+	return append(s.lengths, s.col), nil
+}
+
+// refuse tells what is wrong with the next character, which is malformed when
+// it has the size of one byte only.
+func (s *scanner) refuse(r rune, size int) *fault.Fault {
 	notText := func(what, fix string) *fault.Fault {
-		return fault.New(codeNotText, what).At("", line, col).Why("a plan is plain UTF-8 text").Fix(fix)
+		return fault.New(codeNotText, what).Why("a plan is plain UTF-8 text").Fix(fix)
 	}
 	switch {
+	case r == '\t' && !s.comment:
+		// The parser drops tabs out of the middle of plain text.
+		return fault.New(codeSyntax, "a tab").Why("YAML is indented by spaces, and programs read other tabs differently").
+			Fix("replace it by spaces; in a text write it in double quotes as \\t")
 	case r == utf8.RuneError && size == 1:
 		return notText("a byte that is not UTF-8", "save the file as UTF-8")
 	case r == '\ufeff':
@@ -103,10 +108,35 @@ func scanRune(r rune, size, line, col int) *fault.Fault {
 	case r == '\r':
 		return notText("a carriage return without a line feed", "end lines with LF or CRLF")
 	case !printable(r):
-		return fault.Newf(codeNotText, "the invisible character %U", r).At("", line, col).
-			Why("a plan is plain UTF-8 text").Fix("delete it")
+		return notText(fmt.Sprintf("the invisible character %U", r), "delete it")
+	case (r == '[' || r == '{') && s.brackets == maxBrackets, r == ' ' && s.head && s.run > maxDepth:
+		return tooDeep(s.line, s.col)
+	case r == '\n' && s.line == maxLines:
+		return fault.Newf(codeTooLarge, "the file has more than %d lines", maxLines).
+			Why("a plan file is written by people").Fix("give each service its own service.yaml")
 	}
 	return nil
+}
+
+func (s *scanner) next(r rune) {
+	switch r {
+	case '[', '{':
+		s.brackets++
+	case ']', '}':
+		s.brackets = max(s.brackets-1, 0)
+	case '-', '?', ':':
+		if s.head {
+			s.run++
+		}
+	case '#':
+		s.comment = s.comment || s.before == ' ' || s.before == '\n'
+	}
+	s.head = s.head && strings.ContainsRune(" -?:", r)
+	s.before = r
+	if r == '\n' {
+		s.lengths = append(s.lengths, s.col-1)
+		s.line, s.col, s.run, s.head, s.comment = s.line+1, 0, 0, true, false
+	}
 }
 
 // printable reports whether YAML and the eye agree on what r is: no control
@@ -176,9 +206,6 @@ func syntax(err error) *fault.Fault {
 	case strings.Contains(s.Message, "mapping value is not allowed"):
 		f.Why("a key in a place where none can be, often from wrong indentation or a text with a colon").
 			Fix("indent keys of one level alike; put a text that contains \": \" in quotes")
-	case strings.Contains(s.Message, "tab") || strings.Contains(s.Message, "'\t'"):
-		f.What = "a tab in the indentation"
-		f.Why("YAML is indented by spaces").Fix("replace the tab by spaces")
 	case strings.Contains(s.Message, "alias name"), strings.Contains(s.Message, "anchor name"):
 		f.Fix("put a text that begins with * or & in quotes")
 	case strings.Contains(s.Message, "reserved character"):
@@ -195,7 +222,7 @@ func notPlain(what, fix string) *fault.Fault {
 // convert turns the parser's tree into nodes, and refuses in it what a plan
 // does not use and what would be read otherwise than it is written.
 func (d *document) convert(n ast.Node, depth int) *node {
-	line, col := position(n)
+	line, col := d.position(n)
 	out := &node{line: line, col: col}
 	if depth > maxDepth {
 		out.kind = badNode
@@ -260,11 +287,11 @@ func (d *document) checkText(n *node) {
 }
 
 func (d *document) convertEntries(out *node, values []*ast.MappingValueNode, depth int) {
-	seen := make(map[string]int, len(values))
+	seen := make(map[string]int, len(values)) // the line where each key stands first
 	out.entries = make([]entry, 0, len(values))
 	for _, v := range values {
 		e := entry{}
-		e.line, e.col = position(v.Key)
+		e.line, e.col = d.position(v.Key)
 		switch key := v.Key.(type) {
 		case *ast.StringNode:
 			e.key = key.Value
@@ -292,12 +319,19 @@ func (d *document) convertEntries(out *node, values []*ast.MappingValueNode, dep
 		e.value = d.convert(v.Value, depth+1)
 		out.entries = append(out.entries, e)
 	}
-	if len(values) > 0 && out.line == 0 {
-		out.line, out.col = position(values[0].Key)
-	}
 }
 
-// position is where a node begins, 1:1 when the parser does not know.
+// inside moves a place that the parser miscounted into the text.
+func (d *document) inside(line, col int) (int, int) {
+	line = min(max(line, 1), len(d.lengths))
+	return line, min(max(col, 1), d.lengths[line-1]+1)
+}
+
+// position is where a node begins.
+func (d *document) position(n ast.Node) (line, col int) { return d.inside(position(n)) }
+
+// position is where the parser says that a node begins, 1:1 when it does not
+// know.
 func position(n ast.Node) (line, col int) {
 	switch m := n.(type) {
 	case nil:
