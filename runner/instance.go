@@ -141,6 +141,9 @@ func (r *Runner) runOnce(ctx context.Context, s *service, i *instance) outcome {
 	})
 	if err != nil {
 		f := fault.All(err)[0]
+		if f.Code == fault.RunNoProgram && f.File == "" {
+			f = f.At(i.release.file(), 0, 0)
+		}
 		r.note(i, f.Error())
 		return outcome{fault: f}
 	}

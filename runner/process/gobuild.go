@@ -158,8 +158,10 @@ func (b *Builder) buildBatch(ctx context.Context, batch []goPackage, say func(ru
 	}
 }
 
+// goBuild runs one go build. Without the state of version control: asking for
+// it takes time, can fail, and would make a new program of each commit.
 func (b *Builder) goBuild(ctx context.Context, p goPackage, out string, pkgs ...string) ([]string, error) {
-	argv := append([]string{"go", "build", "-o", out, "-ldflags=-s -w"}, pkgs...)
+	argv := append([]string{"go", "build", "-o", out, "-buildvcs=false", "-ldflags=-s -w"}, pkgs...)
 	env := os.Environ()
 	if _, set := os.LookupEnv("CGO_ENABLED"); !set {
 		env = append(env, "CGO_ENABLED=0") // no C compiler is asked for

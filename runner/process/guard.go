@@ -367,6 +367,9 @@ func (g *Guard) launch(ctx context.Context, m message, exited func(runner.Exit),
 
 	m.Do, m.Run = "launch", p.run
 	if err := l.write(m); err != nil {
+		l.mu.Lock()
+		delete(l.running, p.run)
+		l.mu.Unlock()
 		return nil, fault.New(fault.RunGuardFailed, "the guard cannot be told what to start").Why(err.Error()).Because(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, launchTimeout)

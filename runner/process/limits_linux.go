@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,11 +16,11 @@ import (
 // limiter makes control groups, below the first folder on the way up from
 // plat's own group where that is allowed.
 type limiter struct {
-	mark string
-	once sync.Once
-	v2   string            // folder to make groups in; empty: there is none
-	v1   map[string]string // controller → folder
-	why  string            // why there is none
+	mark    string
+	once    sync.Once
+	unified bool              // version 2: one folder for all controllers
+	folders map[string]string // by controller, memory and cpu; empty: there is none
+	why     string            // why one is missing
 }
 
 // group is the control group of one program, a folder for each hierarchy.
@@ -36,75 +37,67 @@ func newLimiter(mark string) *limiter { return &limiter{mark: mark} }
 func (l *limiter) group(run string, memory int64, cpu float64) (*group, string) {
 	l.once.Do(l.find)
 	g := &group{}
-	name := groupName(l.mark) + "." + run
-	switch {
-	case l.v2 != "":
-		dir := filepath.Join(l.v2, name)
-		if err := os.Mkdir(dir, 0o750); err != nil {
-			return nil, err.Error()
+	var missing []string
+	if memory > 0 {
+		if err := l.limitMemory(g, run, memory); err != nil {
+			missing = append(missing, "memory: "+err.Error())
 		}
-		g.dirs, g.memory = []string{dir}, dir
-		if err := g.limit(dir, memory, cpu, "memory.max", "cpu.max"); err != nil {
-			g.remove()
-			return nil, err.Error()
+	}
+	if cpu > 0 {
+		if err := l.limitCPU(g, run, cpu); err != nil {
+			missing = append(missing, "cpu: "+err.Error())
 		}
-		f, err := os.Open(dir) // #nosec G304 -- a folder just made
+	}
+	if l.unified && len(g.dirs) > 0 {
+		f, err := os.Open(g.dirs[0])
 		if err != nil {
-			g.remove()
-			return nil, err.Error()
+			missing = append(missing, err.Error())
 		}
 		g.v2 = f
-		return g, ""
-	case l.v1 == nil:
-		return nil, l.why
-	}
-	var missing []string
-	for _, c := range []struct {
-		name  string
-		asked bool
-	}{{"memory", memory > 0}, {"cpu", cpu > 0}} {
-		if !c.asked {
-			continue
-		}
-		dir := filepath.Join(l.v1[c.name], name)
-		err := errors.New("there is no writable control group for it")
-		if l.v1[c.name] != "" {
-			err = os.Mkdir(dir, 0o750)
-		}
-		if err == nil {
-			g.dirs = append(g.dirs, dir)
-			if c.name == "memory" {
-				g.memory = dir
-				err = g.limit(dir, memory, 0, "memory.limit_in_bytes", "")
-			} else {
-				err = g.limit(dir, 0, cpu, "", "cpu.cfs_quota_us")
-			}
-		}
-		if err != nil {
-			missing = append(missing, c.name+": "+err.Error())
-		}
 	}
 	return g, strings.Join(missing, "; ")
 }
 
-// limit writes the limits that are asked for.
-func (g *group) limit(dir string, memory int64, cpu float64, memoryFile, cpuFile string) error {
+func (l *limiter) limitMemory(g *group, run string, bytes int64) error {
+	dir, err := l.folder(g, "memory", run)
+	if err != nil {
+		return err
+	}
+	g.memory = dir
+	if !l.unified {
+		return put(dir, "memory.limit_in_bytes", strconv.FormatInt(bytes, 10))
+	}
+	_ = put(dir, "memory.swap.max", "0") // without swap there is nothing to bound
+	return put(dir, "memory.max", strconv.FormatInt(bytes, 10))
+}
+
+func (l *limiter) limitCPU(g *group, run string, cores float64) error {
+	dir, err := l.folder(g, "cpu", run)
+	if err != nil {
+		return err
+	}
 	const period = 100_000 // µs, the kernel's default
-	var errs []error
-	if memory > 0 {
-		errs = append(errs, put(dir, memoryFile, strconv.FormatInt(memory, 10)))
-		if memoryFile == "memory.max" {
-			_ = put(dir, "memory.swap.max", "0") // without swap accounting there is nothing to bound
-		}
+	quota := strconv.Itoa(max(1000, int(cores*period)))
+	if l.unified {
+		return put(dir, "cpu.max", quota+" "+strconv.Itoa(period))
 	}
-	if cpu > 0 {
-		quota := strconv.Itoa(max(1000, int(cpu*period)))
-		if cpuFile == "cpu.max" {
-			quota += " " + strconv.Itoa(period)
-		}
-		errs = append(errs, put(dir, cpuFile, quota))
+	return put(dir, "cpu.cfs_quota_us", quota)
+}
+
+// folder makes a program's group in a controller's hierarchy.
+func (l *limiter) folder(g *group, controller, run string) (string, error) {
+	if l.folders[controller] == "" {
+		return "", errors.New(l.why)
 	}
-	return errors.Join(errs...)
+	dir := filepath.Join(l.folders[controller], groupName(l.mark)+"."+run)
+	if slices.Contains(g.dirs, dir) {
+		return dir, nil
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		return "", err
+	}
+	g.dirs = append(g.dirs, dir)
+	return dir, nil
 }
 
 func put(dir, file, text string) error {
@@ -117,6 +110,9 @@ func (g *group) before(sys *syscall.SysProcAttr) {
 		sys.UseCgroupFD, sys.CgroupFD = true, int(g.v2.Fd())
 	}
 }
+
+// inside reports whether before had the program start in its group.
+func (g *group) inside() bool { return g != nil && g.v2 != nil }
 
 // after puts a started program into its groups of version 1: what it used in
 // the moments before is not counted.
@@ -183,6 +179,9 @@ func (g *group) remove() {
 	if g == nil {
 		return
 	}
+	if g.v2 != nil {
+		_ = g.v2.Close() // it may be closed already
+	}
 	for _, dir := range g.dirs {
 		for range 50 {
 			if err := os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
@@ -195,6 +194,7 @@ func (g *group) remove() {
 
 // find looks for the folders to make groups in.
 func (l *limiter) find() {
+	l.folders = map[string]string{}
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		l.why = "this kernel has no control groups"
@@ -205,12 +205,12 @@ func (l *limiter) find() {
 		l.why = err.Error()
 		return
 	}
-	l.why = "plat may write to no control group with the memory and cpu controllers"
+	l.why = "plat may not write to a control group with this controller"
 	for line := range strings.Lines(string(own)) {
 		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 		controllers, path, _ := strings.Cut(rest, ":")
 		if controllers == "" {
-			l.v2 = delegated(mountOf(string(mounts), "cgroup2", ""), path)
+			l.findUnified(mountOf(string(mounts), "cgroup2", ""), path)
 			continue
 		}
 		for name := range strings.SplitSeq(controllers, ",") {
@@ -219,12 +219,25 @@ func (l *limiter) find() {
 			}
 			mount := mountOf(string(mounts), "cgroup", name)
 			if dir := filepath.Join(mount, path); mount != "" && writable(dir) {
-				if l.v1 == nil {
-					l.v1 = map[string]string{}
-				}
-				l.v1[name] = dir
+				l.folders[name] = dir
 			}
 		}
+	}
+}
+
+// findUnified is find for version 2, whose line is the last: where version 1
+// has the controllers, there are none in it.
+func (l *limiter) findUnified(mount, path string) {
+	if len(l.folders) > 0 {
+		return
+	}
+	for _, name := range []string{"memory", "cpu"} {
+		if dir := delegated(mount, path, name); dir != "" {
+			l.folders[name], l.unified = dir, true
+		}
+	}
+	if l.folders["cpu"] != "" && l.folders["memory"] != "" {
+		l.folders["memory"] = l.folders["cpu"] // what hands down cpu further up hands down memory too
 	}
 }
 
@@ -243,17 +256,18 @@ func mountOf(mounts, kind, controller string) string {
 	return ""
 }
 
-// delegated walks up from plat's own group to the first that hands memory and
-// cpu to its children and may be written to. (Version 2 allows no children
-// with controllers where there are processes, so it is not plat's own.)
-func delegated(mount, path string) string {
+// delegated walks up from plat's own group to the first that hands the
+// controller to its children and may be written to. (Version 2 allows no
+// children with controllers where there are processes, so it is not plat's
+// own.)
+func delegated(mount, path, controller string) string {
 	if mount == "" {
 		return ""
 	}
 	for dir := filepath.Join(mount, path); strings.HasPrefix(dir, mount); dir = filepath.Dir(dir) {
 		text, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control")) // #nosec G304 -- the kernel's file
 		have := " " + strings.TrimSpace(string(text)) + " "
-		if err == nil && strings.Contains(have, " memory ") && strings.Contains(have, " cpu ") && writable(dir) {
+		if err == nil && strings.Contains(have, " "+controller+" ") && writable(dir) {
 			return dir
 		}
 	}
@@ -276,10 +290,7 @@ func groupName(mark string) string { return "plat-" + mark }
 func removeGroups(mark string) {
 	l := newLimiter(mark)
 	l.find()
-	for _, dir := range []string{l.v2, l.v1["memory"], l.v1["cpu"]} {
-		if dir == "" {
-			continue
-		}
+	for _, dir := range l.folders {
 		old, _ := filepath.Glob(filepath.Join(dir, groupName(mark)+"*")) // the pattern is well-formed
 		for _, g := range old {
 			_ = os.Remove(g)

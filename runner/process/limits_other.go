@@ -15,6 +15,7 @@ func (l *limiter) group(string, int64, float64) (*group, string) {
 }
 
 func (g *group) before(*syscall.SysProcAttr) {}
+func (g *group) inside() bool                { return false }
 func (g *group) after(int) string            { return "" }
 func (g *group) members() []int              { return nil }
 func (g *group) outOfMemory() bool           { return false }

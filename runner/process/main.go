@@ -199,6 +199,13 @@ func (k *keeper) fork(m message) (*child, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c.pid, err = syscall.ForkExec(path, m.Argv, attr) // #nosec G204 -- what the plan says
+	if err != nil && c.group.inside() {               // rather without limits than not at all
+		c.group.remove()
+		attr.Sys = &syscall.SysProcAttr{Setsid: true}
+		if c.pid, err = syscall.ForkExec(path, m.Argv, attr); err == nil { // #nosec G204 -- as above
+			c.group, c.unenforced = nil, "the kernel does not let plat start a program in a control group"
+		}
+	}
 	if err != nil {
 		c.discard()
 		return nil, fmt.Errorf("%s: %w", path, err)
