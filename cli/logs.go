@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
 )
 
 func (a *app) logs() *cobra.Command {
@@ -36,6 +37,9 @@ func (a *app) logs() *cobra.Command {
 			return usage(cmd, "--since and --tail count backwards from now and are not negative")
 		}
 		client, _, err := a.connect()
+		if fault.Is(err, fault.NotRunning) {
+			return fault.All(err)[0].Fix("plat up" + a.inDir() + "; what the last run said is in .plat/logs")
+		}
 		if err != nil {
 			return err
 		}
