@@ -198,6 +198,21 @@ func TestVersionChangesWithTheProgram(t *testing.T) {
 	}
 }
 
+func TestLongBuildOutputIsCutAndCounted(t *testing.T) {
+	t.Parallel()
+	g, _ := open(t)
+	root := t.TempDir()
+	unpack(t, root, "-- build.sh --\n#!/bin/sh\nhead -c 300000 /dev/zero | tr '\\0' 'x' | fold -w 99\nexit 1\n")
+	b, err := process.NewBuilder(g, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := build(t, b, []plan.Service{{Name: "order", Dir: ".", Build: plan.Build{Command: []string{"./build.sh"}}}})["order"]
+	if last := got.Lines[len(got.Lines)-1]; last != "[plat: 37917 bytes more are left out]" {
+		t.Errorf("the last line is %q", last)
+	}
+}
+
 func TestGoCommandMissing(t *testing.T) {
 	g, _ := open(t)
 	root := t.TempDir()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -64,7 +65,11 @@ func (c *child) see() {
 	gone.Event = "gone"
 	c.mu.Lock()
 	gone.Lines = c.tail
+	dropped := c.dropped
 	c.mu.Unlock()
+	if dropped > 0 {
+		c.k.out <- message{Event: "output", Run: c.m.Run, Text: fmt.Sprintf("[plat: %d bytes more are left out]", dropped)}
+	}
 	switch {
 	case late.killed:
 		gone.Reason = "it did not end within its grace of " + late.grace.String()
