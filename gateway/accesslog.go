@@ -38,7 +38,6 @@ func openAccessLog(w io.Writer, log *slog.Logger) *accessLog {
 		begun: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	a.scratch.New = func() any { b := make([]byte, 0, 1024); return &b }
 	go a.run()
 	return a
 }
@@ -57,7 +56,10 @@ func (a *accessLog) close() {
 
 // log adds a line.
 func (a *accessLog) log(x *Exchange) {
-	b := a.scratch.Get().(*[]byte)
+	b, ok := a.scratch.Get().(*[]byte)
+	if !ok {
+		b = new([]byte)
+	}
 	*b = appendLine((*b)[:0], x)
 	a.add(*b)
 	a.scratch.Put(b)

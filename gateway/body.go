@@ -34,6 +34,7 @@ type requestBody struct {
 	limit  int64
 	count  int64
 	read   bool
+	whole  bool // read to its end
 	closed bool
 	err    error
 }
@@ -101,6 +102,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 			// the connection for the client's going away.
 			_ = b.control.SetReadDeadline(time.Time{})
 		}
+		b.whole = true
 		b.answer.start()
 	case isTimeout(err):
 		b.err, err = errBodyTooSlow, errBodyTooSlow
@@ -119,6 +121,17 @@ func (b *requestBody) close() int64 {
 	defer b.mu.Unlock()
 	b.closed = true
 	return b.count
+}
+
+// abort ends a read that waits for the client: net/http's transport returns
+// no sooner.
+func (b *requestBody) abort() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed && !b.whole {
+		b.closed = true
+		_ = b.control.SetReadDeadline(b.start) // unsupported in tests' recorders alone
+	}
 }
 
 // unlimited is for a stream that may last for days.
@@ -150,10 +163,11 @@ func (b *requestBody) failure(gone bool) error {
 // bodyFailed answers for a body that could not be passed on whole.
 func (x *exchange) bodyFailed(err error) {
 	x.closeAfter()
-	switch x.Err = err; err {
-	case errBodyTooLarge:
+	x.Err = err
+	switch {
+	case errors.Is(err, errBodyTooLarge):
 		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, errBodyTooLarge.Error())
-	case errBodyTooSlow:
+	case errors.Is(err, errBodyTooSlow):
 		x.problem(http.StatusRequestTimeout, fault.GatewayBodyTooSlow, errBodyTooSlow.Error())
 	default:
 		x.problem(http.StatusBadRequest, fault.GatewayBodyBroken, "the request's body broke off")

@@ -102,7 +102,7 @@ func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Respons
 			joinPath(&target, c.remote.target)
 		}
 		out.URL = &target
-		res, err := c.remote.transport.RoundTrip(out) //nolint:bodyclose // respond and switchProtocols close it
+		res, err := c.remote.transport.RoundTrip(out)
 		return res, nil, err
 	}
 	var triedBuf [maxRetries + 1]*instance
@@ -130,7 +130,7 @@ func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Respons
 		if upgrade {
 			transport = inst.upgrade
 		}
-		res, err := transport.RoundTrip(out) //nolint:bodyclose // respond and switchProtocols close it
+		res, err := transport.RoundTrip(out)
 		if err == nil {
 			return res, inst, nil
 		}
@@ -183,12 +183,15 @@ func (x *exchange) fail(ctx context.Context, err error) {
 		x.unavailable()
 	case errors.Is(bodyErr, errBodyTooSlow) || errors.Is(bodyErr, errBodyTooLarge):
 		x.bodyFailed(bodyErr)
+	case errors.Is(cause, errTimeout) || errors.Is(err, errTimeout):
+		x.Err = errTimeout
+		if x.body != nil {
+			x.closeAfter()
+		}
+		x.problem(http.StatusGatewayTimeout, fault.GatewayTimeout, x.Service+" did not answer in time")
 	case gone:
 		x.Code = fault.GatewayClientGone
 		panic(http.ErrAbortHandler) // nobody to answer; Status stays 0
-	case errors.Is(cause, errTimeout) || errors.Is(err, errTimeout):
-		x.Err = errTimeout
-		x.problem(http.StatusGatewayTimeout, fault.GatewayTimeout, x.Service+" did not answer in time")
 	case bodyErr != nil:
 		x.bodyFailed(bodyErr)
 	default:
@@ -203,7 +206,15 @@ func (a *answer) start() {
 	if a.timeout <= 0 || a.done || a.timer != nil {
 		return
 	}
-	a.timer = time.AfterFunc(a.timeout, func() { a.cancel(errTimeout) })
+	a.timer = time.AfterFunc(a.timeout, a.giveUp)
+}
+
+// giveUp ends the wait, and what the transport waits for.
+func (a *answer) giveUp() {
+	a.cancel(errTimeout)
+	if body := a.exchange.body; body != nil {
+		body.abort()
+	}
 }
 
 // settle ends the wait for the header, and tells whether it came in time. A
@@ -217,7 +228,7 @@ func (a *answer) settle(more bool, stall time.Duration) bool {
 	}
 	if more {
 		if a.timer == nil {
-			a.timer = time.AfterFunc(stall, func() { a.cancel(errTimeout) })
+			a.timer = time.AfterFunc(stall, a.giveUp)
 		} else {
 			a.timer.Reset(stall)
 		}

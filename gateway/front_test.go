@@ -214,7 +214,7 @@ func TestTrustedRouteContinuesTrace(t *testing.T) {
 
 func TestAccessLog(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("hello")) }))
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
 	a := do(t, client(t, false), "POST", "http://"+r.addr+"/a%22b?password=secret", "four", "Host", "shop.example")
 	eventually(t, "the line", func() bool { return len(r.log.all(t)) == 1 })
 	got := r.log.all(t)[0]

@@ -100,7 +100,6 @@ func New(o Options) *Gateway {
 		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{},
 		tunnels: map[*http.Server]map[*tunnel]struct{}{},
 	}
-	g.buffers.New = newBuffer
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}

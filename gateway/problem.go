@@ -45,7 +45,7 @@ func (x *exchange) problem(status int, code fault.Code, detail string) {
 	if x.r.Method == http.MethodHead {
 		return
 	}
-	n, _ := x.w.Write(b) // the client has gone: nobody to tell
+	n, _ := x.w.Write(b) // #nosec G705 -- JSON, and said to be; the client has gone: nobody to tell
 	x.BytesOut += int64(n)
 }
 

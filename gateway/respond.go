@@ -10,9 +10,13 @@ import (
 
 const copySize = 32 << 10
 
-func newBuffer() any { return new([copySize]byte) }
-
-func (g *Gateway) buffer() *[copySize]byte { return g.buffers.Get().(*[copySize]byte) }
+// buffer is to be put back into g.buffers.
+func (g *Gateway) buffer() *[copySize]byte {
+	if buf, ok := g.buffers.Get().(*[copySize]byte); ok {
+		return buf
+	}
+	return new([copySize]byte)
+}
 
 // respond passes an answer on.
 //

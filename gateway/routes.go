@@ -136,7 +136,7 @@ func (t *table) match(host, path, method string) (*route, *target) {
 // no more than a plain one.
 func (p *paths) find(path string) *target {
 	for i := min(len(path), p.longest); i > 0; i-- {
-		if i == len(path) || path[i] == '/' || path[i] == ';' {
+		if i == len(path) || path[i] == '/' {
 			if to := p.byPrefix[path[:i]]; to != nil {
 				return to
 			}
@@ -147,7 +147,8 @@ func (p *paths) find(path string) *target {
 
 // routePath gives the form of a decoded path that routes are matched by, and
 // whether the path may pass at all. The form is what the most lenient server
-// would make of the path: a backslash is a slash and a run of slashes is one.
+// would make of the path: a backslash is a slash, a run of slashes is one, and
+// ;parameters are cut off.
 //
 // INVARIANT: a path whose meaning would change by removing dot segments never
 // passes, whether they were written plainly, percent-encoded, with encoded or
@@ -165,7 +166,7 @@ func routePath(p string) (string, bool) {
 		switch c := p[i]; {
 		case c < ' ' || c == 0x7f:
 			return "", false
-		case c == '\\':
+		case c == '\\' || c == ';':
 			plain = false
 		case c == '/' && i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.'):
 			plain = false
@@ -176,18 +177,21 @@ func routePath(p string) (string, bool) {
 	}
 	form := make([]byte, 0, len(p))
 	for i := 0; i < len(p); {
-		for i < len(p) && (p[i] == '/' || p[i] == '\\') {
-			i++
-		}
 		start := i
 		for i < len(p) && p[i] != '/' && p[i] != '\\' {
 			i++
 		}
-		segment := p[start:i]
-		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
+		switch name, _, _ := strings.Cut(p[start:i], ";"); name {
+		case ".", "..":
 			return "", false
+		case "":
+		default:
+			form = append(append(form, '/'), name...)
 		}
-		form = append(append(form, '/'), segment...)
+		i++
+	}
+	if len(form) == 0 {
+		return "/", true
 	}
 	return string(form), true
 }

@@ -28,11 +28,28 @@ type tunnel struct {
 	client net.Conn
 	server io.ReadWriteCloser
 	once   sync.Once
+
+	mu   sync.Mutex // guards what follows
+	late *time.Timer
+}
+
+// halfClose gives the other direction its last time.
+func (t *tunnel) halfClose() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.late == nil {
+		t.late = time.AfterFunc(halfClosed, t.close)
+	}
 }
 
 // close ends both sides; it may be called more than once.
 func (t *tunnel) close() {
 	t.once.Do(func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.late != nil {
+			t.late.Stop()
+		}
 		_ = t.client.Close() // the tunnel is over either way
 		_ = t.server.Close()
 	})
@@ -68,18 +85,17 @@ func (x *exchange) switchProtocols(res *http.Response, asked string) {
 		return
 	}
 	var in, out atomic.Int64
-	ended := make(chan error, 2)
-	go func() { ended <- x.gateway.pump(server, rw.Reader, &in) }()
-	go func() { ended <- x.gateway.pump(conn, server, &out) }()
-	if err := <-ended; err == nil {
-		late := time.AfterFunc(halfClosed, t.close)
-		<-ended
-		late.Stop()
-		t.close()
-	} else {
-		t.close()
-		<-ended
+	var both sync.WaitGroup
+	direction := func(dst io.Writer, src io.Reader, count *atomic.Int64) {
+		if err := x.gateway.pump(dst, src, count); err != nil {
+			t.close()
+			return
+		}
+		t.halfClose()
 	}
+	both.Go(func() { direction(server, rw.Reader, &in) })
+	both.Go(func() { direction(conn, server, &out) })
+	both.Wait()
 	x.BytesIn, x.BytesOut = in.Load(), out.Load()
 }
 

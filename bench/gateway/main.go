@@ -82,9 +82,11 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	defer backend.stop()
 	proxies, err := startProxies(ctx, o, dir, backend.addr, out)
-	for _, p := range proxies {
-		defer p.stop()
-	}
+	defer func() {
+		for _, p := range proxies {
+			p.stop()
+		}
+	}()
 	if err != nil {
 		return err
 	}

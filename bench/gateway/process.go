@@ -26,17 +26,18 @@ type process struct {
 }
 
 // start starts a program that will listen on addr.
-func start(name, addr, dir string, argv ...string) (*process, error) {
+func start(ctx context.Context, name, addr, dir string, argv ...string) (*process, error) {
 	p := &process{name: name, addr: addr, log: filepath.Join(dir, name+".out")}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) // #nosec G304 -- in our own folder
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = out.Close() }()         // the child has its own
-	p.cmd = exec.Command(argv[0], argv[1:]...) // #nosec G204 -- the peers and ourselves
+	defer func() { _ = out.Close() }()                     // the child has its own
+	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...) // #nosec G204 -- the peers and ourselves
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = out, out, dir
 	p.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) }
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -53,7 +54,7 @@ func startSelf(ctx context.Context, dir, role string, args ...string) (*process,
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(role, addr, dir, append([]string{self, "serve", role, addr}, args...)...)
+	p, err := start(ctx, role, addr, dir, append([]string{self, "serve", role, addr}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func startCaddy(ctx context.Context, o options, dir, backend string, out io.Writ
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := start("caddy", addr, dir, binary, "run", "--config", config)
+	p, err := start(ctx, "caddy", addr, dir, binary, "run", "--config", config)
 	if err != nil {
 		return nil, err
 	}
@@ -130,15 +130,22 @@ http {
 }
 `
 
+// nginx finds its program, which is seldom in a user's path; empty: none.
+func nginx() string {
+	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
 // startNginx starts nginx where it is installed; nil where it is not.
 func startNginx(ctx context.Context, dir, backend string, out io.Writer) (*process, error) {
-	binary, err := exec.LookPath("nginx")
-	if err != nil {
-		if _, err := os.Stat("/usr/sbin/nginx"); err != nil {
-			_, _ = fmt.Fprintln(out, "SKIPPED nginx: not installed (apt-get install nginx-light)")
-			return nil, nil
-		}
-		binary = "/usr/sbin/nginx"
+	binary := nginx()
+	if binary == "" {
+		_, _ = fmt.Fprintln(out, "SKIPPED nginx: not installed (apt-get install nginx-light)")
+		return nil, nil
 	}
 	addr, err := freeAddr()
 	if err != nil {
@@ -153,7 +160,7 @@ func startNginx(ctx context.Context, dir, backend string, out io.Writer) (*proce
 			return nil, err
 		}
 	}
-	p, err := start("nginx", addr, dir, binary, "-c", config, "-e", filepath.Join(dir, "nginx-error.log"))
+	p, err := start(ctx, "nginx", addr, dir, binary, "-c", config, "-e", filepath.Join(dir, "nginx-error.log"))
 	if err != nil {
 		return nil, err
 	}
