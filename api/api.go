@@ -103,12 +103,23 @@ type Self struct {
 
 // Events is the state of the event engine: GET /v1/events.
 type Events struct {
-	Streams     []Stream     `json:"streams"`
-	Consumers   []Consumer   `json:"consumers"`
-	DeadLetters []DeadLetter `json:"deadLetters" doc:"the newest first, at most 100"`
-	Dead        uint64       `json:"dead" doc:"all dead letters that are kept"`
-	Orphans     []string     `json:"orphans" doc:"streams and consumers that the plan no longer declares"`
-	Refusing    string       `json:"refusing,omitempty" doc:"why publishing is refused now, as a full disk"`
+	Streams     []Stream       `json:"streams"`
+	Consumers   []Consumer     `json:"consumers"`
+	DeadLetters []DeadLetter   `json:"deadLetters" doc:"the newest first, at most 100"`
+	Dead        uint64         `json:"dead" doc:"all dead letters that are kept"`
+	Orphans     []string       `json:"orphans" doc:"streams and consumers that the plan no longer declares"`
+	Refusing    string         `json:"refusing,omitempty" doc:"why publishing is refused now, as a full disk"`
+	Violations  []Violation    `json:"violations" doc:"what services tried and may not do by the plan"`
+	Faults      []*fault.Fault `json:"faults" doc:"what is wrong with the store itself"`
+}
+
+// Violation counts what one service tried on the event wire against the plan.
+type Violation struct {
+	Service string    `json:"service"`
+	Action  string    `json:"action" enum:"publish,subscribe,connect"`
+	Subject string    `json:"subject,omitempty"`
+	Count   int64     `json:"count"`
+	Last    time.Time `json:"last"`
 }
 
 // Stream holds all events of one provider.

@@ -79,6 +79,12 @@ func (a *app) sayEvents(events api.Events, dead bool) {
 	if events.Refusing != "" {
 		a.words("%s", a.paint.red("publishing is refused: "+events.Refusing))
 	}
+	for _, f := range events.Faults {
+		a.printFault(a.Err, f)
+	}
+	for _, v := range events.Violations {
+		a.words("%s tried to %s %s %s, last %s ago: the plan does not declare it", v.Service, v.Action, v.Subject, count(int(v.Count), "time"), age(v.Last))
+	}
 	for _, o := range events.Orphans {
 		a.words("not in the plan any more, kept: %s", o)
 	}

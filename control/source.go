@@ -168,7 +168,10 @@ func (p *plane) Events(ctx context.Context) (api.Events, error) {
 	if err != nil {
 		return api.Events{}, err
 	}
-	out := api.Events{Streams: []api.Stream{}, Consumers: []api.Consumer{}, DeadLetters: []api.DeadLetter{}, Orphans: []string{}, Dead: report.Dead.Count}
+	out := api.Events{Streams: []api.Stream{}, Consumers: []api.Consumer{}, DeadLetters: []api.DeadLetter{}, Orphans: []string{}, Dead: report.Dead.Count, Violations: []api.Violation{}, Faults: slices.Concat([]*fault.Fault{}, report.Storage.Faults)}
+	for _, v := range report.Violations {
+		out.Violations = append(out.Violations, api.Violation(v))
+	}
 	if report.Storage.Refusing {
 		out.Refusing = "the disk has less than its reserve free"
 	}
