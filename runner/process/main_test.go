@@ -30,7 +30,20 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of a race test lasts a second longer
-	os.Exit(m.Run())
+	cover, err := os.MkdirTemp("", "cover") // else each program of a coverage test prints a warning
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("GOCOVERDIR", cover)
+	code := m.Run()
+	_ = os.RemoveAll(cover)
+	os.Exit(code)
+}
+
+// quiet is the environment that keeps the race detector and coverage out of
+// what programs print and how long they last.
+func quiet() []string {
+	return []string{"GORACE=" + os.Getenv("GORACE"), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}
 }
 
 // play is one program of the tests.
@@ -122,7 +135,8 @@ func play(act string, args []string) {
 // spawn starts this binary once more, in a session of its own if asked.
 func spawn(act string, session bool) {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{"ACT=" + act, "PLAT_RUN=" + os.Getenv("PLAT_RUN"), "FAMILY=" + os.Getenv("FAMILY"), "GORACE=atexit_sleep_ms=0"}
+	cmd.Env = []string{"ACT=" + act, "PLAT_RUN=" + os.Getenv("PLAT_RUN"), "FAMILY=" + os.Getenv("FAMILY")}
+	cmd.Env = append(cmd.Env, quiet()...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: session}
 	if err := cmd.Start(); err != nil {
@@ -139,7 +153,7 @@ func program(act, instance string, args ...string) runner.Launch {
 	service, _, _ := strings.Cut(instance, "-")
 	return runner.Launch{
 		Instance: instance, Service: service, Argv: append([]string{self}, args...), Dir: os.TempDir(),
-		Env: []string{"ACT=" + act, "FAMILY=" + os.Getenv("FAMILY"), "GORACE=atexit_sleep_ms=0"},
+		Env: append([]string{"ACT=" + act, "FAMILY=" + os.Getenv("FAMILY")}, quiet()...),
 	}
 }
 

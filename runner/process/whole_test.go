@@ -62,7 +62,7 @@ func run(t *testing.T, list ...plan.Service) (*runner.Runner, *board, *process.G
 		Builder: builder, Launcher: g, Announcer: b,
 		Env: func(svc plan.Service, instance, _ string, port int) ([]string, error) {
 			act, _, _ := strings.Cut(svc.About, " ")
-			return []string{"ACT=" + act, "PORT=" + itoa(port), "PLAT_INSTANCE=" + instance, "GORACE=atexit_sleep_ms=0"}, nil
+			return append([]string{"ACT=" + act, "PORT=" + itoa(port), "PLAT_INSTANCE=" + instance}, quiet()...), nil
 		},
 		Pace: runner.Pace{BackoffMin: 10 * time.Millisecond, Hint: 200 * time.Millisecond},
 	})
