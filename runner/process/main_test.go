@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of a race test lasts a second longer
-	cover, err := os.MkdirTemp("", "cover") // else each program of a coverage test prints a warning
+	cover, err := os.MkdirTemp("", "cover")      // else each program of a coverage test prints a warning
 	if err != nil {
 		panic(err)
 	}
