@@ -27,6 +27,8 @@ type requestBody struct {
 	start   time.Time
 	stall   time.Duration
 	rate    int64
+	trailer http.Header
+	outside bool // nothing in it is believed
 
 	reading sync.Mutex // held while the source is read; taken before mu
 
@@ -61,6 +63,17 @@ func (x *exchange) attachBody(out *http.Request, a *answer) {
 	}
 	// out.Trailer is r.Trailer, the same map: the server fills it at the
 	// body's end, and the transport sends it after that.
+	x.body.trailer, x.body.outside = r.Trailer, x.Gateway != ""
+	x.body.cleanTrailer()
+}
+
+// cleanTrailer removes what is no more believed there than in the header.
+func (b *requestBody) cleanTrailer() {
+	for name := range b.trailer {
+		if hopByHop(name) || b.outside && (foreign(name) || disguised(name)) {
+			delete(b.trailer, name)
+		}
+	}
 }
 
 // Read is called by the transport.
@@ -103,6 +116,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 			_ = b.control.SetReadDeadline(time.Time{})
 		}
 		b.whole = true
+		b.cleanTrailer()
 		b.answer.start()
 	case isTimeout(err):
 		b.err, err = errBodyTooSlow, errBodyTooSlow

@@ -63,9 +63,6 @@ func (g *Gateway) ExternalEdge(caller, name, targetURL string, timeout time.Dura
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 1 << 20,
 	}
-	g.mu.Lock()
-	g.external = append(g.external, transport)
-	g.mu.Unlock()
 	return g.addEdge(&edge{gateway: g, caller: caller, callee: name, timeout: timeout, remote: &remote{target, transport}}), nil
 }
 
@@ -78,12 +75,20 @@ func (g *Gateway) addEdge(e *edge) *edge {
 		if o.caller == e.caller && o.callee == e.callee {
 			e.count = o.count
 			g.edges[i] = e
+			o.close()
 			return e
 		}
 	}
 	e.count = new(counters)
 	g.edges = append(g.edges, e)
 	return e
+}
+
+// close closes the idle connections to an external callee.
+func (e *edge) close() {
+	if e.remote != nil {
+		e.remote.transport.CloseIdleConnections()
+	}
 }
 
 // ServeHTTP answers one request.

@@ -136,7 +136,7 @@ func TestDrain(t *testing.T) {
 			}
 			return
 		}
-		close(begun)
+		begun <- struct{}{}
 		time.Sleep(150 * time.Millisecond) // is the work
 		_, _ = io.WriteString(w, "done")
 	})})
@@ -148,8 +148,12 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	dial(t, addr) // says nothing
-	got := make(chan answer, 1)
-	go func() { got <- do(t, client(t, false), "GET", "http://"+addr+"/", "") }()
+	got := make(chan answer, 2)
+	for _, h2 := range []bool{false, true} {
+		c := client(t, h2)
+		go func() { got <- do(t, c, "GET", "http://"+addr+"/", "") }()
+	}
+	<-begun
 	<-begun
 	start := time.Now()
 	if err := stop(); err != nil {
@@ -158,8 +162,10 @@ func TestDrain(t *testing.T) {
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("the drain took %v", took)
 	}
-	if a := <-got; a.StatusCode != 200 || a.body != "done" {
-		t.Errorf("got %d %q", a.StatusCode, a.body)
+	for range 2 {
+		if a := <-got; a.StatusCode != 200 || a.body != "done" {
+			t.Errorf("got %s %d %q", a.Proto, a.StatusCode, a.body)
+		}
 	}
 	if _, _, err := ws.Read(ctx); err == nil || ctx.Err() != nil {
 		t.Errorf("the WebSocket lives on: %v", err)

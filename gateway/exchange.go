@@ -122,6 +122,8 @@ func (x *exchange) admit() bool {
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the request's target is not for this server")
 	case !validHost(r.Host):
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the request's host is malformed")
+	case manyTokens(r.Header["Connection"]):
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the Connection header is too long")
 	case strings.IndexByte(r.URL.RawQuery, ' ') >= 0:
 		// HTTP/2 can carry it; in HTTP/1.1 it would end the target.
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the query holds a space")

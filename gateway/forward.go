@@ -30,6 +30,7 @@ const maxRetries = 2
 var (
 	errTimeout  = errors.New("no answer in time")
 	errFinished = errors.New("exchange finished")
+	errStatus   = errors.New("no status of HTTP")
 	errInformed = errors.New("too many informational answers")
 )
 
@@ -81,6 +82,10 @@ func (x *exchange) forward(c *call) {
 	case !a.settle(res.ContentLength > 0, x.gateway.limits.Write):
 		_ = res.Body.Close() // given up: nothing to learn from it
 		x.fail(ctx, errTimeout)
+	case res.StatusCode < http.StatusOK && res.StatusCode != http.StatusSwitchingProtocols:
+		_ = res.Body.Close() // no answer
+		x.Err = errStatus
+		x.problem(http.StatusBadGateway, fault.GatewayUpstreamFailed, x.Service+" answered with a status that is none")
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		x.switchProtocols(res, upgrade)
 	default:

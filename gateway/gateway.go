@@ -88,7 +88,6 @@ type Gateway struct {
 	pools     map[string]*pool
 	inflights map[string]*inflight // by instance ID
 	edges     []*edge
-	external  []*http.Transport
 	tunnels   map[*http.Server]map[*tunnel]struct{}
 }
 
@@ -119,8 +118,8 @@ func (g *Gateway) Close() {
 			inst.close()
 		}
 	}
-	for _, t := range g.external {
-		t.CloseIdleConnections()
+	for _, e := range g.edges {
+		e.close()
 	}
 	g.mu.Unlock()
 	if g.access != nil {

@@ -49,6 +49,16 @@ func listed(connection []string, name string) bool {
 	return false
 }
 
+// manyTokens tells whether it would take long to hold every field against a
+// Connection header.
+func manyTokens(connection []string) bool {
+	n := len(connection)
+	for _, line := range connection {
+		n += strings.Count(line, ",")
+	}
+	return n > 64
+}
+
 // hasToken tells whether a comma-separated header holds the token.
 func hasToken(values []string, token string) bool { return listed(values, token) }
 

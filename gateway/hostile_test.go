@@ -182,6 +182,9 @@ func TestLimits(t *testing.T) {
 	if a := raw(t, r.addr, "GET / HTTP/1.1\r\nHost: x\r\nX-Huge: "+strings.Repeat("x", 40<<10)+"\r\n\r\n", patience); !strings.HasPrefix(a, "HTTP/1.1 431 ") {
 		t.Errorf("a huge header: %.60q", a)
 	}
+	if a := raw(t, r.addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close"+strings.Repeat(",a", 1000)+"\r\n\r\n", patience); !strings.HasPrefix(a, "HTTP/1.1 400 ") {
+		t.Errorf("a long Connection header: %.60q", a)
+	}
 	if got.Load() > 1<<20 {
 		t.Errorf("the instance read %d bytes", got.Load())
 	}

@@ -171,7 +171,7 @@ func trailing(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(b)))
 	}
 	_, _ = w.Write(b)
-	w.Header().Set("X-Announced", "sum "+r.Trailer.Get("X-Sum"))
+	w.Header().Set("X-Announced", "sum "+r.Trailer.Get("X-Sum")+r.Trailer.Get("Plat-Caller"))
 	if r.URL.Query().Has("more") {
 		w.Header().Set(http.TrailerPrefix+"X-Late", "late")
 	}
@@ -186,10 +186,11 @@ func TestTrailersBothWays(t *testing.T) {
 			for _, query := range []string{"", "length", "more", "length&more"} {
 				pr, pw := io.Pipe()
 				req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+r.addr+"/?"+query, pr)
-				req.Trailer = http.Header{"X-Sum": nil}
+				req.Trailer = http.Header{"X-Sum": nil, "Plat-Caller": nil}
 				go func() {
 					_, _ = io.WriteString(pw, "body")
 					req.Trailer.Set("X-Sum", "42")
+					req.Trailer.Set("Plat-Caller", "spoofed")
 					_ = pw.Close()
 				}()
 				res, err := client(t, h2).Do(req)

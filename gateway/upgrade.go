@@ -19,6 +19,9 @@ var (
 	errHijack   = errors.New("the client's connection cannot be taken over")
 )
 
+// tunnelSize is small, since a tunnel is mostly at rest and keeps two.
+const tunnelSize = 8 << 10
+
 // halfClosed is how long one direction of a tunnel may go on after the other
 // has ended.
 const halfClosed = 30 * time.Second
@@ -87,7 +90,7 @@ func (x *exchange) switchProtocols(res *http.Response, asked string) {
 	var in, out atomic.Int64
 	var both sync.WaitGroup
 	direction := func(dst io.Writer, src io.Reader, count *atomic.Int64) {
-		if err := x.gateway.pump(dst, src, count); err != nil {
+		if err := pump(dst, src, count); err != nil {
 			t.close()
 			return
 		}
@@ -123,11 +126,10 @@ func (x *exchange) writeSwitch(w *bufio.Writer, res *http.Response, protocol str
 
 // pump copies one direction and, at its end, tells the other side that no
 // more comes.
-func (g *Gateway) pump(dst io.Writer, src io.Reader, count *atomic.Int64) error {
-	buf := g.buffer()
-	defer g.buffers.Put(buf)
+func pump(dst io.Writer, src io.Reader, count *atomic.Int64) error {
+	buf := make([]byte, tunnelSize)
 	for {
-		n, err := src.Read(buf[:])
+		n, err := src.Read(buf)
 		if n > 0 {
 			written, werr := dst.Write(buf[:n])
 			count.Add(int64(written))

@@ -96,6 +96,7 @@ func TestRetries(t *testing.T) {
 	}
 	silent := func(c net.Conn) { head(c) }
 	partial := func(c net.Conn) { head(c); _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Le") }
+	strange := func(c net.Conn) { head(c); _, _ = io.WriteString(c, "HTTP/1.1 007 Bond\r\nContent-Length: 0\r\n\r\n") }
 	garbage := func(c net.Conn) { head(c); _, _ = io.WriteString(c, "SSH-2.0-OpenSSH\r\n\r\n") }
 	good := func(id string) gateway.Upstream {
 		return backend(t, id, func(w http.ResponseWriter, r *http.Request) {
@@ -119,6 +120,7 @@ func TestRetries(t *testing.T) {
 		{"broken POST without a body", func(id string) gateway.Upstream { return fake(t, id, silent) }, 1, "POST", "", 502, 1},
 		{"broken PUT with a body", func(id string) gateway.Upstream { return fake(t, id, silent) }, 1, "PUT", "body", 502, 1},
 		{"partial GET", func(id string) gateway.Upstream { return fake(t, id, partial) }, 1, "GET", "", 502, 1},
+		{"strange GET", func(id string) gateway.Upstream { return fake(t, id, strange) }, 1, "GET", "", 502, 1},
 		{"garbage GET", func(id string) gateway.Upstream { return fake(t, id, garbage) }, 1, "GET", "", 502, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -259,7 +261,7 @@ func TestUpstreamRemovedInFlight(t *testing.T) {
 		},
 	}, false)
 	staying := backend(t, "shop-2", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "from 2") })
-	r := newRig(t, gateway.Options{}, leaving)
+	r := newRig(t, gateway.Options{Limits: gateway.Limits{UpstreamIdle: time.Hour}}, leaving)
 	c := client(t, false)
 	got := make(chan answer, 1)
 	go func() { got <- do(t, c, "GET", "http://"+r.addr+"/wait", "") }()
