@@ -11,12 +11,12 @@ func fileEntries() []Entry {
 	return []Entry{
 		{"plan-not-found", "There is no plat.yaml", "A system is the folder that holds its plat.yaml; without one there is nothing to work on.", "Go to the system's folder, or name it with -C DIR."},
 		{"plan-unreadable", "A file of the plan cannot be read", "The operating system refused, or something other than a regular file stands in its place.", "Let the user who runs plat read it; put a regular file there."},
-		{"plan-too-large", "A plan file is too large", "A plan file has at most 1 MiB and 10,000 lines, so that a wrong file cannot hold plat up.", "Check that it is the right file; give each service its own service.yaml."},
+		{"plan-too-large", "A plan file is too large", "A plan file has at most 1 MiB, so that a wrong file cannot hold plat up.", "Check that it is the right file; give each service its own service.yaml."},
 		{"plan-too-deep", "A plan file is nested too deep", "No field of the plan lies deeper than a few levels; more than 32 is an accident or an attack.", "Look for a bracket that is never closed."},
 		{"plan-too-many-findings", "A file has more findings than are shown", "100 findings of one file are shown; the rest is counted.", "Mend the first ones and check again."},
 		{"plan-not-text", "A plan file has characters that are not plain text", "Bytes that are not UTF-8, a byte order mark, control characters and marks that reorder text look like nothing and change what is read.", "Save the file as UTF-8 without a byte order mark; delete the character."},
 		{"plan-syntax", "A plan file is not YAML", "The text breaks YAML's rules at this place, most often by indentation, a missing bracket or a text with a colon that is not in quotes.", "Indent by spaces, alike within one level; put unusual texts in quotes."},
-		{"plan-not-plain", "A plan file uses YAML beyond the plain subset", "Anchors, aliases, merge keys, tags, directives and further documents say things elsewhere than where they apply; the plan does without.", "Write the value out where it is used."},
+		{"plan-not-plain", "A plan file uses YAML beyond the plain subset", "Anchors, aliases, merge keys, tags, directives, keys marked by ?, indicators behind | and > and further documents say things elsewhere than where they stand, or are read differently by different programs; the plan does without.", "Write the value out where it is used."},
 		{"plan-unknown-version", "The plan is written for another version", "The number after plat: is not one that this plat reads; what it would make of the rest is unknown.", "Use the plat that the file was written for, or write plat: 1."},
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"reflect"
 	"regexp"
 	"slices"
@@ -302,15 +303,16 @@ func (w *walk) text(n *node, v reflect.Value, f field) {
 func (w *walk) integer(n *node, v reflect.Value, f field) {
 	if n.kind != integerNode {
 		fault := w.wrongType(n, "a whole number")
-		switch {
-		case n.kind == textNode && digits(n.text) && n.quoted:
+		if n.kind == textNode && digits(n.text) {
 			fault.Fix("write it without quotes")
-		case n.kind == textNode && digits(n.text):
-			fault.What, fault.Expected = strings.Join(w.trail, ".")+" is too large", "expected a whole number of at most 18 digits"
 		}
 		return
 	}
 	i, err := strconv.Atoi(n.text)
+	if errors.Is(err, strconv.ErrRange) && n.text[0] != '0' && digits(n.text) {
+		w.report(n, codeBadValue, "is too large").Why("expected a whole number of at most 18 digits")
+		return
+	}
 	if err != nil || strconv.Itoa(i) != n.text {
 		w.ambiguous(n, "a whole number in plain digits, such as 8 or 10")
 		return

@@ -24,7 +24,8 @@ import (
 var update = flag.Bool("update", false, "write what the code says into the golden files")
 
 // story is one plan in a txtar file. Its comment may hold lines "environment:
-// NAME" and "artifact: REFERENCE FOLDER"; a file NAME.quoted is a Go string.
+// NAME" and "artifact: REFERENCE FOLDER"; a file NAME.quoted is a Go
+// string, NAME.repeat a count and a Go string.
 type story struct {
 	path    string
 	archive *txtar.Archive
@@ -57,6 +58,18 @@ func readStory(t testing.TB, path string) story {
 				t.Fatalf("%s: %s: %v", path, name, err)
 			}
 			name, data = quoted, []byte(text)
+		}
+		if repeated, is := strings.CutSuffix(name, ".repeat"); is {
+			count, quoted, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+			n, err := strconv.Atoi(count)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", path, name, err)
+			}
+			text, err := strconv.Unquote(quoted)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", path, name, err)
+			}
+			name, data = repeated, bytes.Repeat([]byte(text), n)
 		}
 		if !strings.HasPrefix(name, "want-") {
 			s.files[name] = &fstest.MapFile{Data: data}

@@ -55,12 +55,11 @@ func (n *node) lookup(key string) (entry, bool) {
 // collects its findings. A declaration that was not read from a file has a
 // document without a root, which knows no places.
 type document struct {
-	file    string
-	root    *node
-	lengths []int // of its lines
-	parsed  bool  // it was read from a file, so that it has lines
-	broken  bool  // its text could not be read as a plan at all
-	faults  faultList
+	file   string
+	root   *node
+	parsed bool // it was read from a file, so that it has lines
+	broken bool // its text could not be read as a plan at all
+	faults faultList
 }
 
 // find walks the path (keys as string, positions in lists as int) as far as

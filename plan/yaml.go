@@ -2,105 +2,86 @@ package plan
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/plat-dev/plat/fault"
 )
 
-// Bounds of a plan file. The parser's time grows with the square of nesting
-// and of the number of lines, so all are checked before it sees a byte.
+// Bounds of a plan file. Reading takes time in proportion to the bytes.
 const (
-	maxBytes    = 1 << 20
-	maxLines    = 10_000
-	maxDepth    = 32
-	maxBrackets = 2 * maxDepth // counted without regard to quotes, hence generous
+	maxBytes = 1 << 20
+	maxDepth = 32
+	maxKey   = 256
 )
 
 // parse reads one file of the plan's strict subset of YAML into nodes. What
 // is wrong is added to the document's findings; the document is broken when
 // nothing can be said about its content.
+//
+// The subset has block and flow mappings and lists, plain and quoted text,
+// and the block texts | and >. All that YAML has beyond, or that its readers
+// read differently, is refused. INVARIANT: what is accepted here, every other
+// reader of YAML reads alike.
 func parse(file string, data []byte) *document {
 	d := &document{file: file, parsed: true}
-	if bytes.IndexByte(data, '\r') >= 0 {
-		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	}
-	lengths, f := scan(data)
+	text, f := decodeText(data)
 	if f != nil {
 		d.refuse(f)
 		return d
 	}
-	d.lengths = lengths
-	body, f := parseYAML(data)
+	p := &parser{doc: d, lines: strings.Split(text, "\n")}
+	root, f := p.document()
 	if f != nil {
 		d.refuse(f)
 		return d
 	}
-	if body != nil {
-		d.root = d.convert(body, 0)
-		d.broken = d.root == nil
-	}
+	d.root = root
 	return d
 }
 
 func (d *document) refuse(f *fault.Fault) {
-	line, col := f.Line, f.Column
-	if d.lengths != nil {
-		line, col = d.inside(line, col)
-	}
-	d.faults.add(f.At(d.file, line, col))
+	d.faults.add(f.At(d.file, f.Line, f.Column))
 	d.broken = true
 }
 
-// scanner goes over the text before it is parsed, and refuses what is not
-// text or beyond the bounds.
-type scanner struct {
-	line, col int
-	brackets  int   // open ones, without regard to quotes
-	run       int   // indicators - ? : at the head of this line
-	head      bool  // nothing but indicators and spaces so far in this line
-	comment   bool  // behind a # that begins a comment, unless it is in quotes
-	before    rune  // the character before this one
-	lengths   []int // characters of each line so far
-}
-
-// scan gives the lengths of the lines.
-func scan(data []byte) ([]int, *fault.Fault) {
+// decodeText refuses what is not plain text, and ends lines with LF.
+func decodeText(data []byte) (string, *fault.Fault) {
 	if len(data) > maxBytes {
-		return nil, fault.Newf(codeTooLarge, "the file has more than %d KiB", maxBytes>>10).At("", 1, 1).
+		return "", fault.Newf(codeTooLarge, "the file has more than %d KiB", maxBytes>>10).At("", 1, 1).
 			Why("a plan file is written by people").Fix("check that this is the right file; split large descriptions off")
 	}
-	s := scanner{line: 1, head: true, before: '\n', lengths: make([]int, 0, 64)}
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	}
+	line, col := 1, 0
 	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		s.col++
-		if f := s.refuse(r, n); f != nil {
-			return nil, f.At("", s.line, s.col)
+		r, n := rune(data[i]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRune(data[i:])
 		}
-		s.next(r)
+		col++
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f {
+			if f := unprintable(r, n); f != nil {
+				return "", f.At("", line, col)
+			}
+		}
+		if r == '\n' {
+			line, col = line+1, 0
+		}
 		i += n
 	}
-	return append(s.lengths, s.col), nil
+	return string(data), nil
 }
 
-// refuse tells what is wrong with the next character, which is malformed when
+// unprintable tells what is wrong with a character, which is malformed when
 // it has the size of one byte only.
-func (s *scanner) refuse(r rune, size int) *fault.Fault {
+func unprintable(r rune, size int) *fault.Fault {
 	notText := func(what, fix string) *fault.Fault {
 		return fault.New(codeNotText, what).Why("a plan is plain UTF-8 text").Fix(fix)
 	}
 	switch {
-	case r == '\t' && !s.comment:
-		// The parser drops tabs out of the middle of plain text.
-		return fault.New(codeSyntax, "a tab").Why("YAML is indented by spaces, and programs read other tabs differently").
-			Fix("replace it by spaces; in a text write it in double quotes as \\t")
 	case r == utf8.RuneError && size == 1:
 		return notText("a byte that is not UTF-8", "save the file as UTF-8")
 	case r == '\ufeff':
@@ -109,34 +90,8 @@ func (s *scanner) refuse(r rune, size int) *fault.Fault {
 		return notText("a carriage return without a line feed", "end lines with LF or CRLF")
 	case !printable(r):
 		return notText(fmt.Sprintf("the invisible character %U", r), "delete it")
-	case (r == '[' || r == '{') && s.brackets == maxBrackets, r == ' ' && s.head && s.run > maxDepth:
-		return tooDeep(s.line, s.col)
-	case r == '\n' && s.line == maxLines:
-		return fault.Newf(codeTooLarge, "the file has more than %d lines", maxLines).
-			Why("a plan file is written by people").Fix("give each service its own service.yaml")
 	}
 	return nil
-}
-
-func (s *scanner) next(r rune) {
-	switch r {
-	case '[', '{':
-		s.brackets++
-	case ']', '}':
-		s.brackets = max(s.brackets-1, 0)
-	case '-', '?', ':':
-		if s.head {
-			s.run++
-		}
-	case '#':
-		s.comment = s.comment || s.before == ' ' || s.before == '\n'
-	}
-	s.head = s.head && strings.ContainsRune(" -?:", r)
-	s.before = r
-	if r == '\n' {
-		s.lengths = append(s.lengths, s.col-1)
-		s.line, s.col, s.run, s.head, s.comment = s.line+1, 0, 0, true, false
-	}
 }
 
 // printable reports whether YAML and the eye agree on what r is: no control
@@ -153,198 +108,346 @@ func printable(r rune) bool {
 	return true
 }
 
-func tooDeep(line, col int) *fault.Fault {
-	return fault.Newf(codeTooDeep, "nested more than %d levels deep", maxDepth).At("", line, col).
-		Why("no field of the plan lies deeper").Fix("look for a bracket that is never closed")
+// parser stands at a byte of a line. Its methods panic with a *fault.Fault
+// where the text breaks a rule; document recovers it.
+type parser struct {
+	doc   *document
+	lines []string
+	line  int // index
+	off   int // byte offset in the line
+
+	counted struct{ line, off, col int } // where at counted last
 }
 
-// parseYAML gives the only document's body, nil when it is empty.
-func parseYAML(data []byte) (body ast.Node, f *fault.Fault) {
+// document reads the one document of the file; nil when it is empty.
+func (p *parser) document() (root *node, f *fault.Fault) {
 	defer func() {
-		// The parser has paths that end in a panic on malformed text.
-		if r := recover(); r != nil {
-			body, f = nil, fault.New(codeSyntax, "this is not YAML").At("", 1, 1).
-				Why("the text breaks YAML's rules").Fix("check indentation and brackets")
+		switch r := recover().(type) {
+		case nil:
+		case *fault.Fault:
+			root, f = nil, r
+		default:
+			panic(r)
 		}
 	}()
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		return nil, syntax(err)
+	more := p.content()
+	if more && p.marker("---") {
+		p.off += 3
+		p.endLine()
+		p.line++
+		more = p.content()
 	}
-	var bodies []ast.Node
-	for i, doc := range file.Docs {
-		line := 1
-		if doc.Start != nil {
-			line = doc.Start.Position.Line
-		}
-		if _, is := doc.Body.(*ast.DirectiveNode); is {
-			return nil, notPlain("a directive", "delete the line that begins with %").At("", 1, 1)
-		}
-		if i > 0 {
-			return nil, notPlain("a second document", "keep one document: delete everything from this line on").At("", line, 1)
-		}
-		bodies = append(bodies, doc.Body)
-	}
-	if len(bodies) == 0 {
+	if !more {
 		return nil, nil
 	}
-	return bodies[0], nil
-}
-
-func syntax(err error) *fault.Fault {
-	f := fault.New(codeSyntax, "this is not YAML").At("", 1, 1).Because(err).
-		Why("the text breaks YAML's rules here").Fix("check indentation, brackets and quotes at this place")
-	var s *yaml.SyntaxError
-	if !errors.As(err, &s) {
-		return f
+	if p.marker("---") {
+		panic(p.secondDocument())
 	}
-	f.What = s.Message
-	if s.Token != nil && s.Token.Position != nil {
-		f.Line, f.Column = s.Token.Position.Line, s.Token.Position.Column
+	if p.rest()[0] == '%' && p.off == 0 {
+		panic(p.notPlain("a directive", "delete the line that begins with %"))
 	}
-	switch {
-	case strings.Contains(s.Message, "mapping value is not allowed"):
-		f.Why("a key in a place where none can be, often from wrong indentation or a text with a colon").
-			Fix("indent keys of one level alike; put a text that contains \": \" in quotes")
-	case strings.Contains(s.Message, "alias name"), strings.Contains(s.Message, "anchor name"):
-		f.Fix("put a text that begins with * or & in quotes")
-	case strings.Contains(s.Message, "reserved character"):
-		f.Fix("put the text in quotes")
+	if !p.marker("...") {
+		root = p.block(0, 0)
+		more = p.content()
 	}
-	return f
-}
-
-func notPlain(what, fix string) *fault.Fault {
-	return fault.New(codeNotPlain, what+" in the plan").
-		Why("a plan says each thing where it stands, in one plain document").Fix(fix)
-}
-
-// convert turns the parser's tree into nodes, and refuses in it what a plan
-// does not use and what would be read otherwise than it is written.
-func (d *document) convert(n ast.Node, depth int) *node {
-	line, col := d.position(n)
-	out := &node{line: line, col: col}
-	if depth > maxDepth {
-		out.kind = badNode
-		d.faults.add(tooDeep(line, col).At(d.file, line, col))
-		return out
+	if more && p.marker("...") {
+		p.off += 3
+		p.endLine()
+		p.line++
+		more = p.content()
 	}
-	switch n := n.(type) {
-	case nil, *ast.NullNode:
-	case *ast.StringNode:
-		out.kind, out.text = textNode, n.Value
-		out.quoted = n.Token.Type == token.SingleQuoteType || n.Token.Type == token.DoubleQuoteType
-		d.checkText(out)
-	case *ast.LiteralNode:
-		out.kind, out.text, out.quoted = textNode, n.Value.Value, true
-		d.checkText(out)
-	case *ast.IntegerNode:
-		out.kind, out.text = integerNode, n.Token.Value
-	case *ast.FloatNode:
-		out.kind, out.text = numberNode, n.Token.Value
-	case *ast.InfinityNode:
-		out.kind, out.text = numberNode, n.Token.Value
-	case *ast.NanNode:
-		out.kind, out.text = numberNode, n.Token.Value
-	case *ast.BoolNode:
-		out.kind, out.text = booleanNode, n.Token.Value
-	case *ast.SequenceNode:
-		out.kind = listNode
-		for _, item := range n.Values {
-			out.items = append(out.items, d.convert(item, depth+1))
+	if more {
+		if p.marker("---") || p.marker("...") {
+			panic(p.secondDocument())
 		}
-	case *ast.MappingNode:
-		out.kind = mappingNode
-		d.convertEntries(out, n.Values, depth)
-	case *ast.MappingValueNode:
-		out.kind = mappingNode
-		d.convertEntries(out, []*ast.MappingValueNode{n}, depth)
-	case *ast.AnchorNode:
-		out.kind = badNode
-		d.faults.add(notPlain("an anchor", "delete the &name and write the value out where it is used").At(d.file, line, col))
-	case *ast.AliasNode:
-		out.kind = badNode
-		d.faults.add(notPlain("an alias", "write the value out; put a text that begins with * in quotes").At(d.file, line, col))
-	case *ast.TagNode:
-		out.kind = badNode
-		d.faults.add(notPlain("a tag", "delete the !tag; put a text that begins with ! in quotes").At(d.file, line, col))
+		panic(p.misplaced())
+	}
+	return root, nil
+}
+
+func (p *parser) secondDocument() *fault.Fault {
+	return p.notPlain("a second document", "keep one document: delete everything from this line on")
+}
+
+// content goes on to the next line that has more than a comment, and to its
+// first character. It is false at the end of the file.
+func (p *parser) content() bool {
+	for ; p.line < len(p.lines); p.line++ {
+		l := p.lines[p.line]
+		p.off = indent(l)
+		if p.off == len(l) || l[p.off] == '#' {
+			continue
+		}
+		if l[p.off] == '\t' {
+			panic(p.tab())
+		}
+		return true
+	}
+	return false
+}
+
+func indent(l string) int { return len(l) - len(strings.TrimLeft(l, " ")) }
+
+// rest is the current line from here on.
+func (p *parser) rest() string { return p.lines[p.line][p.off:] }
+
+// marker reports whether a document marker stands here.
+func (p *parser) marker(m string) bool {
+	return p.off == 0 && strings.HasPrefix(p.rest(), m) && (len(p.rest()) == 3 || p.rest()[3] == ' ')
+}
+
+// spaces passes over spaces.
+func (p *parser) spaces() { p.off += indent(p.rest()) }
+
+// spaced reports whether a # here begins a comment.
+func (p *parser) spaced() bool { return p.off == 0 || p.lines[p.line][p.off-1] == ' ' }
+
+// endLine passes over the rest of a line that may hold only a comment.
+func (p *parser) endLine() {
+	p.spaces()
+	switch r := p.rest(); {
+	case r == "" || r[0] == '#' && p.spaced():
+		p.off += len(r)
+	case r[0] == ':':
+		panic(p.wrong("a second colon in the line").Why("a key in a place where none can be").
+			Fix("put a text that contains a colon with a space in quotes, or move the key to a line of its own"))
+	case r[0] == '\t':
+		panic(p.tab())
+	case r[0] == '#':
+		panic(p.wrong("a # right behind a value").Why("a comment begins with a space before its #").Fix("put a space before the #"))
 	default:
-		out.kind = badNode
-		d.faults.add(notPlain("something that is neither a value, a list nor keys with values", "write it plainly").At(d.file, line, col))
+		panic(p.wrong("more text behind the value").Why("a value ends with its line, bracket or quote").
+			Fix("delete it, put a comma or a line break between, or put all of it in quotes"))
 	}
-	return out
 }
 
-// checkText refuses what an escape brought in that scan would have refused.
-func (d *document) checkText(n *node) {
-	for _, r := range n.text {
-		if !printable(r) {
-			d.faults.add(fault.Newf(codeNotText, "the invisible character %U in a text", r).At(d.file, n.line, n.col).
-				Why("a plan is plain UTF-8 text").Fix("delete the escape"))
-			return
+// at is this place as line and column. It counts on from where it counted
+// last, so that a long line costs no more than its length.
+func (p *parser) at() (line, col int) {
+	c := &p.counted
+	if c.line != p.line || c.off > p.off {
+		c.line, c.off, c.col = p.line, 0, 0
+	}
+	c.col += utf8.RuneCountInString(p.lines[p.line][c.off:p.off])
+	c.off = p.off
+	return p.line + 1, c.col + 1
+}
+
+func (p *parser) wrong(what string) *fault.Fault {
+	line, col := p.at()
+	return fault.New(codeSyntax, what).At("", line, col)
+}
+
+func (p *parser) tab() *fault.Fault {
+	return p.wrong("a tab").Why("YAML is indented by spaces, and programs read other tabs differently").
+		Fix(`replace it by spaces; in a text write it in double quotes as \t`)
+}
+
+func (p *parser) misplaced() *fault.Fault {
+	return p.wrong("the line is indented unlike its neighbours").Why("keys of one level begin in one column").Fix("indent it like the lines that it belongs to")
+}
+
+func (p *parser) notPlain(what, fix string) *fault.Fault {
+	f := p.wrong(what + " in the plan")
+	f.Code = codeNotPlain
+	return f.Why("a plan says each thing where it stands, in one plain document").Fix(fix)
+}
+
+func (p *parser) deeper(depth int) int {
+	if depth >= maxDepth {
+		f := p.wrong(fmt.Sprintf("nested more than %d levels deep", maxDepth))
+		f.Code = codeTooDeep
+		panic(f.Why("no field of the plan lies deeper").Fix("look for a bracket that is never closed"))
+	}
+	return depth + 1
+}
+
+// isItem reports whether an item of a list begins here.
+func (p *parser) isItem() bool {
+	r := p.rest()
+	return r[0] == '-' && (len(r) == 1 || r[1] == ' ')
+}
+
+// block reads a list, a mapping or a single value that begins in this line,
+// at least at the column of this indentation.
+func (p *parser) block(column, depth int) *node {
+	switch {
+	case p.off < column:
+		panic(p.misplaced())
+	case p.isItem():
+		return p.blockList(p.off, depth)
+	case p.isKey():
+		return p.blockMapping(p.off, depth)
+	}
+	return p.value(p.off-1, depth)
+}
+
+// blockList reads the items that begin in this column.
+func (p *parser) blockList(column, depth int) *node {
+	depth = p.deeper(depth)
+	n := &node{kind: listNode}
+	n.line, n.col = p.at()
+	for {
+		p.off++
+		n.items = append(n.items, p.item(column, depth))
+		if !p.content() || p.off < column || p.off == column && (!p.isItem() || p.marker("---")) {
+			return n
+		}
+		if p.off > column {
+			panic(p.misplaced())
 		}
 	}
 }
 
-func (d *document) convertEntries(out *node, values []*ast.MappingValueNode, depth int) {
-	seen := make(map[string]int, len(values)) // the line where each key stands first
-	out.entries = make([]entry, 0, len(values))
-	for _, v := range values {
-		e := entry{}
-		e.line, e.col = d.position(v.Key)
-		switch key := v.Key.(type) {
-		case *ast.StringNode:
-			e.key = key.Value
-		case *ast.MergeKeyNode:
-			d.faults.add(notPlain("a merge key", "delete the << and write the keys out").At(d.file, e.line, e.col))
-			continue
-		case *ast.MappingKeyNode:
-			d.faults.add(notPlain("a key marked by a question mark", "write it as key: value").At(d.file, e.line, e.col))
-			continue
-		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode, *ast.InfinityNode, *ast.NanNode:
-			d.faults.add(fault.Newf(codeAmbiguous, "the key %s is not text", v.Key.GetToken().Value).At(d.file, e.line, e.col).
-				Why("YAML reads it as a number, a truth value or nothing").Fix("put it in quotes"))
-			continue
-		default:
-			d.faults.add(notPlain("a key that is not plain text", "write the key as text without & * or !").At(d.file, e.line, e.col))
-			continue
+// item reads what stands behind the hyphen of an item: a value, or a list or
+// mapping that begins in the same line.
+func (p *parser) item(column, depth int) *node {
+	p.spaces()
+	if r := p.rest(); r != "" && r[0] != '#' && (p.isItem() || p.isKey()) {
+		return p.block(p.off, depth)
+	}
+	return p.value(column, depth)
+}
+
+// blockMapping reads the keys that begin in this column.
+func (p *parser) blockMapping(column, depth int) *node {
+	depth = p.deeper(depth)
+	n := &node{kind: mappingNode}
+	n.line, n.col = p.at()
+	keys := newKeys(p, n)
+	for {
+		if !p.isKey() {
+			panic(p.notKey())
 		}
-		if first, twice := seen[e.key]; twice {
-			d.faults.add(fault.Newf(codeDuplicateKey, "the key %q stands here again", e.key).At(d.file, e.line, e.col).
-				Why(fmt.Sprintf("it stands already in line %d, and one of the two would be lost", first)).Fix("delete or join one of them"))
-			continue
+		e, add := keys.read()
+		p.off++ // the colon
+		e.value = p.mapped(column, depth)
+		if add {
+			n.entries = append(n.entries, e)
 		}
-		seen[e.key] = e.line
-		d.checkText(&node{text: e.key, line: e.line, col: e.col})
-		e.value = d.convert(v.Value, depth+1)
-		out.entries = append(out.entries, e)
+		if !p.content() || p.off < column || p.marker("---") || p.marker("...") {
+			return n
+		}
+		if p.off > column {
+			panic(p.misplaced())
+		}
 	}
 }
 
-// inside moves a place that the parser miscounted into the text.
-func (d *document) inside(line, col int) (int, int) {
-	line = min(max(line, 1), len(d.lengths))
-	return line, min(max(col, 1), d.lengths[line-1]+1)
+// notKey tells what stands where a key should.
+func (p *parser) notKey() *fault.Fault {
+	switch {
+	case p.isItem():
+		return p.wrong("an item of a list among keys").Why("a value is either a list or keys with values").Fix("indent the list below its key")
+	case strings.Contains(p.rest(), ":") && !strings.Contains(p.rest(), ": "):
+		return p.wrong("a line without a key").Why("expected key: value").Fix("put a space after the colon")
+	}
+	return p.wrong("a line without a key").Why("expected key: value").Fix("write it as key: value, or indent it below the key that it belongs to")
 }
 
-// position is where a node begins.
-func (d *document) position(n ast.Node) (line, col int) { return d.inside(position(n)) }
-
-// position is where the parser says that a node begins, 1:1 when it does not
-// know.
-func position(n ast.Node) (line, col int) {
-	switch m := n.(type) {
-	case nil:
-		return 1, 1
-	case *ast.MappingNode:
-		if !m.IsFlowStyle && len(m.Values) > 0 {
-			return position(m.Values[0].Key)
+// mapped reads the value behind the colon of a key in this column.
+func (p *parser) mapped(column, depth int) *node {
+	line, col := p.at()
+	p.spaces()
+	p.marks()
+	if r := p.rest(); r != "" && (r[0] != '#' || !p.spaced()) {
+		if p.isItem() {
+			panic(p.wrong("an item of a list behind a key").Why("the items of a list begin on lines of their own").Fix("move it to the next line, or write [a, b]"))
 		}
-	case *ast.MappingValueNode:
-		return position(m.Key)
+		return p.value(column, depth)
 	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return t.Position.Line, t.Position.Column
+	p.endLine()
+	p.line++
+	if p.content() && !p.marker("---") && !p.marker("...") {
+		if p.off > column {
+			return p.block(column+1, depth)
+		}
+		if p.off == column && p.isItem() {
+			return p.blockList(column, depth)
+		}
 	}
-	return 1, 1
+	return &node{line: line, col: col - 1}
+}
+
+// value reads a single value that belongs to something in this column, up to
+// the end of its line: in brackets, in quotes, block text or plain text. It
+// leaves the parser behind its last line.
+func (p *parser) value(column, depth int) *node {
+	p.marks()
+	line, col := p.at()
+	r := p.rest()
+	switch {
+	case r == "" || r[0] == '#' && p.spaced():
+		p.endLine()
+		p.line++
+		if p.content() && p.off > column && !p.marker("---") && !p.marker("...") {
+			return p.block(column+1, depth)
+		}
+		return &node{line: line, col: col}
+	case r[0] == '|' || r[0] == '>':
+		return p.blockText(column)
+	case strings.IndexByte(`[{"'*`, r[0]) >= 0:
+		n := p.flow(depth)
+		p.endLine()
+		p.line++
+		return n
+	}
+	n := p.plain()
+	n.text = p.continued(n, column)
+	resolve(n)
+	return n
+}
+
+// continued reads the further lines of a plain text.
+func (p *parser) continued(n *node, column int) string {
+	var text strings.Builder
+	text.WriteString(n.text)
+	commented := strings.TrimLeft(p.rest(), " ") != ""
+	p.endLine()
+	for p.line++; p.line < len(p.lines); p.line++ {
+		breaks := 0
+		for ; p.line < len(p.lines) && strings.TrimLeft(p.lines[p.line], " ") == ""; p.line++ {
+			breaks++
+		}
+		if p.line == len(p.lines) {
+			break
+		}
+		p.off = indent(p.lines[p.line])
+		if p.off <= column || p.rest()[0] == '#' || p.marker("---") || p.marker("...") {
+			break
+		}
+		if commented || p.isKey() || strings.IndexByte("-?:,[]{}&*!|>'\"%@`", p.rest()[0]) >= 0 {
+			panic(p.misplaced())
+		}
+		more := p.plain()
+		if breaks == 0 {
+			text.WriteByte(' ')
+		}
+		text.WriteString(strings.Repeat("\n", breaks) + more.text)
+		commented = strings.TrimLeft(p.rest(), " ") != ""
+		p.endLine()
+	}
+	return text.String()
+}
+
+// marks passes over anchors and tags in front of a value, and reports them.
+func (p *parser) marks() {
+	for r := p.rest(); r != "" && (r[0] == '&' || r[0] == '!'); r = p.rest() {
+		f := p.notPlain("an anchor", "delete the &name and write the value out where it is used; put a text that begins with & in quotes")
+		if r[0] == '!' {
+			f = p.notPlain("a tag", "delete the !tag; put a text that begins with ! in quotes")
+		}
+		p.doc.faults.add(f.At(p.doc.file, f.Line, f.Column))
+		p.word()
+		p.spaces()
+	}
+}
+
+// word passes over what is not a space, comma or bracket.
+func (p *parser) word() {
+	r := p.rest()
+	if i := strings.IndexAny(r, " ,[]{}"); i >= 0 {
+		r = r[:i]
+	}
+	p.off += len(r)
 }
