@@ -34,10 +34,13 @@ func (p *plane) Up(in runner.Instance) {
 // Down takes an instance out of rotation, before anything else is done to it.
 func (p *plane) Down(id string) {
 	if in, ok := p.registry.Instance(id); ok {
-		p.registry.Deregister(id)
+		p.registry.SetCheck(id, "ready", registry.Critical, "out of rotation")
 		p.route(in.Service)
 	}
 }
+
+// Gone forgets an instance whose process has ended.
+func (p *plane) Gone(id string) { p.registry.Deregister(id) }
 
 // Drained waits until the gateway has no request at the instance.
 func (p *plane) Drained(ctx context.Context, id string) {
@@ -90,11 +93,10 @@ func (p *plane) announceOthers(ctx context.Context) error {
 	}
 }
 
-// environment is the contract of an instance: what plat gives every process,
-// beside what the user's own environment has that a program needs.
+// environment is the contract of an instance: what plat gives every process.
 func (p *plane) environment(svc plan.Service, instance, version string, port int) ([]string, error) {
 	sys := p.live()
-	env := inherited()
+	var env []string
 	set := func(name, value string) { env = append(env, name+"="+value) }
 	set("PORT", strconv.Itoa(port))
 	set("PLAT_SERVICE", svc.Name)
@@ -140,18 +142,6 @@ func derive(secret []byte, purpose string) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(purpose))
 	return hex.EncodeToString(mac.Sum(nil))
-}
-
-// inherited is what a program gets of the user's own environment: where
-// things are, and nothing that may be a secret.
-func inherited() []string {
-	var env []string
-	for _, name := range []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "NO_COLOR", "LOG_LEVEL", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
-		}
-	}
-	return env
 }
 
 // eventContract is the value of PLAT_EVENTS; "" for a service without events.

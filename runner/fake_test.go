@@ -227,6 +227,7 @@ func (w *workshop) batches() []string {
 type rotation struct {
 	mu    sync.Mutex
 	up    map[string]runner.Instance
+	known map[string]bool // announced, and its process not gone
 	story []string
 	least map[string]int // fewest in rotation of a service since it was watched
 }
@@ -238,6 +239,7 @@ func (r *rotation) Up(i runner.Instance) {
 		panic(i.ID + " is up twice")
 	}
 	r.up[i.ID] = i
+	r.known[i.ID] = true
 	r.story = append(r.story, "up "+i.ID)
 }
 
@@ -259,6 +261,18 @@ func (r *rotation) Down(id string) {
 	if least, watched := r.least[i.Service]; watched {
 		r.least[i.Service] = min(least, n)
 	}
+}
+
+func (r *rotation) Gone(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, up := r.up[id]; up {
+		panic(id + " is gone and was not taken down")
+	}
+	if !r.known[id] {
+		panic(id + " is gone twice, or was never up")
+	}
+	delete(r.known, id)
 }
 
 func (r *rotation) Drained(context.Context, string) {}
@@ -305,7 +319,7 @@ func start(t *testing.T, pace runner.Pace, services ...plan.Service) *rig {
 	r := &rig{
 		machine:  &machine{behave: map[string]*behaviour{}, processes: map[string]*proc{}},
 		workshop: &workshop{faults: map[string]*fault.Fault{}, stamp: map[string]int{}},
-		rotation: &rotation{up: map[string]runner.Instance{}, least: map[string]int{}},
+		rotation: &rotation{up: map[string]runner.Instance{}, known: map[string]bool{}, least: map[string]int{}},
 	}
 	r.Runner = runner.New(runner.Options{Builder: r.workshop, Launcher: r.machine, Announcer: r.rotation, Pace: pace})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -327,6 +341,9 @@ func start(t *testing.T, pace runner.Pace, services ...plan.Service) *rig {
 		}
 		if up := r.rotation.ids(); len(up) > 0 {
 			t.Errorf("left in rotation: %v", up)
+		}
+		if n := len(r.rotation.known); n > 0 { // nothing runs that could still write it
+			t.Errorf("%d instances are not gone", n)
 		}
 	})
 	t.Cleanup(r.stop)

@@ -31,11 +31,12 @@ type instance struct {
 	fault    *fault.Fault
 	lines    []string
 
-	// announce guards these two, and is held while the announcer is told, so
+	// announce guards these three, and is held while the announcer is told, so
 	// that it hears of one instance in order. It is taken before the runner's
 	// mutex, never after it.
 	announce sync.Mutex
 	up       bool // announced
+	told     bool // announced since its process started
 	dead     bool // INVARIANT: a dead process is not announced again
 }
 
@@ -363,7 +364,7 @@ func (r *Runner) enter(alive context.Context, i *instance) {
 	if i.up || i.dead || alive.Err() != nil {
 		return
 	}
-	i.up = true
+	i.up, i.told = true, true
 	r.mu.Lock()
 	told := Instance{ID: i.id, Service: i.release.spec.Name, Version: i.release.version, Addr: i.addr, PID: i.pid, Started: i.started}
 	r.mu.Unlock()
@@ -390,6 +391,10 @@ func (r *Runner) leave(i *instance, dead bool) (wasUp bool) {
 	if wasUp {
 		i.up = false
 		r.o.Announcer.Down(i.id)
+	}
+	if dead && i.told {
+		i.told = false
+		r.o.Announcer.Gone(i.id)
 	}
 	r.mu.Lock()
 	if i.state == Ready {

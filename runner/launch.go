@@ -99,6 +99,9 @@ type Announcer interface {
 	Up(Instance)
 	// Down takes it out; it is called only after Up.
 	Down(id string)
+	// Gone says that its process has ended; it is called once after Up,
+	// behind the Down.
+	Gone(id string)
 	// Drained returns when no request to the instance is in flight, or when
 	// ctx ends (soon).
 	Drained(ctx context.Context, id string)

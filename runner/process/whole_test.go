@@ -40,6 +40,8 @@ func (b *board) Down(id string) {
 	b.down[id] = time.Now()
 }
 
+func (b *board) Gone(string) {}
+
 func (b *board) Drained(context.Context, string) {}
 
 func (b *board) pid(id string) int {
