@@ -279,7 +279,7 @@ func (p *parser) block(column, depth int) *node {
 	case p.isKey():
 		return p.blockMapping(p.off, depth)
 	}
-	return p.value(p.off-1, depth)
+	return p.value(column-1, depth)
 }
 
 // blockList reads the items that begin in this column.

@@ -448,7 +448,7 @@ func (p *parser) blockText(column int) *node {
 		case width == 0 && p.off > column:
 			width = p.off
 		}
-		if width == 0 || p.off < width {
+		if width == 0 || p.off < width || p.marker("---") || p.marker("...") {
 			break
 		}
 		if folded && p.off > width || l[width:] != "" && l[width] == '\t' {
