@@ -20,11 +20,11 @@ func (r *resolver) checkPorts(s *System) {
 		}
 		d := r.services[svc.Name]
 		if svc.Instances > 1 {
-			d.doc.value(fault.Newf(codePortConflict, "%d instances of %s want the one port %d", svc.Instances, svc.Name, svc.Port).
+			d.doc.value(fault.Newf(fault.PlanPortConflict, "%d instances of %s want the one port %d", svc.Instances, svc.Name, svc.Port).
 				Why("they run on one machine").Fix("let the program listen on PORT and delete port, or run one instance"), "port")
 		}
 		if other, taken := holders[svc.Port]; taken {
-			d.doc.value(fault.Newf(codePortConflict, "%s and %s both want port %d", other, svc.Name, svc.Port).
+			d.doc.value(fault.Newf(fault.PlanPortConflict, "%s and %s both want port %d", other, svc.Name, svc.Port).
 				Why("they run on one machine").Fix("let one of them listen on PORT and delete its port"), "port")
 			continue
 		}
@@ -48,7 +48,7 @@ func (r *resolver) checkTimeouts(s *System) {
 		if !calls || timeout >= chain.Timeout {
 			return nil
 		}
-		return fault.Newf(codeShortTimeout, "%s gives %s %s, but that may itself wait %s for %s", caller, callee, timeout, chain.Timeout, chain.Service).
+		return fault.Newf(fault.PlanShortTimeout, "%s gives %s %s, but that may itself wait %s for %s", caller, callee, timeout, chain.Timeout, chain.Service).
 			Why("the caller gives up while the callee works on for nobody").
 			Fix(fmt.Sprintf("allow at least %s here, or less than %s there", chain.Timeout, timeout)).Warn()
 	}
@@ -79,7 +79,7 @@ func (r *resolver) checkCycles(s *System) {
 	}
 	for _, group := range entangled(r.names, calls) {
 		circle := circle(group, calls)
-		f := fault.Newf(codeCallCycle, "a circle of calls: %s", strings.Join(append(circle, circle[0]), " → ")).
+		f := fault.Newf(fault.PlanCallCycle, "a circle of calls: %s", strings.Join(append(circle, circle[0]), " → ")).
 			Why("one slow service of it makes all of them slow, and none can start first").
 			Fix("turn one of the calls into an event, or move what both need into a third service").Warn()
 		r.services[circle[0]].doc.key(f, "consumes", "services", circle[1])

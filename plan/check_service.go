@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // check finds what is wrong in one declaration regardless of all others.
@@ -22,7 +23,7 @@ func (d *Declaration) check() {
 		d.doc.report(badServiceName("the service", f.Service), "service")
 	}
 	if f.Owner == "" && !d.doc.has("owner") {
-		d.doc.key(fault.Newf(codeMissingOwner, "%s has no owner", d.name()).
+		d.doc.key(fault.Newf(fault.PlanMissingOwner, "%s has no owner", d.name()).
 			Why("somebody must answer for every service").Fix("add owner: with one of the system's owners"), "owner")
 	}
 	if f.Context != "" {
@@ -49,7 +50,7 @@ func (d *Declaration) check() {
 func (d *document) required(value, what string, path ...any) {
 	if value == "" && !d.has(path...) {
 		key := fmt.Sprint(path[len(path)-1])
-		d.key(fault.Newf(codeMissingField, "%s is missing", key).Why("expected "+what).Fix("add "+key+":"), path...)
+		d.key(fault.Newf(fault.PlanMissingField, "%s is missing", key).Why("expected "+what).Fix("add "+key+":"), path...)
 	}
 }
 
@@ -76,7 +77,7 @@ func (d *Declaration) checkProgram() {
 	}
 	if b == nil {
 		if len(run) == 0 && !d.doc.has("run") && !d.doc.has("build") {
-			d.doc.key(fault.Newf(codeMissingProgram, "%s has neither build nor run", d.name()).
+			d.doc.key(fault.Newf(fault.PlanMissingProgram, "%s has neither build nor run", d.name()).
 				Why("plat must know what to start").Fix("add build: {go: .} or run: [./program]"), "service")
 		}
 		return
@@ -90,7 +91,7 @@ func (d *Declaration) checkProgram() {
 		set = append(set, "command")
 		d.checkArgv(b.Command, "build", "command")
 		if len(run) == 0 && !d.doc.has("run") {
-			d.doc.key(fault.Newf(codeMissingProgram, "%s has build.command but no run", d.name()).
+			d.doc.key(fault.Newf(fault.PlanMissingProgram, "%s has build.command but no run", d.name()).
 				Why("plat must know what to start after building").Fix("add run: [./program]"), "build", "command")
 		}
 	}
@@ -99,10 +100,10 @@ func (d *Declaration) checkProgram() {
 	}
 	switch {
 	case len(set) > 1:
-		d.doc.key(fault.Newf(codeConflict, "build has %s at once", strings.Join(set, " and ")).
+		d.doc.key(fault.Newf(fault.PlanConflictingFields, "build has %s at once", strings.Join(set, " and ")).
 			Why("a program is made in one way").Fix("keep one of them"), "build", set[1])
 	case len(set) == 0 && !d.doc.has("build", "go") && !d.doc.has("build", "command") && !d.doc.has("build", "image"):
-		d.doc.key(fault.New(codeMissingField, "build is empty").Why("expected one of go, command, image").Fix("write build: {go: .}, or delete build and name the program in run"), "build")
+		d.doc.key(fault.New(fault.PlanMissingField, "build is empty").Why("expected one of go, command, image").Fix("write build: {go: .}, or delete build and name the program in run"), "build")
 	}
 }
 
@@ -111,8 +112,8 @@ func (d *Declaration) checkProgram() {
 func (d *Declaration) checkArgv(argv []string, path ...any) {
 	n, _, whole := d.doc.find(append(path, 0))
 	switch program := argv[0]; {
-	case program == "" && whole && n.kind == textNode:
-		d.doc.value(fault.New(codeBadValue, "the program has no name").Why("expected a program and its arguments"), append(path, 0)...)
+	case program == "" && whole && n.Kind == yaml.Text:
+		d.doc.value(fault.New(fault.PlanBadValue, "the program has no name").Why("expected a program and its arguments"), append(path, 0)...)
 	case program != "" && strings.Contains(program, "/") && program[0] != '/':
 		if _, ok := local(program); !ok {
 			d.doc.value(escapes(program), append(path, 0)...)
@@ -134,15 +135,15 @@ func (d *Declaration) checkPath(p string, folder bool, path ...any) {
 	info, err := fs.Stat(d.Files, clean)
 	switch {
 	case err != nil && folder:
-		d.doc.value(fault.Newf(codeMissingFolder, "there is no folder %s beside %s", p, d.doc.file).
+		d.doc.value(fault.Newf(fault.PlanMissingFolder, "there is no folder %s beside %s", p, d.doc.file).
 			Why("build.go is a Go package, which is a folder").Fix("create it, or correct the path").Because(err), path...)
 	case err != nil:
-		d.doc.value(fault.Newf(codeMissingFile, "there is no file %s beside %s", p, d.doc.file).
+		d.doc.value(fault.Newf(fault.PlanMissingFile, "there is no file %s beside %s", p, d.doc.file).
 			Why("the declaration names it").Fix("create it, or correct the path").Because(err), path...)
 	case folder && !info.IsDir():
-		d.doc.value(fault.Newf(codeMissingFolder, "%s is not a folder", p).Why("a Go package is one").Fix("name the folder of the package"), path...)
+		d.doc.value(fault.Newf(fault.PlanMissingFolder, "%s is not a folder", p).Why("a Go package is one").Fix("name the folder of the package"), path...)
 	case !folder && !info.Mode().IsRegular():
-		d.doc.value(fault.Newf(codeMissingFile, "%s is not a regular file", p).Why("the declaration names it as one").Fix("name the file"), path...)
+		d.doc.value(fault.Newf(fault.PlanMissingFile, "%s is not a regular file", p).Why("the declaration names it as one").Fix("name the file"), path...)
 	}
 }
 
@@ -161,7 +162,7 @@ func (d *Declaration) checkProvides() {
 			d.checkPath(e.Schema, false, "provides", "events", name, "schema")
 		}
 		if e.Key != "" && e.Key[0] != '/' {
-			d.doc.value(fault.Newf(codeBadValue, "key is %q", e.Key).
+			d.doc.value(fault.Newf(fault.PlanBadValue, "key is %q", e.Key).
 				Why("expected a JSON pointer into the data").Fix("write /"+e.Key), "provides", "events", name, "key")
 		}
 	}
@@ -169,7 +170,7 @@ func (d *Declaration) checkProvides() {
 
 func (d *Declaration) checkURLPath(p string, path ...any) {
 	if p != "" && (p[0] != '/' || strings.ContainsAny(p, " \t\n#")) {
-		d.doc.value(fault.Newf(codeBadValue, "%s is %q", path[len(path)-1], p).
+		d.doc.value(fault.Newf(fault.PlanBadValue, "%s is %q", path[len(path)-1], p).
 			Why("expected a path that begins with a slash").Fix("write /"+strings.TrimLeft(p, "/")), path...)
 	}
 }
@@ -180,7 +181,7 @@ func (d *Declaration) checkConfig() {
 		s := d.File.Config[name]
 		d.doc.reportKey(badSettingName(name), "config", name)
 		if other, taken := variables[EnvName(name)]; taken {
-			d.doc.key(fault.Newf(codeCollidingNames, "the settings %s and %s are both the variable %s", other, name, EnvName(name)).
+			d.doc.key(fault.Newf(fault.PlanCollidingNames, "the settings %s and %s are both the variable %s", other, name, EnvName(name)).
 				Why("the program could tell only one of them").Fix("rename one of them"), "config", name)
 		}
 		variables[EnvName(name)] = name
@@ -195,7 +196,7 @@ func (d *Declaration) checkConfig() {
 }
 
 func plainSecret(name string) *fault.Fault {
-	return fault.Newf(codePlainSecret, "the secret %s has its value in the plan", name).
+	return fault.Newf(fault.PlanPlainSecret, "the secret %s has its value in the plan", name).
 		Why("who reads the plan would know it").Fix("delete the value here, and change the secret if it was real")
 }
 
@@ -205,14 +206,14 @@ func (s SettingFile) check(what string, v Scalar) *fault.Fault {
 		return nil // reported when it was read
 	}
 	wrong := func(expected string) *fault.Fault {
-		return fault.Newf(codeWrongType, "%s is %s", what, strconv.Quote(v.Text)).Why("its type is " + s.kind() + ": expected " + expected)
+		return fault.Newf(fault.PlanWrongType, "%s is %s", what, strconv.Quote(v.Text)).Why("its type is " + s.kind() + ": expected " + expected)
 	}
 	unit := func(err error, expected, unit string) *fault.Fault {
 		switch {
 		case err == nil && v.Kind == "text":
 			return nil
 		case isNoUnit(err):
-			return fault.Newf(codeMissingUnit, "%s is %s without a unit", what, v.Text).Why("expected " + expected).Fix("write " + v.Text + unit)
+			return fault.Newf(fault.PlanMissingUnit, "%s is %s without a unit", what, v.Text).Why("expected " + expected).Fix("write " + v.Text + unit)
 		}
 		return wrong(expected)
 	}
@@ -227,7 +228,7 @@ func (s SettingFile) check(what string, v Scalar) *fault.Fault {
 		case v.Kind != "integer":
 			return wrong("a whole number without quotes")
 		case err != nil || strconv.FormatInt(n, 10) != v.Text:
-			return fault.Newf(codeAmbiguous, "%s is written as %s", what, v.Text).
+			return fault.Newf(fault.PlanAmbiguousValue, "%s is written as %s", what, v.Text).
 				Why("programs read that as different values").Fix("write it in plain digits")
 		}
 	case "float":
@@ -237,7 +238,7 @@ func (s SettingFile) check(what string, v Scalar) *fault.Fault {
 		case v.Kind != "integer" && v.Kind != "number":
 			return wrong("a number without quotes")
 		case !ok || len(plain) > 1 && plain[0] == '0' && plain[1] != '.':
-			return fault.Newf(codeAmbiguous, "%s is written as %s", what, v.Text).
+			return fault.Newf(fault.PlanAmbiguousValue, "%s is written as %s", what, v.Text).
 				Why("programs read that as different values").Fix("write it in plain digits, such as 1000 or 0.5")
 		}
 	case "bool":

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // check finds what is wrong in the system's file regardless of the services.
@@ -20,7 +21,7 @@ func (s *SystemDeclaration) check() {
 		s.checkOwner(name, f.Owners[name])
 	}
 	if len(f.Services) == 0 && !s.doc.has("services") {
-		s.doc.key(fault.New(codeMissingField, "services is missing").Why("expected where the services' declarations are").
+		s.doc.key(fault.New(fault.PlanMissingField, "services is missing").Why("expected where the services' declarations are").
 			Fix("add services: [{path: services/*}]"), "services")
 	}
 	for i, ref := range f.Services {
@@ -33,7 +34,7 @@ func (s *SystemDeclaration) check() {
 	for _, name := range sortedKeys(f.Gateways) {
 		s.doc.reportKey(badLabel("the gateway", name), "gateways", name)
 		if len(f.Gateways[name].Routes) == 0 && !s.doc.has("gateways", name, "routes") {
-			s.doc.key(fault.Newf(codeMissingField, "the gateway %s has no routes", name).Why("expected what leads where").
+			s.doc.key(fault.Newf(fault.PlanMissingField, "the gateway %s has no routes", name).Why("expected what leads where").
 				Fix("add routes: [{path: /, service: NAME}]"), "gateways", name)
 		}
 		for i, r := range f.Gateways[name].Routes {
@@ -48,17 +49,17 @@ func (s *SystemDeclaration) check() {
 		switch {
 		case door == "":
 		case !slices.Contains(doors, door):
-			s.doc.value(fault.Newf(codeUnknownValue, "there is no door %q", door).
+			s.doc.value(fault.Newf(fault.PlanUnknownValue, "there is no door %q", door).
 				Why("expected one of "+strings.Join(doors, ", ")).Fix(didYouMean(door, doors)), "doors", i)
 		case slices.Index(f.Doors, door) < i:
-			s.doc.value(fault.Newf(codeBadValue, "the door %s is named twice", door).Why("it can be open only once").Fix("delete one"), "doors", i)
+			s.doc.value(fault.Newf(fault.PlanBadValue, "the door %s is named twice", door).Why("it can be open only once").Fix("delete one"), "doors", i)
 		}
 	}
 }
 
 func (s *SystemDeclaration) checkOwner(name string, o Owner) {
 	if o.Mail != "" && (strings.Count(o.Mail, "@") != 1 || strings.HasPrefix(o.Mail, "@") || strings.HasSuffix(o.Mail, "@") || strings.ContainsAny(o.Mail, " \t\n<>")) {
-		s.doc.value(fault.Newf(codeBadValue, "mail is %q", o.Mail).Why("expected a mail address").Fix("write it as name@domain"), "owners", name, "mail")
+		s.doc.value(fault.Newf(fault.PlanBadValue, "mail is %q", o.Mail).Why("expected a mail address").Fix("write it as name@domain"), "owners", name, "mail")
 	}
 	if o.URL != "" {
 		s.doc.report(badURL("the address of owner "+name, o.URL), "owners", name, "url")
@@ -68,11 +69,11 @@ func (s *SystemDeclaration) checkOwner(name string, o Owner) {
 func (s *SystemDeclaration) checkRef(i int, ref ServiceRef) {
 	switch {
 	case ref.Path != "" && ref.Artifact != "":
-		s.doc.key(fault.New(codeConflict, "path and artifact at once").Why("a declaration is in one place").Fix("keep one of them, or make two items"), "services", i, "artifact")
-	case ref.Path == "" && ref.Artifact == "" && !s.doc.has("services", i, "path") && !s.doc.has("services", i, "artifact") && s.doc.isOrAbsent(mappingNode, "services", i):
-		s.doc.value(fault.New(codeMissingField, "an item of services names no place").Why("expected path or artifact").Fix("write path: services/*"), "services", i)
+		s.doc.key(fault.New(fault.PlanConflictingFields, "path and artifact at once").Why("a declaration is in one place").Fix("keep one of them, or make two items"), "services", i, "artifact")
+	case ref.Path == "" && ref.Artifact == "" && !s.doc.has("services", i, "path") && !s.doc.has("services", i, "artifact") && s.doc.isOrAbsent(yaml.Mapping, "services", i):
+		s.doc.value(fault.New(fault.PlanMissingField, "an item of services names no place").Why("expected path or artifact").Fix("write path: services/*"), "services", i)
 	case ref.Artifact != "" && !isLabel(artifactName(ref.Artifact)):
-		s.doc.value(fault.Newf(codeBadValue, "artifact is %q", ref.Artifact).
+		s.doc.value(fault.Newf(fault.PlanBadValue, "artifact is %q", ref.Artifact).
 			Why("expected a reference whose last part is the service's name, such as registry.example/shop/order:1.2").
 			Fix("correct the reference"), "services", i, "artifact")
 	}
@@ -95,7 +96,7 @@ func (s *SystemDeclaration) checkExternal(name string, e ExternalFile) {
 		s.doc.report(badURL("the address of "+name, e.URL), "external", name, "url")
 	}
 	if e.Owner == "" && !s.doc.has("external", name, "owner") {
-		s.doc.key(fault.Newf(codeMissingOwner, "%s has no owner", name).
+		s.doc.key(fault.Newf(fault.PlanMissingOwner, "%s has no owner", name).
 			Why("somebody must answer for every service that is used").Fix("add owner: with one of the system's owners"), "external", name)
 	}
 }
@@ -103,7 +104,7 @@ func (s *SystemDeclaration) checkExternal(name string, e ExternalFile) {
 // badURL is the finding about an address that is no plain http or https one.
 func badURL(what, address string) *fault.Fault {
 	u, err := url.Parse(address)
-	f := fault.Newf(codeBadURL, "%s is not usable", what).
+	f := fault.Newf(fault.PlanBadURL, "%s is not usable", what).
 		Why("expected http or https with a host, without credentials, query or fragment").Fix("write it as https://host/path")
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
@@ -125,7 +126,7 @@ func methods() []string {
 func (s *SystemDeclaration) checkRoute(gateway string, i int, r RouteFile) {
 	at := func(key string) []any { return []any{"gateways", gateway, "routes", i, key} }
 	dead := func(what, why, fix string, path ...any) {
-		s.doc.value(fault.New(codeDeadRoute, what).Why(why).Fix(fix), path...)
+		s.doc.value(fault.New(fault.PlanDeadRoute, what).Why(why).Fix(fix), path...)
 	}
 	s.doc.required(r.Path, "the path that leads to the service", at("path")...)
 	s.doc.required(r.Service, "the service that answers", at("service")...)

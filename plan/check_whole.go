@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // checkNames finds services that share a name with another or with an
@@ -17,11 +18,11 @@ func (r *resolver) checkNames() {
 			continue
 		}
 		if first := r.services[name]; first != d {
-			d.doc.value(fault.Newf(codeDuplicateService, "there are two services called %s", name).
+			d.doc.value(fault.Newf(fault.PlanDuplicateService, "there are two services called %s", name).
 				Why("the other is at "+first.where("service")).Fix("rename one of them"), "service")
 		}
 		if _, taken := r.system.File.External[name]; taken {
-			d.doc.value(fault.Newf(codeDuplicateService, "the service %s is also an external one", name).
+			d.doc.value(fault.Newf(fault.PlanDuplicateService, "the service %s is also an external one", name).
 				Why("declared at "+r.system.doc.place("external", name)).Fix("rename one of them"), "service")
 		}
 	}
@@ -36,7 +37,7 @@ func (d *Declaration) where(path ...any) string {
 }
 
 func (r *resolver) checkOwners() {
-	if !r.system.doc.isOrAbsent(mappingNode, "owners") {
+	if !r.system.doc.isOrAbsent(yaml.Mapping, "owners") {
 		return // reported: nobody can be looked up
 	}
 	owners := slices.Collect(maps.Keys(r.system.File.Owners))
@@ -44,7 +45,7 @@ func (r *resolver) checkOwners() {
 		if _, known := r.system.File.Owners[owner]; owner == "" || known {
 			return
 		}
-		f := fault.Newf(codeUnknownOwner, "there is no owner %s", owner).
+		f := fault.Newf(fault.PlanUnknownOwner, "there is no owner %s", owner).
 			Why("expected one of owners in " + r.system.doc.file).Fix(didYouMean(owner, owners))
 		if f.Remedy == "" {
 			f.Fix("add it to owners in " + r.system.doc.file)
@@ -72,11 +73,11 @@ func (r *resolver) checkDependencies() {
 			_, external := r.system.File.External[name]
 			switch {
 			case name == d.File.Service:
-				d.doc.key(fault.Newf(codeSelfCall, "%s calls itself", name).
+				d.doc.key(fault.Newf(fault.PlanSelfCall, "%s calls itself", name).
 					Why("a service reaches itself without a network").Fix("delete the dependency"), "consumes", "services", name)
 			case r.services[name] != nil || external || r.doubtful[name] || badLabel("", name) != nil:
 			default:
-				f := fault.Newf(codeUnknownService, "there is no service %s", name).
+				f := fault.Newf(fault.PlanUnknownService, "there is no service %s", name).
 					Why("expected a service of this system or an external one").Fix(didYouMean(name, known))
 				d.doc.key(f, "consumes", "services", name)
 			}
@@ -94,7 +95,7 @@ func (r *resolver) checkEvents() {
 				r.providers[event] = d
 				continue
 			}
-			d.doc.key(fault.Newf(codeDuplicateEvent, "%s is already provided by %s", event, first.name()).
+			d.doc.key(fault.Newf(fault.PlanDuplicateEvent, "%s is already provided by %s", event, first.name()).
 				Why("an event has one provider, which owns its meaning; the other is at "+first.where("provides", "events", event)).
 				Fix("rename one of the two events"), "provides", "events", event)
 		}
@@ -108,7 +109,7 @@ func (r *resolver) checkEvents() {
 			if r.providers[event] != nil || badEventType(event) != nil {
 				continue
 			}
-			f := fault.Newf(codeUnknownEvent, "nobody provides the event %s", event).
+			f := fault.Newf(fault.PlanUnknownEvent, "nobody provides the event %s", event).
 				Why("expected an event that a service declares under provides.events").Fix(didYouMean(event, events))
 			if len(r.absent) > 0 {
 				f.Warn().Why("it may come from " + strings.Join(r.absent, ", ") + ", whose declaration is in an artefact that is not here")
@@ -154,7 +155,7 @@ func (r *resolver) checkRoutes() {
 func (r *resolver) duplicateRoute(gateway string, i, first int, method string) {
 	route := r.system.File.Gateways[gateway].Routes[i]
 	what := strings.TrimSpace(method + " " + route.Host + route.Path)
-	f := fault.Newf(codeDuplicateRoute, "%s is routed twice", what)
+	f := fault.Newf(fault.PlanDuplicateRoute, "%s is routed twice", what)
 	if first == i {
 		f.Why("the route names the method twice").Fix("delete one")
 	} else {
@@ -169,7 +170,7 @@ func (r *resolver) checkRouteTarget(service string, path ...any) {
 	if service == "" || r.services[service] != nil || r.doubtful[service] {
 		return
 	}
-	f := fault.Newf(codeUnknownService, "there is no service %s", service).
+	f := fault.Newf(fault.PlanUnknownService, "there is no service %s", service).
 		Why("a route leads to a service of this system").Fix(didYouMean(service, r.names))
 	if _, external := r.system.File.External[service]; external {
 		f.What = service + " is external"
@@ -185,7 +186,7 @@ func (r *resolver) checkOverrides() {
 	if _, declared := environments[r.environment]; !declared && r.environment != defaultEnvironment {
 		known := append(slices.Collect(maps.Keys(environments)), defaultEnvironment)
 		slices.Sort(known)
-		r.system.doc.key(fault.Newf(codeUnknownEnvironment, "there is no environment %s", r.environment).
+		r.system.doc.key(fault.Newf(fault.PlanUnknownEnvironment, "there is no environment %s", r.environment).
 			Why("expected local or one of environments in "+r.system.doc.file).Fix(didYouMean(r.environment, slices.Compact(known))), "environments")
 	}
 	for _, env := range sortedKeys(environments) {
@@ -195,7 +196,7 @@ func (r *resolver) checkOverrides() {
 			case d != nil && !d.absent:
 				r.checkOverride(env, service, d)
 			case d == nil && !r.doubtful[service]:
-				r.system.doc.key(fault.Newf(codeUnknownService, "there is no service %s", service).
+				r.system.doc.key(fault.Newf(fault.PlanUnknownService, "there is no service %s", service).
 					Why("an environment sets values of a service of this system").Fix(didYouMean(service, r.names)), "environments", env, "set", service)
 			}
 		}
@@ -209,7 +210,7 @@ func (r *resolver) checkOverride(env, service string, d *Declaration) {
 			if slices.Contains(declared, name) {
 				continue
 			}
-			f := fault.Newf(codeUnknownOverride, "%s declares no %s %s", service, what, name).
+			f := fault.Newf(fault.PlanUnknownOverride, "%s declares no %s %s", service, what, name).
 				Why("an environment changes what a service declares, and adds nothing").Fix(didYouMean(name, declared))
 			if f.Remedy == "" {
 				f.Fix("declare it in " + d.doc.file)

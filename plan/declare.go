@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // Version is the version of the plan's format that this package reads.
@@ -50,8 +51,10 @@ func ParseService(file string, data []byte) *Declaration {
 }
 
 func (d *decoder) parse(file string, data []byte, target any) *document {
-	doc := parse(file, data)
-	if doc.broken || !doc.checkVersion() {
+	doc := &document{file: file, parsed: true}
+	root, readable := yaml.Parse(file, data, doc.faults.add)
+	doc.root = root
+	if !readable || !doc.checkVersion() {
 		doc.broken = true
 		return doc
 	}
@@ -63,10 +66,10 @@ func (d *decoder) parse(file string, data []byte, target any) *document {
 // else can be said.
 func (d *document) checkVersion() bool {
 	n, _, found := d.find([]any{"plat"})
-	if !found || n.kind != integerNode || n.text == fmt.Sprint(Version) {
+	if !found || n.Kind != yaml.Integer || n.Text == fmt.Sprint(Version) {
 		return true
 	}
-	f := fault.Newf(codeVersion, "the plan's version is %s", n.text).
+	f := fault.Newf(fault.PlanUnknownVersion, "the plan's version is %s", n.Text).
 		Why(fmt.Sprintf("this plat reads version %d", Version)).Fix(fmt.Sprintf("write plat: %d, or use the plat that the file was written for", Version))
 	d.value(f, "plat")
 	return false
@@ -86,5 +89,5 @@ func (d *Declaration) name() string {
 
 // vague reports that the declaration may say more than could be read of it.
 func (d *Declaration) vague() bool {
-	return d.absent || d.doc.broken || !d.doc.isOrAbsent(mappingNode, "provides") || !d.doc.isOrAbsent(mappingNode, "provides", "events")
+	return d.absent || d.doc.broken || !d.doc.isOrAbsent(yaml.Mapping, "provides") || !d.doc.isOrAbsent(yaml.Mapping, "provides", "events")
 }

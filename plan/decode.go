@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // field is what the tags of a file type say about one of its keys.
@@ -89,9 +90,9 @@ func newField(name string, index int, tag reflect.StructTag) field {
 // decode fills the value that v points to from the document.
 func (d *decoder) decode(doc *document, v any) {
 	switch {
-	case doc.root == nil || doc.root.kind == nullNode:
+	case doc.root == nil || doc.root.Kind == yaml.Null:
 		return
-	case doc.root.kind != mappingNode:
+	case doc.root.Kind != yaml.Mapping:
 		doc.broken = true
 	}
 	w := &walk{decoder: d, doc: doc}
@@ -107,26 +108,26 @@ type walk struct {
 }
 
 // report adds a finding about the node: "a.b.c problem".
-func (w *walk) report(n *node, code fault.Code, problem string) *fault.Fault {
-	f := fault.New(code, strings.TrimPrefix(strings.Join(w.trail, ".")+" "+problem, " ")).At(w.doc.file, n.line, n.col)
+func (w *walk) report(n *yaml.Node, code fault.Code, problem string) *fault.Fault {
+	f := fault.New(code, strings.TrimPrefix(strings.Join(w.trail, ".")+" "+problem, " ")).At(w.doc.file, n.Line, n.Col)
 	w.doc.faults.add(f)
 	return f
 }
 
-func (w *walk) wrongType(n *node, expected string) *fault.Fault {
-	f := w.report(n, codeWrongType, "is "+n.kind.what()).Why("expected " + expected)
+func (w *walk) wrongType(n *yaml.Node, expected string) *fault.Fault {
+	f := w.report(n, fault.PlanWrongType, "is "+n.Kind.String()).Why("expected " + expected)
 	if len(w.trail) == 0 {
 		f.What = "the file " + f.What
 	}
-	if n.kind == nullNode {
+	if n.Kind == yaml.Null {
 		f.What = strings.Join(w.trail, ".") + " has no value"
 		f.Fix("give it a value, or delete the key")
 	}
 	return f
 }
 
-func (w *walk) value(n *node, v reflect.Value, f field) {
-	if n.kind == badNode || w.doc.faults.full() {
+func (w *walk) value(n *yaml.Node, v reflect.Value, f field) {
+	if n.Kind == yaml.Bad || w.doc.faults.full() {
 		return
 	}
 	if v.Kind() == reflect.Pointer {
@@ -137,13 +138,13 @@ func (w *walk) value(n *node, v reflect.Value, f field) {
 	case *Duration:
 		read := unit(w, n, target, ParseDuration, "a duration with its unit, such as 200ms, 5s or 7d", "ms", "s", "m")
 		if read && f.positive && *target == 0 {
-			w.report(n, codeBadValue, "is 0").Why("expected a duration above 0")
+			w.report(n, fault.PlanBadValue, "is 0").Why("expected a duration above 0")
 		}
 		return
 	case *Size:
 		read := unit(w, n, target, ParseSize, "a size with its unit, such as 64KiB, 256MiB or 2GB", "MiB", "GiB")
 		if read && *target == 0 {
-			w.report(n, codeBadValue, "is 0").Why("expected a size above 0").Fix("delete the key for no limit")
+			w.report(n, fault.PlanBadValue, "is 0").Why("expected a size above 0").Fix("delete the key for no limit")
 		}
 		return
 	case *Percent:
@@ -178,10 +179,10 @@ func (w *walk) value(n *node, v reflect.Value, f field) {
 
 // pointer reads a value that may be absent. One that was wrong is left absent,
 // so that nothing follows from it.
-func (w *walk) pointer(n *node, v reflect.Value, f field) {
+func (w *walk) pointer(n *yaml.Node, v reflect.Value, f field) {
 	t := v.Type().Elem()
 	section := t.Kind() == reflect.Struct && t != reflect.TypeFor[Scalar]()
-	if n.kind == nullNode {
+	if n.Kind == yaml.Null {
 		if !section {
 			w.wrongType(n, "a value")
 		}
@@ -196,48 +197,48 @@ func (w *walk) pointer(n *node, v reflect.Value, f field) {
 }
 
 // entries calls f for each key that is not an extension.
-func (w *walk) entries(n *node, f func(entry)) {
+func (w *walk) entries(n *yaml.Node, f func(yaml.Entry)) {
 	depth := len(w.trail)
-	for _, e := range n.entries {
-		if strings.HasPrefix(e.key, "x-") {
+	for _, e := range n.Entries {
+		if strings.HasPrefix(e.Key, "x-") {
 			continue
 		}
-		w.trail = append(w.trail[:depth], e.key)
+		w.trail = append(w.trail[:depth], e.Key)
 		f(e)
 	}
 	w.trail = w.trail[:depth]
 }
 
-func (w *walk) fields(n *node, v reflect.Value) {
-	if n.kind == nullNode {
+func (w *walk) fields(n *yaml.Node, v reflect.Value) {
+	if n.Kind == yaml.Null {
 		return
 	}
-	if n.kind != mappingNode {
+	if n.Kind != yaml.Mapping {
 		f := w.wrongType(n, "keys with values")
-		if n.kind == textNode && strings.Contains(n.text, ":") && !n.quoted {
+		if n.Kind == yaml.Text && strings.Contains(n.Text, ":") && !n.Quoted {
 			f.Fix("put a space after the colon")
 		}
 		return
 	}
 	s := w.shapes[v.Type()]
-	w.entries(n, func(e entry) {
-		f, known := s.fields[e.key]
+	w.entries(n, func(e yaml.Entry) {
+		f, known := s.fields[e.Key]
 		if !known {
 			w.unknownField(e, s.names)
 			return
 		}
-		w.value(e.value, v.Field(f.index), f)
+		w.value(e.Value, v.Field(f.index), f)
 	})
 }
 
-func (w *walk) unknownField(e entry, known []string) {
+func (w *walk) unknownField(e yaml.Entry, known []string) {
 	where := "here"
 	if len(w.trail) > 1 {
 		where = "in " + strings.Join(w.trail[:len(w.trail)-1], ".")
 	}
-	f := fault.Newf(codeUnknownField, "unknown field %q %s", e.key, where).At(w.doc.file, e.line, e.col).
+	f := fault.Newf(fault.PlanUnknownField, "unknown field %q %s", e.Key, where).At(w.doc.file, e.Line, e.Col).
 		Why("expected one of " + strings.Join(known, ", ") + ", or a key of your own that begins with x-")
-	if best := nearest(e.key, known); best != "" {
+	if best := nearest(e.Key, known); best != "" {
 		f.Fix("did you mean " + best + "?")
 	} else {
 		f.Fix("delete it, or begin it with x-")
@@ -245,34 +246,34 @@ func (w *walk) unknownField(e entry, known []string) {
 	w.doc.faults.add(f)
 }
 
-func (w *walk) mapping(n *node, v reflect.Value) {
-	if n.kind == nullNode {
+func (w *walk) mapping(n *yaml.Node, v reflect.Value) {
+	if n.Kind == yaml.Null {
 		return
 	}
-	if n.kind != mappingNode {
+	if n.Kind != yaml.Mapping {
 		w.wrongType(n, "keys with values")
 		return
 	}
-	m := reflect.MakeMapWithSize(v.Type(), len(n.entries))
-	w.entries(n, func(e entry) {
+	m := reflect.MakeMapWithSize(v.Type(), len(n.Entries))
+	w.entries(n, func(e yaml.Entry) {
 		item := reflect.New(v.Type().Elem()).Elem()
-		w.value(e.value, item, field{})
-		m.SetMapIndex(reflect.ValueOf(e.key), item)
+		w.value(e.Value, item, field{})
+		m.SetMapIndex(reflect.ValueOf(e.Key), item)
 	})
 	v.Set(m)
 }
 
-func (w *walk) list(n *node, v reflect.Value) {
-	if n.kind != listNode {
+func (w *walk) list(n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.List {
 		w.wrongType(n, "a list, such as [a, b]")
 		return
 	}
-	if len(n.items) == 0 {
-		w.report(n, codeBadValue, "is an empty list").Why("expected at least one item").Fix("fill it, or delete the key")
+	if len(n.Items) == 0 {
+		w.report(n, fault.PlanBadValue, "is an empty list").Why("expected at least one item").Fix("fill it, or delete the key")
 	}
 	depth := len(w.trail)
-	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
-	for i, item := range n.items {
+	list := reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items))
+	for i, item := range n.Items {
 		w.trail = append(w.trail[:depth], strconv.Itoa(i))
 		w.value(item, list.Index(i), field{})
 	}
@@ -280,44 +281,44 @@ func (w *walk) list(n *node, v reflect.Value) {
 	v.Set(list)
 }
 
-func (w *walk) text(n *node, v reflect.Value, f field) {
-	if n.kind != textNode {
+func (w *walk) text(n *yaml.Node, v reflect.Value, f field) {
+	if n.Kind != yaml.Text {
 		fault := w.wrongType(n, "text")
-		if n.kind == integerNode || n.kind == numberNode || n.kind == booleanNode {
-			fault.Fix(`put it in quotes: "` + n.text + `"`)
+		if n.Kind == yaml.Integer || n.Kind == yaml.Number || n.Kind == yaml.Boolean {
+			fault.Fix(`put it in quotes: "` + n.Text + `"`)
 		}
 		return
 	}
-	if n.text == "" && f.name != "" {
-		w.report(n, codeBadValue, "is empty").Why("expected text").Fix("fill it, or delete the key")
+	if n.Text == "" && f.name != "" {
+		w.report(n, fault.PlanBadValue, "is empty").Why("expected text").Fix("fill it, or delete the key")
 		return
 	}
-	if len(f.enum) > 0 && !slices.Contains(f.enum, n.text) {
-		w.report(n, codeUnknownValue, "cannot be "+strconv.Quote(n.text)).
-			Why("expected one of " + strings.Join(f.enum, ", ")).Fix(didYouMean(n.text, f.enum))
+	if len(f.enum) > 0 && !slices.Contains(f.enum, n.Text) {
+		w.report(n, fault.PlanUnknownValue, "cannot be "+strconv.Quote(n.Text)).
+			Why("expected one of " + strings.Join(f.enum, ", ")).Fix(didYouMean(n.Text, f.enum))
 		return
 	}
-	v.SetString(n.text)
+	v.SetString(n.Text)
 }
 
-func (w *walk) integer(n *node, v reflect.Value, f field) {
-	if n.kind != integerNode {
+func (w *walk) integer(n *yaml.Node, v reflect.Value, f field) {
+	if n.Kind != yaml.Integer {
 		fault := w.wrongType(n, "a whole number")
-		if n.kind == textNode && digits(n.text) {
+		if n.Kind == yaml.Text && digits(n.Text) {
 			fault.Fix("write it without quotes")
 		}
 		return
 	}
-	i, err := strconv.Atoi(n.text)
-	if errors.Is(err, strconv.ErrRange) && n.text[0] != '0' && digits(n.text) {
-		w.report(n, codeBadValue, "is too large").Why("expected a whole number of at most 18 digits")
+	i, err := strconv.Atoi(n.Text)
+	if errors.Is(err, strconv.ErrRange) && n.Text[0] != '0' && digits(n.Text) {
+		w.report(n, fault.PlanBadValue, "is too large").Why("expected a whole number of at most 18 digits")
 		return
 	}
-	if err != nil || strconv.Itoa(i) != n.text {
+	if err != nil || strconv.Itoa(i) != n.Text {
 		w.ambiguous(n, "a whole number in plain digits, such as 8 or 10")
 		return
 	}
-	if len(f.enum) > 0 && !slices.Contains(f.enum, n.text) {
+	if len(f.enum) > 0 && !slices.Contains(f.enum, n.Text) {
 		return // the plan's version, which has a finding of its own
 	}
 	if f.min != nil && i < *f.min || f.max != nil && i > *f.max || f.min == nil && i < 0 {
@@ -329,108 +330,108 @@ func (w *walk) integer(n *node, v reflect.Value, f field) {
 		if f.max != nil {
 			why = "expected " + strconv.Itoa(lowest) + " to " + strconv.Itoa(*f.max)
 		}
-		w.report(n, codeBadValue, "is "+n.text).Why(why)
+		w.report(n, fault.PlanBadValue, "is "+n.Text).Why(why)
 		return
 	}
 	v.SetInt(int64(i))
 }
 
-func (w *walk) ambiguous(n *node, expected string) {
-	w.report(n, codeAmbiguous, "is written as "+n.text).
+func (w *walk) ambiguous(n *yaml.Node, expected string) {
+	w.report(n, fault.PlanAmbiguousValue, "is written as "+n.Text).
 		Why("programs read that as different values; expected " + expected).Fix("write it in plain digits, or in quotes if it is text")
 }
 
-func (w *walk) number(n *node, v reflect.Value) {
-	if n.kind != integerNode && n.kind != numberNode {
+func (w *walk) number(n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.Integer && n.Kind != yaml.Number {
 		w.wrongType(n, "a number, such as 1 or 0.5")
 		return
 	}
-	x, ok := decimal(n.text)
-	if !ok || len(n.text) > 1 && n.text[0] == '0' && n.text[1] != '.' {
+	x, ok := decimal(n.Text)
+	if !ok || len(n.Text) > 1 && n.Text[0] == '0' && n.Text[1] != '.' {
 		w.ambiguous(n, "a number in plain digits, such as 1 or 0.5")
 		return
 	}
 	if x == 0 {
-		w.report(n, codeBadValue, "is 0").Why("expected a number above 0").Fix("delete the key for no limit")
+		w.report(n, fault.PlanBadValue, "is 0").Why("expected a number above 0").Fix("delete the key for no limit")
 		return
 	}
 	v.SetFloat(x)
 }
 
-func (w *walk) boolean(n *node, v reflect.Value) {
-	if n.kind != booleanNode {
+func (w *walk) boolean(n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.Boolean {
 		w.wrongType(n, "true or false").Fix("write true or false, without quotes")
 		return
 	}
-	if n.text != "true" && n.text != "false" {
-		w.report(n, codeAmbiguous, "is written as "+n.text).Why("expected true or false in lower case").Fix("write " + strings.ToLower(n.text))
+	if n.Text != "true" && n.Text != "false" {
+		w.report(n, fault.PlanAmbiguousValue, "is written as "+n.Text).Why("expected true or false in lower case").Fix("write " + strings.ToLower(n.Text))
 		return
 	}
-	v.SetBool(n.text == "true")
+	v.SetBool(n.Text == "true")
 }
 
 // scalar keeps the value as it is written, for the setting's type to judge.
-func (w *walk) scalar(n *node, s *Scalar) {
-	switch n.kind {
-	case textNode:
+func (w *walk) scalar(n *yaml.Node, s *Scalar) {
+	switch n.Kind {
+	case yaml.Text:
 		s.Kind = "text"
-	case integerNode:
+	case yaml.Integer:
 		s.Kind = "integer"
-	case numberNode:
+	case yaml.Number:
 		s.Kind = "number"
-	case booleanNode:
+	case yaml.Boolean:
 		s.Kind = "boolean"
 	default:
 		w.wrongType(n, "a single value")
 	}
-	s.Text = n.text
+	s.Text = n.Text
 }
 
 // latency reads percentiles beside its own keys: {p90: 300ms, concurrent: 200}.
-func (w *walk) latency(n *node, l *Latency) {
-	if n.kind != mappingNode {
+func (w *walk) latency(n *yaml.Node, l *Latency) {
+	if n.Kind != yaml.Mapping {
 		w.wrongType(n, "percentiles, such as {p95: 300ms}")
 		return
 	}
 	l.Percentiles = map[string]Duration{}
 	one := 1
-	w.entries(n, func(e entry) {
+	w.entries(n, func(e yaml.Entry) {
 		switch {
-		case e.key == "concurrent":
-			w.value(e.value, reflect.ValueOf(&l.Concurrent).Elem(), field{min: &one})
-		case w.percentile.MatchString(e.key):
+		case e.Key == "concurrent":
+			w.value(e.Value, reflect.ValueOf(&l.Concurrent).Elem(), field{min: &one})
+		case w.percentile.MatchString(e.Key):
 			var d Duration
-			w.value(e.value, reflect.ValueOf(&d).Elem(), field{positive: true})
-			l.Percentiles[e.key] = d
+			w.value(e.Value, reflect.ValueOf(&d).Elem(), field{positive: true})
+			l.Percentiles[e.Key] = d
 		default:
 			w.unknownField(e, []string{"p50", "p90", "p95", "p99", "p99.9", "concurrent"})
 		}
 	})
-	if len(n.entries) == 0 {
-		w.report(n, codeMissingField, "names no percentile").Why("expected at least one, such as p95: 300ms")
+	if len(n.Entries) == 0 {
+		w.report(n, fault.PlanMissingField, "names no percentile").Why("expected at least one, such as p95: 300ms")
 	}
 }
 
 // unit reads a value that carries its unit, and reports whether it could.
-func unit[T any](w *walk, n *node, v *T, read func(string) (T, error), expected string, units ...string) bool {
-	if n.kind != textNode && n.kind != integerNode && n.kind != numberNode {
+func unit[T any](w *walk, n *yaml.Node, v *T, read func(string) (T, error), expected string, units ...string) bool {
+	if n.Kind != yaml.Text && n.Kind != yaml.Integer && n.Kind != yaml.Number {
 		w.wrongType(n, expected)
 		return false
 	}
-	x, err := read(n.text)
+	x, err := read(n.Text)
 	if err == nil {
 		*v = x
 		return true
 	}
 	if !isNoUnit(err) {
-		w.report(n, codeBadValue, "is "+strconv.Quote(n.text)).Why("expected " + expected)
+		w.report(n, fault.PlanBadValue, "is "+strconv.Quote(n.Text)).Why("expected " + expected)
 		return false
 	}
 	var choices []string
 	for _, u := range units {
-		choices = append(choices, n.text+u)
+		choices = append(choices, n.Text+u)
 	}
-	w.report(n, codeMissingUnit, "is "+n.text+" without a unit").Why("expected " + expected).
+	w.report(n, fault.PlanMissingUnit, "is "+n.Text+" without a unit").Why("expected " + expected).
 		Fix("write " + strings.Join(choices, " or "))
 	return false
 }

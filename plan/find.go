@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // The names of the plan's files.
@@ -32,8 +33,8 @@ func read(fsys fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	data := make([]byte, 0, min(info.Size(), maxBytes)+2)
-	for len(data) <= maxBytes {
+	data := make([]byte, 0, min(info.Size(), yaml.MaxBytes)+2)
+	for len(data) <= yaml.MaxBytes {
 		n, err := f.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		if errors.Is(err, io.EOF) {
@@ -53,7 +54,7 @@ var errNotRegular = errors.New("not a regular file")
 
 // unreadable tells why a file or folder cannot be read.
 func unreadable(name string, err error) *fault.Fault {
-	f := fault.Newf(codeUnreadable, "cannot read %s", name).Because(err)
+	f := fault.Newf(fault.PlanUnreadable, "cannot read %s", name).Because(err)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return f.Why("permission denied").Fix("let the user who runs plat read it")
@@ -83,7 +84,7 @@ func wild(p string) bool { return strings.ContainsAny(p, "*?[") }
 // reports folders that cannot be read, and passes over hidden ones.
 func expand(fsys fs.FS, pattern string) ([]string, *fault.Fault) {
 	if strings.Contains(pattern, "**") {
-		return nil, fault.Newf(codeBadValue, "%q is not a pattern", pattern).
+		return nil, fault.Newf(fault.PlanBadValue, "%q is not a pattern", pattern).
 			Why("** is not known: * matches within one segment").Fix("list each depth, such as services/* and services/*/*")
 	}
 	folders := []string{"."}
@@ -103,7 +104,7 @@ func expand(fsys fs.FS, pattern string) ([]string, *fault.Fault) {
 			for _, e := range entries {
 				match, err := path.Match(segment, e.Name())
 				if err != nil {
-					return nil, fault.Newf(codeBadValue, "%q is not a pattern", pattern).Why("a bracket is not closed").Fix("use * and ? only")
+					return nil, fault.Newf(fault.PlanBadValue, "%q is not a pattern", pattern).Why("a bracket is not closed").Fix("use * and ? only")
 				}
 				isFolder := e.IsDir() || e.Type()&fs.ModeSymlink != 0
 				if match && isFolder && !strings.HasPrefix(e.Name(), ".") {

@@ -56,7 +56,7 @@ func Check(fsys fs.FS, opts Options) Result {
 	if err != nil {
 		f := unreadable(systemFile, err)
 		if errors.Is(err, fs.ErrNotExist) {
-			f = fault.New(codeNotFound, "there is no plat.yaml here").Because(err).
+			f = fault.New(fault.PlanNotFound, "there is no plat.yaml here").Because(err).
 				Why("it is the root of every plan").Fix("go to the folder of a system, or name it with -C DIR")
 		}
 		return Result{Findings: []*fault.Fault{f.At(systemFile, 0, 0)}}
@@ -151,7 +151,7 @@ func (l *listing) found(fsys fs.FS, s *SystemDeclaration) []*Declaration {
 			continue
 		}
 		dir, _ := local(s.File.Services[i].Path)
-		f := fault.Newf(codeNoService, "no folder that matches %s holds a service.yaml", dir).
+		f := fault.Newf(fault.PlanNoService, "no folder that matches %s holds a service.yaml", dir).
 			Why("services lists it").Fix("add a service there, or correct the pattern; * matches within one segment")
 		if !wild(dir) {
 			s.missing = append(s.missing, path.Base(dir))
@@ -164,15 +164,15 @@ func (l *listing) found(fsys fs.FS, s *SystemDeclaration) []*Declaration {
 
 func missingFolder(fsys fs.FS, dir string) *fault.Fault {
 	if _, err := fs.Stat(fsys, dir); err != nil {
-		return fault.Newf(codeMissingFolder, "there is no folder %s", dir).
+		return fault.Newf(fault.PlanMissingFolder, "there is no folder %s", dir).
 			Why("services lists it").Fix("create it with a service.yaml, or correct the path").Because(err)
 	}
-	return fault.Newf(codeMissingFolder, "the folder %s holds no service.yaml", dir).
+	return fault.Newf(fault.PlanMissingFolder, "the folder %s holds no service.yaml", dir).
 		Why("services lists it").Fix("create " + path.Join(dir, serviceFile) + ", or correct the path")
 }
 
 func escapes(p string) *fault.Fault {
-	return fault.Newf(codePathEscapes, "the path %q leads out of its folder", p).
+	return fault.Newf(fault.PlanPathEscapes, "the path %q leads out of its folder", p).
 		Why("expected a path below it, with slashes, neither absolute nor with ..").Fix("move the files below it, or correct the path")
 }
 

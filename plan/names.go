@@ -59,13 +59,13 @@ func suggestLabel(s string) string {
 // badLabel is the finding about a name that is no label, nil when it is one.
 func badLabel(what, name string) *fault.Fault {
 	if strings.HasPrefix(name, "x-") {
-		return fault.Newf(codeReservedName, "%s %q begins with x-", what, name).
+		return fault.Newf(fault.PlanReservedName, "%s %q begins with x-", what, name).
 			Why("such keys are extensions, which plat passes over").Fix("choose another name")
 	}
 	if isLabel(name) {
 		return nil
 	}
-	f := fault.Newf(codeBadName, "%s %s is not a name", what, strconv.Quote(name)).
+	f := fault.Newf(fault.PlanBadName, "%s %s is not a name", what, strconv.Quote(name)).
 		Why("expected lower-case letters, digits and hyphens, beginning with a letter, at most 63")
 	if l := suggestLabel(name); l != "" {
 		f.Fix("write " + l)
@@ -79,7 +79,7 @@ func badEventType(name string) *fault.Fault {
 	if isEventType(name) {
 		return nil
 	}
-	f := fault.Newf(codeBadName, "%q is not an event type", name).
+	f := fault.Newf(fault.PlanBadName, "%q is not an event type", name).
 		Why("expected lower-case names with dots between, such as order.placed; hyphens but no underscores, at most 128")
 	if better := strings.ReplaceAll(strings.ToLower(name), "_", "."); isEventType(better) {
 		f.Fix("write " + better)
@@ -91,7 +91,7 @@ func badEventType(name string) *fault.Fault {
 func badServiceName(what, name string) *fault.Fault {
 	switch name {
 	case "plat", "internal", "localhost":
-		return fault.Newf(codeReservedName, "%s cannot be called %s", what, name).
+		return fault.Newf(fault.PlanReservedName, "%s cannot be called %s", what, name).
 			Why("plat uses this name itself").Fix("choose another name")
 	}
 	return badLabel(what, name)
@@ -113,6 +113,6 @@ func badSettingName(name string) *fault.Fault {
 			return nil
 		}
 	}
-	return fault.Newf(codeReservedName, "the setting %s would be the variable %s", name, env).
+	return fault.Newf(fault.PlanReservedName, "the setting %s would be the variable %s", name, env).
 		Why("plat or the operating system sets it").Fix("choose another name")
 }

@@ -4,59 +4,15 @@ import (
 	"fmt"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
-
-// kind is what a node of a parsed file is.
-type kind int
-
-const (
-	nullNode kind = iota
-	badNode       // already reported: nothing more is said about it
-	textNode
-	integerNode
-	numberNode // with a fraction
-	booleanNode
-	listNode
-	mappingNode
-)
-
-// what names a kind in messages.
-func (k kind) what() string {
-	return [...]string{"nothing", "something unreadable", "text", "a whole number", "a number", "true or false", "a list", "keys with values"}[k]
-}
-
-// node is one value of a parsed file with its place.
-type node struct {
-	kind      kind
-	text      string // of a scalar: as written, without quotes and escapes
-	quoted    bool
-	line, col int
-	items     []*node // of a list
-	entries   []entry // of a mapping, each key once
-}
-
-// entry is one key of a mapping with its place.
-type entry struct {
-	key       string
-	line, col int
-	value     *node
-}
-
-func (n *node) lookup(key string) (entry, bool) {
-	for _, e := range n.entries {
-		if e.key == key {
-			return e, true
-		}
-	}
-	return entry{}, false
-}
 
 // document is one parsed file, kept to find places again while checking, and
 // collects its findings. A declaration that was not read from a file has a
 // document without a root, which knows no places.
 type document struct {
 	file   string
-	root   *node
+	root   *yaml.Node
 	parsed bool // it was read from a file, so that it has lines
 	broken bool // its text could not be read as a plan at all
 	faults faultList
@@ -64,26 +20,26 @@ type document struct {
 
 // find walks the path (keys as string, positions in lists as int) as far as
 // it exists and returns the last node and the key that led to it.
-func (d *document) find(path []any) (n *node, key entry, whole bool) {
+func (d *document) find(path []any) (n *yaml.Node, key yaml.Entry, whole bool) {
 	if d.root == nil {
-		return nil, entry{}, false
+		return nil, yaml.Entry{}, false
 	}
 	n = d.root
-	key = entry{line: n.line, col: n.col}
+	key = yaml.Entry{Line: n.Line, Col: n.Col}
 	for _, step := range path {
 		switch step := step.(type) {
 		case string:
-			e, ok := n.lookup(step)
+			e, ok := n.Lookup(step)
 			if !ok {
 				return n, key, false
 			}
-			n, key = e.value, e
+			n, key = e.Value, e
 		case int:
-			if step >= len(n.items) {
+			if step >= len(n.Items) {
 				return n, key, false
 			}
-			n = n.items[step]
-			key = entry{line: n.line, col: n.col}
+			n = n.Items[step]
+			key = yaml.Entry{Line: n.Line, Col: n.Col}
 		}
 	}
 	return n, key, true
@@ -92,13 +48,13 @@ func (d *document) find(path []any) (n *node, key entry, whole bool) {
 // has reports whether something other than nothing stands at the path.
 func (d *document) has(path ...any) bool {
 	n, _, whole := d.find(path)
-	return whole && n.kind != nullNode
+	return whole && n.Kind != yaml.Null
 }
 
 // is reports whether the node at the path is of this kind, or absent.
-func (d *document) isOrAbsent(k kind, path ...any) bool {
+func (d *document) isOrAbsent(k yaml.Kind, path ...any) bool {
 	n, _, whole := d.find(path)
-	return !whole || n.kind == nullNode || n.kind == k
+	return !whole || n.Kind == yaml.Null || n.Kind == k
 }
 
 // value places the fault at the value of the path, or at the nearest thing
@@ -108,18 +64,18 @@ func (d *document) value(f *fault.Fault, path ...any) {
 	switch {
 	case n == nil:
 		d.top(f)
-	case whole && n.kind != mappingNode && n.kind != nullNode:
-		f.At(d.file, n.line, n.col)
+	case whole && n.Kind != yaml.Mapping && n.Kind != yaml.Null:
+		f.At(d.file, n.Line, n.Col)
 	default:
-		f.At(d.file, key.line, key.col)
+		f.At(d.file, key.Line, key.Col)
 	}
 	d.faults.add(f)
 }
 
 // key places the fault at the key that the path ends with.
 func (d *document) key(f *fault.Fault, path ...any) {
-	if _, key, _ := d.find(path); key.line > 0 {
-		f.At(d.file, key.line, key.col)
+	if _, key, _ := d.find(path); key.Line > 0 {
+		f.At(d.file, key.Line, key.Col)
 	} else {
 		d.top(f)
 	}
@@ -139,7 +95,7 @@ func (d *document) top(f *fault.Fault) {
 // another fault's text.
 func (d *document) place(path ...any) string {
 	_, key, _ := d.find(path)
-	return (&fault.Fault{File: d.file, Line: key.line, Column: key.col}).Place()
+	return (&fault.Fault{File: d.file, Line: key.Line, Column: key.Col}).Place()
 }
 
 // maxFindings bounds what is reported of one file.
@@ -170,6 +126,6 @@ func (l *faultList) take(file string) []*fault.Fault {
 	if l.dropped == 0 {
 		return l.all
 	}
-	return append(l.all, fault.Newf(codeTooMany, "%d more findings in this file are not shown", l.dropped).
+	return append(l.all, fault.Newf(fault.PlanTooManyFindings, "%d more findings in this file are not shown", l.dropped).
 		At(file, 0, 0).Why(fmt.Sprintf("of one file %d are shown", maxFindings)).Fix("mend the first ones and check again"))
 }

@@ -14,11 +14,11 @@ import (
 func (s *System) Usable() error {
 	var errs []error
 	if s.Runtime != defaultRuntime {
-		errs = append(errs, fault.Newf(codeNoRuntime, "the environment %s asks for the runtime %s", s.Environment, s.Runtime).
+		errs = append(errs, fault.Newf(fault.PlanRuntimeUnavailable, "the environment %s asks for the runtime %s", s.Environment, s.Runtime).
 			At(systemFile, 0, 0).Why("this plat runs processes on one machine only").Fix("use another environment, such as local"))
 	}
 	for _, door := range s.Doors {
-		errs = append(errs, fault.Newf(codeNoDoor, "the plan opens the door %s", door).
+		errs = append(errs, fault.Newf(fault.PlanDoorUnavailable, "the plan opens the door %s", door).
 			At(systemFile, 0, 0).Why("this plat does not have it yet").Fix("delete it from doors"))
 	}
 	return errors.Join(errs...)
@@ -29,17 +29,17 @@ func (s *System) Usable() error {
 func (s *Service) Usable() error {
 	var errs []error
 	if s.Artifact != "" {
-		return fault.Newf(codeNoArtifact, "%s is the artefact %s", s.Name, s.Artifact).
+		return fault.Newf(fault.PlanArtifactUnavailable, "%s is the artefact %s", s.Name, s.Artifact).
 			At(systemFile, 0, 0).Why("this plat cannot fetch artefacts yet").Fix("list the service's folder by path instead")
 	}
 	file := path.Join(s.Dir, serviceFile)
 	if s.Build.Image != "" {
-		errs = append(errs, fault.Newf(codeNoImage, "%s is the container image %s", s.Name, s.Build.Image).
+		errs = append(errs, fault.Newf(fault.PlanImageUnavailable, "%s is the container image %s", s.Name, s.Build.Image).
 			At(file, 0, 0).Why("this plat runs processes only").Fix("name a program in run, or build it by go or command"))
 	}
 	for _, st := range s.Stores {
 		if st.Engine != defaultEngine {
-			errs = append(errs, fault.Newf(codeNoEngine, "the store %s of %s asks for %s", st.Name, s.Name, st.Engine).
+			errs = append(errs, fault.Newf(fault.PlanEngineUnavailable, "the store %s of %s asks for %s", st.Name, s.Name, st.Engine).
 				At(file, 0, 0).Why("this plat provides sqlite only").Fix("use the engine sqlite in this environment"))
 		}
 	}

@@ -1,4 +1,4 @@
-package plan
+package yaml
 
 import (
 	"bytes"
@@ -9,47 +9,39 @@ import (
 	"github.com/plat-dev/plat/fault"
 )
 
-// Bounds of a plan file. Reading takes time in proportion to the bytes.
+// MaxBytes is how large a file may be. Reading takes time in proportion to it.
+const MaxBytes = 1 << 20
+
 const (
-	maxBytes = 1 << 20
 	maxDepth = 32
 	maxKey   = 256
 )
 
-// parse reads one file of the plan's strict subset of YAML into nodes. What
-// is wrong is added to the document's findings; the document is broken when
-// nothing can be said about its content.
+// Parse reads one file; its name is for the findings, which go to report as
+// they are found. It is false when nothing can be said about the content: the
+// text breaks a rule of YAML, or a bound. The root of an empty file is nil.
 //
-// The subset has block and flow mappings and lists, plain and quoted text,
-// and the block texts | and >. All that YAML has beyond, or that its readers
-// read differently, is refused. INVARIANT: what is accepted here, every other
-// reader of YAML reads alike.
-func parse(file string, data []byte) *document {
-	d := &document{file: file, parsed: true}
+// It takes block and flow mappings and lists, plain and quoted text, and the
+// block texts | and >. All that YAML has beyond, or that its readers read
+// differently, is refused. INVARIANT: what is accepted here without a finding,
+// every other reader of YAML reads alike.
+func Parse(file string, data []byte, report func(*fault.Fault)) (root *Node, ok bool) {
 	text, f := decodeText(data)
-	if f != nil {
-		d.refuse(f)
-		return d
+	if f == nil {
+		p := &parser{file: file, report: report, lines: strings.Split(text, "\n")}
+		root, f = p.document()
 	}
-	p := &parser{doc: d, lines: strings.Split(text, "\n")}
-	root, f := p.document()
 	if f != nil {
-		d.refuse(f)
-		return d
+		report(f.At(file, f.Line, f.Column))
+		return nil, false
 	}
-	d.root = root
-	return d
-}
-
-func (d *document) refuse(f *fault.Fault) {
-	d.faults.add(f.At(d.file, f.Line, f.Column))
-	d.broken = true
+	return root, true
 }
 
 // decodeText refuses what is not plain text, and ends lines with LF.
 func decodeText(data []byte) (string, *fault.Fault) {
-	if len(data) > maxBytes {
-		return "", fault.Newf(codeTooLarge, "the file has more than %d KiB", maxBytes>>10).At("", 1, 1).
+	if len(data) > MaxBytes {
+		return "", fault.Newf(fault.PlanTooLarge, "the file has more than %d KiB", MaxBytes>>10).At("", 1, 1).
 			Why("a plan file is written by people").Fix("check that this is the right file; split large descriptions off")
 	}
 	if bytes.IndexByte(data, '\r') >= 0 {
@@ -79,7 +71,7 @@ func decodeText(data []byte) (string, *fault.Fault) {
 // it has the size of one byte only.
 func unprintable(r rune, size int) *fault.Fault {
 	notText := func(what, fix string) *fault.Fault {
-		return fault.New(codeNotText, what).Why("a plan is plain UTF-8 text").Fix(fix)
+		return fault.New(fault.PlanNotText, what).Why("a plan is plain UTF-8 text").Fix(fix)
 	}
 	switch {
 	case r == utf8.RuneError && size == 1:
@@ -111,16 +103,17 @@ func printable(r rune) bool {
 // parser stands at a byte of a line. Its methods panic with a *fault.Fault
 // where the text breaks a rule; document recovers it.
 type parser struct {
-	doc   *document
-	lines []string
-	line  int // index
-	off   int // byte offset in the line
+	file   string
+	report func(*fault.Fault)
+	lines  []string
+	line   int // index
+	off    int // byte offset in the line
 
 	counted struct{ line, off, col int } // where at counted last
 }
 
 // document reads the one document of the file; nil when it is empty.
-func (p *parser) document() (root *node, f *fault.Fault) {
+func (p *parser) document() (root *Node, f *fault.Fault) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -235,7 +228,7 @@ func (p *parser) at() (line, col int) {
 
 func (p *parser) wrong(what string) *fault.Fault {
 	line, col := p.at()
-	return fault.New(codeSyntax, what).At("", line, col)
+	return fault.New(fault.PlanSyntax, what).At("", line, col)
 }
 
 func (p *parser) tab() *fault.Fault {
@@ -249,14 +242,14 @@ func (p *parser) misplaced() *fault.Fault {
 
 func (p *parser) notPlain(what, fix string) *fault.Fault {
 	f := p.wrong(what + " in the plan")
-	f.Code = codeNotPlain
+	f.Code = fault.PlanNotPlain
 	return f.Why("a plan says each thing where it stands, in one plain document").Fix(fix)
 }
 
 func (p *parser) deeper(depth int) int {
 	if depth >= maxDepth {
 		f := p.wrong(fmt.Sprintf("nested more than %d levels deep", maxDepth))
-		f.Code = codeTooDeep
+		f.Code = fault.PlanTooDeep
 		panic(f.Why("no field of the plan lies deeper").Fix("look for a bracket that is never closed"))
 	}
 	return depth + 1
@@ -270,7 +263,7 @@ func (p *parser) isItem() bool {
 
 // block reads a list, a mapping or a single value that begins in this line,
 // at least at the column of this indentation.
-func (p *parser) block(column, depth int) *node {
+func (p *parser) block(column, depth int) *Node {
 	switch {
 	case p.off < column:
 		panic(p.misplaced())
@@ -283,13 +276,13 @@ func (p *parser) block(column, depth int) *node {
 }
 
 // blockList reads the items that begin in this column.
-func (p *parser) blockList(column, depth int) *node {
+func (p *parser) blockList(column, depth int) *Node {
 	depth = p.deeper(depth)
-	n := &node{kind: listNode}
-	n.line, n.col = p.at()
+	n := &Node{Kind: List}
+	n.Line, n.Col = p.at()
 	for {
 		p.off++
-		n.items = append(n.items, p.item(column, depth))
+		n.Items = append(n.Items, p.item(column, depth))
 		if !p.content() || p.off < column || p.off == column && (!p.isItem() || p.marker("---")) {
 			return n
 		}
@@ -301,7 +294,7 @@ func (p *parser) blockList(column, depth int) *node {
 
 // item reads what stands behind the hyphen of an item: a value, or a list or
 // mapping that begins in the same line.
-func (p *parser) item(column, depth int) *node {
+func (p *parser) item(column, depth int) *Node {
 	p.spaces()
 	if r := p.rest(); r != "" && r[0] != '#' && (p.isItem() || p.isKey()) {
 		return p.block(p.off, depth)
@@ -310,10 +303,10 @@ func (p *parser) item(column, depth int) *node {
 }
 
 // blockMapping reads the keys that begin in this column.
-func (p *parser) blockMapping(column, depth int) *node {
+func (p *parser) blockMapping(column, depth int) *Node {
 	depth = p.deeper(depth)
-	n := &node{kind: mappingNode}
-	n.line, n.col = p.at()
+	n := &Node{Kind: Mapping}
+	n.Line, n.Col = p.at()
 	keys := newKeys(p, n)
 	for {
 		if !p.isKey() {
@@ -321,9 +314,9 @@ func (p *parser) blockMapping(column, depth int) *node {
 		}
 		e, add := keys.read()
 		p.off++ // the colon
-		e.value = p.mapped(column, depth)
+		e.Value = p.mapped(column, depth)
 		if add {
-			n.entries = append(n.entries, e)
+			n.Entries = append(n.Entries, e)
 		}
 		if !p.content() || p.off < column || p.marker("---") || p.marker("...") {
 			return n
@@ -346,7 +339,7 @@ func (p *parser) notKey() *fault.Fault {
 }
 
 // mapped reads the value behind the colon of a key in this column.
-func (p *parser) mapped(column, depth int) *node {
+func (p *parser) mapped(column, depth int) *Node {
 	line, col := p.at()
 	p.spaces()
 	p.marks()
@@ -366,13 +359,13 @@ func (p *parser) mapped(column, depth int) *node {
 			return p.blockList(column, depth)
 		}
 	}
-	return &node{line: line, col: col - 1}
+	return &Node{Line: line, Col: col - 1}
 }
 
 // value reads a single value that belongs to something in this column, up to
 // the end of its line: in brackets, in quotes, block text or plain text. It
 // leaves the parser behind its last line.
-func (p *parser) value(column, depth int) *node {
+func (p *parser) value(column, depth int) *Node {
 	p.marks()
 	line, col := p.at()
 	r := p.rest()
@@ -383,7 +376,7 @@ func (p *parser) value(column, depth int) *node {
 		if p.content() && p.off > column && !p.marker("---") && !p.marker("...") {
 			return p.block(column+1, depth)
 		}
-		return &node{line: line, col: col}
+		return &Node{Line: line, Col: col}
 	case r[0] == '|' || r[0] == '>':
 		return p.blockText(column)
 	case strings.IndexByte(`[{"'*`, r[0]) >= 0:
@@ -393,15 +386,15 @@ func (p *parser) value(column, depth int) *node {
 		return n
 	}
 	n := p.plain()
-	n.text = p.continued(n, column)
+	n.Text = p.continued(n, column)
 	resolve(n)
 	return n
 }
 
 // continued reads the further lines of a plain text.
-func (p *parser) continued(n *node, column int) string {
+func (p *parser) continued(n *Node, column int) string {
 	var text strings.Builder
-	text.WriteString(n.text)
+	text.WriteString(n.Text)
 	commented := strings.TrimLeft(p.rest(), " ") != ""
 	p.endLine()
 	for p.line++; p.line < len(p.lines); p.line++ {
@@ -423,7 +416,7 @@ func (p *parser) continued(n *node, column int) string {
 		if breaks == 0 {
 			text.WriteByte(' ')
 		}
-		text.WriteString(strings.Repeat("\n", breaks) + more.text)
+		text.WriteString(strings.Repeat("\n", breaks) + more.Text)
 		commented = strings.TrimLeft(p.rest(), " ") != ""
 		p.endLine()
 	}
@@ -437,7 +430,7 @@ func (p *parser) marks() {
 		if r[0] == '!' {
 			f = p.notPlain("a tag", "delete the !tag; put a text that begins with ! in quotes")
 		}
-		p.doc.faults.add(f.At(p.doc.file, f.Line, f.Column))
+		p.report(f.At(p.file, f.Line, f.Column))
 		p.word()
 		p.spaces()
 	}

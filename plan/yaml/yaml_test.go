@@ -1,4 +1,4 @@
-package plan
+package yaml_test
 
 import (
 	"fmt"
@@ -6,32 +6,40 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	yaml "go.yaml.in/yaml/v3"
+	other "go.yaml.in/yaml/v3"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
+func read(text string) (root *yaml.Node, faults []*fault.Fault, ok bool) {
+	root, ok = yaml.Parse("f", []byte(text), func(f *fault.Fault) { faults = append(faults, f) })
+	return root, faults, ok
+}
+
 // outline prints a tree of nodes in one line.
-func outline(n *node) string {
+func outline(n *yaml.Node) string {
 	if n == nil {
 		return "nothing"
 	}
 	var parts []string
-	switch n.kind {
-	case listNode:
-		for _, item := range n.items {
+	switch n.Kind {
+	case yaml.List:
+		for _, item := range n.Items {
 			parts = append(parts, outline(item))
 		}
 		return "[" + strings.Join(parts, " ") + "]"
-	case mappingNode:
-		for _, e := range n.entries {
-			parts = append(parts, e.key+"="+outline(e.value))
+	case yaml.Mapping:
+		for _, e := range n.Entries {
+			parts = append(parts, e.Key+"="+outline(e.Value))
 		}
 		return "{" + strings.Join(parts, " ") + "}"
-	case nullNode:
+	case yaml.Null:
 		return "null"
-	case integerNode, numberNode, booleanNode:
-		return n.text
+	case yaml.Integer, yaml.Number, yaml.Boolean:
+		return n.Text
 	}
-	return fmt.Sprintf("%q", n.text)
+	return fmt.Sprintf("%q", n.Text)
 }
 
 func TestParseAccepts(t *testing.T) {
@@ -57,10 +65,10 @@ func TestParseAccepts(t *testing.T) {
 		"a: b\r\nc: d\r\n":                                   `{a="b" c="d"}`,
 		"a: \"tab\there\" #\tand here\n":                     `{a="tab\there"}`,
 	} {
-		d := parse("f", []byte(text))
-		if len(d.faults.all) > 0 {
-			t.Errorf("%q: %v", text, d.faults.all[0])
-		} else if got := outline(d.root); got != want {
+		root, faults, _ := read(text)
+		if len(faults) > 0 {
+			t.Errorf("%q: %v", text, faults[0])
+		} else if got := outline(root); got != want {
 			t.Errorf("%q is read as %s, want %s", text, got, want)
 		}
 	}
@@ -127,10 +135,10 @@ func TestParseRefuses(t *testing.T) {
 		"a: [x, :80]\n":                    "1:8 a : in a text in brackets",
 		"a: [b?c]\n":                       "1:6 a ? in a text in brackets",
 	} {
-		d := parse("f", []byte(text))
+		_, faults, _ := read(text)
 		got := ""
-		if len(d.faults.all) > 0 {
-			f := d.faults.all[0]
+		if len(faults) > 0 {
+			f := faults[0]
 			got = fmt.Sprintf("%d:%d %s", f.Line, f.Column, f.What)
 		}
 		if !strings.HasPrefix(got, want) || want == "" && got != "" {
@@ -151,54 +159,57 @@ func FuzzYAML(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		d := parse("f", []byte(text))
-		if d.broken || len(d.faults.all) > 0 || d.root == nil {
+		root, faults, ok := read(text)
+		if !ok && len(faults) == 0 {
+			t.Fatal("refused without a finding")
+		}
+		if !ok || len(faults) > 0 || root == nil {
 			return
 		}
-		var other yaml.Node
-		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "\r\n", "\n")), &other); err != nil {
+		var there other.Node
+		if err := other.Unmarshal([]byte(strings.ReplaceAll(text, "\r\n", "\n")), &there); err != nil {
 			t.Fatalf("accepted, but not by others: %v", err)
 		}
-		if d := cmp.Diff(places(d.root), otherPlaces(&other)); d != "" {
+		if d := cmp.Diff(places(root), otherPlaces(&there)); d != "" {
 			t.Errorf("read otherwise by others (-here +there):\n%s", d)
 		}
 	})
 }
 
 // places lists all values of a tree with their kind, text and place.
-func places(n *node) []string {
-	switch n.kind {
-	case nullNode:
+func places(n *yaml.Node) []string {
+	switch n.Kind {
+	case yaml.Null:
 		return []string{"null"}
-	case listNode:
-		all := []string{fmt.Sprintf("list of %d", len(n.items))}
-		for _, item := range n.items {
+	case yaml.List:
+		all := []string{fmt.Sprintf("list of %d", len(n.Items))}
+		for _, item := range n.Items {
 			all = append(all, places(item)...)
 		}
 		return all
-	case mappingNode:
-		all := []string{fmt.Sprintf("mapping of %d", len(n.entries))}
-		for _, e := range n.entries {
-			all = append(all, fmt.Sprintf("%d:%d %q", e.line, e.col, e.key))
-			all = append(all, places(e.value)...)
+	case yaml.Mapping:
+		all := []string{fmt.Sprintf("mapping of %d", len(n.Entries))}
+		for _, e := range n.Entries {
+			all = append(all, fmt.Sprintf("%d:%d %q", e.Line, e.Col, e.Key))
+			all = append(all, places(e.Value)...)
 		}
 		return all
 	}
-	return []string{fmt.Sprintf("%d:%d %q", n.line, n.col, n.text)}
+	return []string{fmt.Sprintf("%d:%d %q", n.Line, n.Col, n.Text)}
 }
 
-func otherPlaces(n *yaml.Node) []string {
+func otherPlaces(n *other.Node) []string {
 	var all []string
 	switch n.Kind {
-	case yaml.DocumentNode:
+	case other.DocumentNode:
 		return otherPlaces(n.Content[0])
-	case yaml.SequenceNode:
+	case other.SequenceNode:
 		all = append(all, fmt.Sprintf("list of %d", len(n.Content)))
 		for _, item := range n.Content {
 			all = append(all, otherPlaces(item)...)
 		}
 		return all
-	case yaml.MappingNode:
+	case other.MappingNode:
 		all = append(all, fmt.Sprintf("mapping of %d", len(n.Content)/2))
 		for i := 0; i < len(n.Content); i += 2 {
 			all = append(all, fmt.Sprintf("%d:%d %q", n.Content[i].Line, n.Content[i].Column, n.Content[i].Value))

@@ -1,4 +1,4 @@
-package plan
+package yaml
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 )
 
 // flow reads a value in brackets or quotes, or a plain one within brackets.
-func (p *parser) flow(depth int) *node {
+func (p *parser) flow(depth int) *Node {
 	p.marks()
 	r := p.rest()
 	if r == "" {
@@ -18,10 +18,10 @@ func (p *parser) flow(depth int) *node {
 	}
 	switch r[0] {
 	case '*':
-		n := &node{kind: badNode}
-		n.line, n.col = p.at()
+		n := &Node{Kind: Bad}
+		n.Line, n.Col = p.at()
 		f := p.notPlain("an alias", "write the value out; put a text that begins with * in quotes")
-		p.doc.faults.add(f.At(p.doc.file, f.Line, f.Column))
+		p.report(f.At(p.file, f.Line, f.Column))
 		p.word()
 		return n
 	case '[':
@@ -39,7 +39,7 @@ func (p *parser) flow(depth int) *node {
 }
 
 // gap passes over spaces, comments and line ends within brackets.
-func (p *parser) gap(opened *node) {
+func (p *parser) gap(opened *Node) {
 	for {
 		p.spaces()
 		r := p.rest()
@@ -58,18 +58,18 @@ func (p *parser) gap(opened *node) {
 	}
 }
 
-func (p *parser) unclosed(n *node) *fault.Fault {
+func (p *parser) unclosed(n *Node) *fault.Fault {
 	bracket := "["
-	if n.kind == mappingNode {
+	if n.Kind == Mapping {
 		bracket = "{"
 	}
-	return fault.Newf(codeSyntax, "a %s that is not closed", bracket).At("", n.line, n.col).
+	return fault.Newf(fault.PlanSyntax, "a %s that is not closed", bracket).At("", n.Line, n.Col).
 		Why("brackets come in pairs").Fix("close it where its content ends")
 }
 
 // separator passes over the comma or the closing bracket behind an item, and
 // reports whether it was the bracket.
-func (p *parser) separator(n *node, closing byte) bool {
+func (p *parser) separator(n *Node, closing byte) bool {
 	p.gap(n)
 	switch p.rest()[0] {
 	case closing:
@@ -93,9 +93,9 @@ func (p *parser) separator(n *node, closing byte) bool {
 		Fix("put a comma between, or put the text in quotes"))
 }
 
-func (p *parser) flowList(depth int) *node {
-	n := &node{kind: listNode}
-	n.line, n.col = p.at()
+func (p *parser) flowList(depth int) *Node {
+	n := &Node{Kind: List}
+	n.Line, n.Col = p.at()
 	p.off++
 	p.gap(n)
 	if p.rest()[0] == ']' {
@@ -103,16 +103,16 @@ func (p *parser) flowList(depth int) *node {
 		return n
 	}
 	for {
-		n.items = append(n.items, p.flow(depth))
+		n.Items = append(n.Items, p.flow(depth))
 		if p.separator(n, ']') {
 			return n
 		}
 	}
 }
 
-func (p *parser) flowMapping(depth int) *node {
-	n := &node{kind: mappingNode}
-	n.line, n.col = p.at()
+func (p *parser) flowMapping(depth int) *Node {
+	n := &Node{Kind: Mapping}
+	n.Line, n.Col = p.at()
 	keys := newKeys(p, n)
 	p.off++
 	p.gap(n)
@@ -126,12 +126,12 @@ func (p *parser) flowMapping(depth int) *node {
 		p.off++ // the colon
 		p.gap(n)
 		if r := p.rest()[0]; r == ',' || r == '}' {
-			e.value = &node{line: line, col: col}
+			e.Value = &Node{Line: line, Col: col}
 		} else {
-			e.value = p.flow(depth)
+			e.Value = p.flow(depth)
 		}
 		if add {
-			n.entries = append(n.entries, e)
+			n.Entries = append(n.Entries, e)
 		}
 		if p.separator(n, '}') {
 			return n
@@ -142,11 +142,11 @@ func (p *parser) flowMapping(depth int) *node {
 // keys reads the keys of one mapping.
 type keys struct {
 	p    *parser
-	of   *node
+	of   *Node
 	seen map[string]int // the line of each
 }
 
-func newKeys(p *parser, of *node) *keys { return &keys{p: p, of: of, seen: map[string]int{}} }
+func newKeys(p *parser, of *Node) *keys { return &keys{p: p, of: of, seen: map[string]int{}} }
 
 // isKey reports whether a key with its colon stands here: plain or quoted
 // text, a colon, and a space or the end of the line.
@@ -186,7 +186,7 @@ func quoteEnd(r string) int {
 
 // read reads a key of a block mapping up to its colon. It is false for a key
 // that has a finding and does not count.
-func (k *keys) read() (entry, bool) {
+func (k *keys) read() (Entry, bool) {
 	start := k.p.off
 	n := k.p.keyText(false)
 	k.p.spaces()
@@ -194,24 +194,24 @@ func (k *keys) read() (entry, bool) {
 }
 
 // readFlow reads a key in braces up to its colon.
-func (k *keys) readFlow() (entry, bool) {
+func (k *keys) readFlow() (Entry, bool) {
 	p := k.p
 	start := p.off
 	n := p.keyText(true)
 	p.spaces()
 	r := p.rest()
-	if r == "" || r[0] != ':' || len(r) > 1 && r[1] != ' ' && !n.quoted {
+	if r == "" || r[0] != ':' || len(r) > 1 && r[1] != ' ' && !n.Quoted {
 		panic(p.wrong("a key without a value").Why("expected key: value, with a space after the colon").Fix("write {key: value}"))
 	}
 	return k.add(n, p.off-start)
 }
 
-func (p *parser) keyText(inBrackets bool) *node {
+func (p *parser) keyText(inBrackets bool) *Node {
 	r := p.rest()
-	switch {
-	case r[0] == '"':
+	switch r[0] {
+	case '"':
 		return p.doubleQuoted()
-	case r[0] == '\'':
+	case '\'':
 		return p.singleQuoted()
 	}
 	n := p.plainIn(inBrackets)
@@ -220,39 +220,39 @@ func (p *parser) keyText(inBrackets bool) *node {
 }
 
 // add takes a key that is written in so many bytes.
-func (k *keys) add(n *node, bytes int) (entry, bool) {
-	d := k.p.doc
+func (k *keys) add(n *Node, bytes int) (Entry, bool) {
+	p := k.p
 	if bytes > maxKey {
-		panic(fault.Newf(codeSyntax, "a key of more than %d bytes", maxKey).At("", n.line, n.col).
+		panic(fault.Newf(fault.PlanSyntax, "a key of more than %d bytes", maxKey).At("", n.Line, n.Col).
 			Why("keys are names").Fix("look for a quote or a line break that is missing"))
 	}
-	e := entry{key: n.text, line: n.line, col: n.col}
-	switch first, twice := k.seen[e.key]; {
-	case e.key == "<<" && !n.quoted:
-		d.faults.add(fault.New(codeNotPlain, "a merge key in the plan").At(d.file, e.line, e.col).
+	e := Entry{Key: n.Text, Line: n.Line, Col: n.Col}
+	switch first, twice := k.seen[e.Key]; {
+	case e.Key == "<<" && !n.Quoted:
+		p.report(fault.New(fault.PlanNotPlain, "a merge key in the plan").At(p.file, e.Line, e.Col).
 			Why("a plan says each thing where it stands, in one plain document").Fix("delete the << and write the keys out"))
 		return e, false
-	case n.kind != textNode:
-		d.faults.add(fault.Newf(codeAmbiguous, "the key %s is not text", n.text).At(d.file, e.line, e.col).
+	case n.Kind != Text:
+		p.report(fault.Newf(fault.PlanAmbiguousValue, "the key %s is not text", n.Text).At(p.file, e.Line, e.Col).
 			Why("YAML reads it as a number, a truth value or nothing").Fix("put it in quotes"))
 		return e, false
 	case twice:
-		d.faults.add(fault.Newf(codeDuplicateKey, "the key %q stands here again", e.key).At(d.file, e.line, e.col).
+		p.report(fault.Newf(fault.PlanDuplicateKey, "the key %q stands here again", e.Key).At(p.file, e.Line, e.Col).
 			Why(fmt.Sprintf("it stands already in line %d, and one of the two would be lost", first)).Fix("delete or join one of them"))
 		return e, false
 	}
-	k.seen[e.key] = e.line
+	k.seen[e.Key] = e.Line
 	return e, true
 }
 
 // plain reads plain text outside of brackets.
-func (p *parser) plain() *node { return p.plainIn(false) }
+func (p *parser) plain() *Node { return p.plainIn(false) }
 
 // plainIn reads plain text up to the end of the line, a comment, a colon with
 // a space, or within brackets a comma or bracket.
-func (p *parser) plainIn(brackets bool) *node {
-	n := &node{kind: textNode}
-	n.line, n.col = p.at()
+func (p *parser) plainIn(brackets bool) *Node {
+	n := &Node{Kind: Text}
+	n.Line, n.Col = p.at()
 	r := p.rest()
 	p.begin(r)
 	end := len(r)
@@ -275,11 +275,11 @@ func (p *parser) plainIn(brackets bool) *node {
 			panic(p.wrong("a " + string(c) + " in a text in brackets").Why("programs read it differently").Fix("put the text in quotes; behind a key put a space after the colon"))
 		}
 	}
-	n.text = strings.TrimRight(r[:end], " ")
-	if n.text == "" || brackets && n.text == "-" {
+	n.Text = strings.TrimRight(r[:end], " ")
+	if n.Text == "" || brackets && n.Text == "-" {
 		panic(p.wrong("no value where one should be").Why("expected a value").Fix("write one, or delete the comma or colon"))
 	}
-	p.off += len(n.text)
+	p.off += len(n.Text)
 	return n
 }
 
@@ -299,13 +299,13 @@ func (p *parser) begin(r string) {
 
 // resolve decides what a plain text is: a number or truth value to some
 // reader of YAML, or text to all.
-func resolve(n *node) {
-	t := n.text
+func resolve(n *Node) {
+	t := n.Text
 	switch t {
 	case "~", "null", "Null", "NULL":
-		n.kind = nullNode
+		n.Kind = Null
 	case "true", "True", "TRUE", "false", "False", "FALSE":
-		n.kind = booleanNode
+		n.Kind = Boolean
 	}
 	unsigned := strings.TrimLeft(t, "+-")
 	if len(t)-len(unsigned) > 1 || unsigned == "" {
@@ -313,31 +313,31 @@ func resolve(n *node) {
 	}
 	switch c := unsigned[0]; {
 	case c >= '0' && c <= '9':
-		n.kind = number(unsigned)
+		n.Kind = number(unsigned)
 	case c == '.' && len(unsigned) > 1:
-		if lower := strings.ToLower(unsigned); lower == ".inf" || lower == ".nan" || unsigned[1] >= '0' && unsigned[1] <= '9' && number("0"+unsigned) == numberNode {
-			n.kind = numberNode
+		if lower := strings.ToLower(unsigned); lower == ".inf" || lower == ".nan" || unsigned[1] >= '0' && unsigned[1] <= '9' && number("0"+unsigned) == Number {
+			n.Kind = Number
 		}
 	}
 }
 
 // number is what a text that begins with a digit is to the most generous
 // reader of YAML.
-func number(t string) kind {
+func number(t string) Kind {
 	plain := strings.ReplaceAll(t, "_", "")
-	if digits(plain) {
-		return integerNode
+	if strings.Trim(plain, "0123456789") == "" {
+		return Integer
 	}
 	if _, err := strconv.ParseInt(plain, 0, 64); err == nil {
-		return integerNode
+		return Integer
 	}
 	if _, err := strconv.ParseFloat(plain, 64); err == nil {
-		return numberNode
+		return Number
 	}
 	if len(plain) > 2 && plain[0] == '0' && strings.IndexByte("xobXOB", plain[1]) >= 0 && strings.Trim(plain[2:], "0123456789abcdefABCDEF") == "" {
-		return integerNode
+		return Integer
 	}
-	return textNode
+	return Text
 }
 
 func (p *parser) openQuote(what string) *fault.Fault {
@@ -345,21 +345,21 @@ func (p *parser) openQuote(what string) *fault.Fault {
 		Fix("close the quote; use | for a text of several lines")
 }
 
-func (p *parser) singleQuoted() *node {
-	n := &node{kind: textNode, quoted: true}
-	n.line, n.col = p.at()
+func (p *parser) singleQuoted() *Node {
+	n := &Node{Kind: Text, Quoted: true}
+	n.Line, n.Col = p.at()
 	end := quoteEnd(p.rest())
 	if end < 0 {
 		panic(p.openQuote("single"))
 	}
-	n.text = strings.ReplaceAll(p.rest()[1:end-1], "''", "'")
+	n.Text = strings.ReplaceAll(p.rest()[1:end-1], "''", "'")
 	p.off += end
 	return n
 }
 
-func (p *parser) doubleQuoted() *node {
-	n := &node{kind: textNode, quoted: true}
-	n.line, n.col = p.at()
+func (p *parser) doubleQuoted() *Node {
+	n := &Node{Kind: Text, Quoted: true}
+	n.Line, n.Col = p.at()
 	r := p.rest()
 	end := quoteEnd(r)
 	if end < 0 {
@@ -380,13 +380,13 @@ func (p *parser) doubleQuoted() *node {
 		}
 		if !printable(c) {
 			f := p.wrong(fmt.Sprintf("the invisible character %U in a text", c))
-			f.Code = codeNotText
+			f.Code = fault.PlanNotText
 			panic(f.Why("a plan is plain UTF-8 text").Fix("delete the escape"))
 		}
 		b.WriteRune(c)
 		i += size
 	}
-	n.text = b.String()
+	n.Text = b.String()
 	p.off += end
 	return n
 }
@@ -419,9 +419,9 @@ func escape(s string) (c rune, size int) {
 
 // blockText reads the lines below | or >, which are indented deeper than this
 // column.
-func (p *parser) blockText(column int) *node {
-	n := &node{kind: textNode, quoted: true}
-	n.line, n.col = p.at()
+func (p *parser) blockText(column int) *Node {
+	n := &Node{Kind: Text, Quoted: true}
+	n.Line, n.Col = p.at()
 	folded := p.rest()[0] == '>'
 	p.off++
 	strip := strings.HasPrefix(p.rest(), "-")
@@ -456,10 +456,10 @@ func (p *parser) blockText(column int) *node {
 		}
 		text = append(text, l[width:])
 	}
-	n.text = joinBlock(text, folded)
+	n.Text = joinBlock(text, folded)
 	atEnd := p.line == len(p.lines) && len(text) > 0 && text[len(text)-1] != "" // the file ends without a line end
-	if !strip && n.text != "" && !atEnd {
-		n.text += "\n"
+	if !strip && n.Text != "" && !atEnd {
+		n.Text += "\n"
 	}
 	return n
 }
