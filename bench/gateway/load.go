@@ -20,6 +20,7 @@ type sample struct {
 	rate     float64 // requests a second
 	cpu      float64 // µs of the proxy a request
 	p50, p99 time.Duration
+	longest  time.Duration
 }
 
 // request is about what a browser sends.
@@ -64,7 +65,7 @@ func measure(ctx context.Context, p *process, connections, requests, size int) (
 	n := float64(len(all))
 	return sample{
 		rate: n / took.Seconds(), cpu: float64((after - before).Microseconds()) / n,
-		p50: all[len(all)/2], p99: all[len(all)*99/100],
+		p50: all[len(all)/2], p99: all[len(all)*99/100], longest: all[len(all)-1],
 	}, nil
 }
 

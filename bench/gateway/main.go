@@ -112,18 +112,19 @@ func run(ctx context.Context, o options, out io.Writer) error {
 // report prints medians over the rounds, and the ratios to plat's own.
 func report(out io.Writer, o options, proxies []*process) {
 	_, _ = fmt.Fprintf(out, "\n%d rounds of %d requests on %d connections, answers of %d bytes; medians\n\n", o.rounds, o.requests, o.connections, o.bytes)
-	_, _ = fmt.Fprintf(out, "%-8s %10s %14s %10s %10s %22s\n", "PROXY", "REQ/S", "CPU µs/REQ", "P50", "P99", "PLAT'S CPU : THIS")
+	_, _ = fmt.Fprintf(out, "%-8s %10s %14s %10s %10s %10s %22s\n", "PROXY", "REQ/S", "CPU µs/REQ", "P50", "P99", "LONGEST", "PLAT'S CPU : THIS")
 	plat := byName(proxies, "plat")
 	for _, p := range proxies {
 		ratio := "-"
 		if plat != nil && p != plat {
 			ratio = fmt.Sprintf("%.2f", cpuRatio(plat, p))
 		}
-		_, _ = fmt.Fprintf(out, "%-8s %10.0f %14.1f %10s %10s %22s\n", p.name,
+		_, _ = fmt.Fprintf(out, "%-8s %10.0f %14.1f %10s %10s %10s %22s\n", p.name,
 			median(p.samples, func(s sample) float64 { return s.rate }),
 			median(p.samples, func(s sample) float64 { return s.cpu }),
 			time.Duration(median(p.samples, func(s sample) float64 { return float64(s.p50) })).Round(time.Microsecond),
-			time.Duration(median(p.samples, func(s sample) float64 { return float64(s.p99) })).Round(time.Microsecond), ratio)
+			time.Duration(median(p.samples, func(s sample) float64 { return float64(s.p99) })).Round(time.Microsecond),
+			longest(p.samples).Round(time.Microsecond), ratio)
 	}
 }
 
@@ -166,6 +167,15 @@ func median(samples []sample, of func(sample) float64) float64 {
 		all = append(all, of(s))
 	}
 	return middle(all)
+}
+
+// longest is the longest request of all rounds.
+func longest(samples []sample) time.Duration {
+	var l time.Duration
+	for _, s := range samples {
+		l = max(l, s.longest)
+	}
+	return l
 }
 
 func middle(all []float64) float64 {

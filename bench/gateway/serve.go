@@ -58,7 +58,8 @@ func serveBackend(ctx context.Context, l net.Listener, size int) error {
 	return nil
 }
 
-// servePlat is the gateway as plat runs it: routes, one upstream, an access
+// servePlat is the gateway as plat runs it: routes (with time to spare, for a
+// busy machine), one upstream, an access
 // log in a file. args: the backend, the log, and perhaps a file for a profile.
 func servePlat(ctx context.Context, l net.Listener, args []string) error {
 	if len(args) < 2 {
@@ -83,10 +84,10 @@ func servePlat(ctx context.Context, l net.Listener, args []string) error {
 	g := gateway.New(gateway.Options{AccessLog: log})
 	defer g.Close()
 	g.SetRoutes("public", []plan.Route{
-		{Gateway: "public", Path: "/api/customers", Service: "customer", Timeout: plan.Duration(time.Second)},
-		{Gateway: "public", Path: "/api/albums", Service: "catalog", Timeout: plan.Duration(time.Second)},
-		{Gateway: "public", Path: "/api/orders", Service: "order", Timeout: plan.Duration(time.Second)},
-		{Gateway: "public", Path: "/", Service: "web", Timeout: plan.Duration(time.Second)},
+		{Gateway: "public", Path: "/api/customers", Service: "customer", Timeout: plan.Duration(30 * time.Second)},
+		{Gateway: "public", Path: "/api/albums", Service: "catalog", Timeout: plan.Duration(30 * time.Second)},
+		{Gateway: "public", Path: "/api/orders", Service: "order", Timeout: plan.Duration(30 * time.Second)},
+		{Gateway: "public", Path: "/", Service: "web", Timeout: plan.Duration(30 * time.Second)},
 	})
 	g.SetUpstreams("catalog", []gateway.Upstream{{ID: "catalog-1", Addr: args[0], Version: "1"}})
 	return g.Serve(ctx, l, g.Public("public"))
