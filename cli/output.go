@@ -91,7 +91,7 @@ func newPainter(w io.Writer) painter {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (p painter) paint(code, s string) string {
@@ -102,7 +102,6 @@ func (p painter) paint(code, s string) string {
 }
 
 func (p painter) red(s string) string    { return p.paint("31", s) }
-func (p painter) green(s string) string  { return p.paint("32", s) }
 func (p painter) yellow(s string) string { return p.paint("33", s) }
 func (p painter) bold(s string) string   { return p.paint("1", s) }
 func (p painter) dim(s string) string    { return p.paint("2", s) }

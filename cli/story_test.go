@@ -43,7 +43,7 @@ func TestStories(t *testing.T) {
 func stopAll(dir, bin string) {
 	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Name() == "run.json" {
-			_ = exec.Command(filepath.Join(bin, "plat"), "down", "-C", filepath.Dir(filepath.Dir(path)), "--timeout", "20s").Run() //nolint:gosec,noctx // plat itself; bounded by its flag
+			_ = exec.Command(filepath.Join(bin, "plat"), "down", "-C", filepath.Dir(filepath.Dir(path)), "--timeout", "20s").Run()
 		}
 		return nil
 	})
@@ -88,7 +88,7 @@ func listen(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: listen ADDR")
 	}
-	l, err := net.Listen("tcp", args[0]) //nolint:noctx // listening does not wait
+	l, err := net.Listen("tcp", args[0])
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
 }

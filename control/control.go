@@ -262,7 +262,7 @@ func serveAPI(ctx context.Context, l net.Listener, h http.Handler, log *slog.Log
 // taken is a fault that names its holder.
 func listen(what, named, fallback string) (net.Listener, error) {
 	if named != "" {
-		l, err := net.Listen("tcp", named) //nolint:noctx // listening does not wait
+		l, err := net.Listen("tcp", named)
 		if err == nil {
 			return l, loopback(what, l)
 		}
@@ -273,7 +273,7 @@ func listen(what, named, fallback string) (net.Listener, error) {
 		return nil, f.Why(reason(err)).Fix("choose another address")
 	}
 	if fallback != "" {
-		if l, err := net.Listen("tcp", fallback); err == nil { //nolint:noctx // as above
+		if l, err := net.Listen("tcp", fallback); err == nil {
 			return l, nil
 		}
 	}
@@ -302,7 +302,7 @@ const (
 func freeListener() (net.Listener, error) {
 	var last error
 	for port := firstPort; port <= lastPort; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // as above
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			return l, nil
 		}

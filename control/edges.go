@@ -113,11 +113,13 @@ func (e *edges) urls(caller string) map[string]string {
 func (e *edges) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for key, open := range e.open {
+	for _, open := range e.open {
 		open.stop()
-		defer func() { <-open.done }()
-		delete(e.open, key)
 	}
+	for _, open := range e.open { // they end together
+		<-open.done
+	}
+	clear(e.open)
 }
 
 func (e *edge) end() {

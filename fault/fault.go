@@ -116,7 +116,7 @@ func All(err error) []*Fault {
 	if f, ok := err.(*Fault); ok { //nolint:errorlint // the outermost only; wrapped ones are found below
 		return []*Fault{f}
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost only
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*Fault
 		for _, e := range joined.Unwrap() {
 			all = append(all, All(e)...)

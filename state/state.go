@@ -130,7 +130,7 @@ func (f *Folder) take() error {
 	if err != nil {
 		return denied(f.Path, err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer func() { _ = lock.Close() }()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return denied(f.Path, err)

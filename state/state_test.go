@@ -174,7 +174,7 @@ func TestOpenWithoutPermission(t *testing.T) {
 		return
 	}
 	root := t.TempDir()
-	if err := os.Chmod(root, 0o500); err != nil { //nolint:gosec // a folder that cannot be written
+	if err := os.Chmod(root, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := state.Open(root); !fault.Is(err, fault.StateDenied) {

@@ -45,7 +45,7 @@ type Options struct {
 
 // useProblems gives the errors that huma finds itself plat's form. The library
 // has one variable for it, so it is set once, for good.
-var useProblems = sync.OnceFunc(func() { huma.NewError = invalid })
+var useProblems = sync.OnceFunc(func() { huma.NewError = invalid }) //nolint:gochecknoglobals // see above
 
 // maxBody bounds every request body; the largest is a few numbers.
 const maxBody = 1 << 20

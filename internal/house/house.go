@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,7 @@ func Bin(t testing.TB) string {
 var build = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(Root(), "bin", "test")
 	for _, pkg := range []string{"./cmd/plat", "./internal/house/dummy"} {
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", dir+"/", pkg) //nolint:gosec // fixed arguments
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", dir+"/", pkg)
 		cmd.Dir = Root()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
@@ -141,7 +142,7 @@ func (h *House) Plat(args ...string) (string, int) {
 	h.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(Bin(h.T), "plat"), append(args, "-C", h.Dir)...) //nolint:gosec // plat itself
+	cmd := exec.CommandContext(ctx, filepath.Join(Bin(h.T), "plat"), append(args, "-C", h.Dir)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second
@@ -176,14 +177,14 @@ func (h *House) end() {
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listening does not wait
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := l.Addr().(*net.TCPAddr).Port
+		port := netip.MustParseAddrPort(l.Addr().String()).Port()
 		_ = l.Close()
 		addr := fmt.Sprintf("127.0.0.1:%d", 12000+port%6000)
-		if l, err = net.Listen("tcp", addr); err == nil { //nolint:noctx // as above
+		if l, err = net.Listen("tcp", addr); err == nil {
 			_ = l.Close()
 			return addr
 		}

@@ -40,7 +40,7 @@ func main() {
 	}
 	if *fork {
 		for _, setsid := range []bool{false, true} {
-			child := exec.CommandContext(context.Background(), os.Args[0], "-sleep") //nolint:gosec // itself
+			child := exec.CommandContext(context.Background(), os.Args[0], "-sleep")
 			child.SysProcAttr = &syscall.SysProcAttr{Setsid: setsid}
 			if err := child.Start(); err != nil {
 				fmt.Fprintln(os.Stderr, err)
