@@ -46,7 +46,7 @@ func (r *resolver) checkOwners() {
 			return
 		}
 		f := fault.Newf(fault.PlanUnknownOwner, "there is no owner %s", owner).
-			Why("expected one of owners in " + r.system.doc.file).Fix(didYouMean(owner, owners))
+			Why("expected one of owners in " + r.system.doc.file).Fix(r.suggest(doc, owner, owners))
 		if f.Remedy == "" {
 			f.Fix("add it to owners in " + r.system.doc.file)
 		}
@@ -58,6 +58,20 @@ func (r *resolver) checkOwners() {
 	for _, d := range r.all {
 		check(d.doc, d.File.Owner, "owner")
 	}
+}
+
+// maxCompared bounds the work on suggestions: the names that are compared with
+// misspelt ones in all.
+const maxCompared = 2_000_000
+
+// suggest is didYouMean as long as the finding will be shown and the bound
+// allows.
+func (r *resolver) suggest(doc *document, written string, candidates []string) string {
+	if doc.faults.full() || r.compared > maxCompared {
+		return ""
+	}
+	r.compared += len(candidates)
+	return didYouMean(written, candidates)
 }
 
 // known lists what can be called: services and external ones.
@@ -78,7 +92,7 @@ func (r *resolver) checkDependencies() {
 			case r.services[name] != nil || external || r.doubtful[name] || badLabel("", name) != nil:
 			default:
 				f := fault.Newf(fault.PlanUnknownService, "there is no service %s", name).
-					Why("expected a service of this system or an external one").Fix(didYouMean(name, known))
+					Why("expected a service of this system or an external one").Fix(r.suggest(d.doc, name, known))
 				d.doc.key(f, "consumes", "services", name)
 			}
 		}
@@ -110,7 +124,7 @@ func (r *resolver) checkEvents() {
 				continue
 			}
 			f := fault.Newf(fault.PlanUnknownEvent, "nobody provides the event %s", event).
-				Why("expected an event that a service declares under provides.events").Fix(didYouMean(event, events))
+				Why("expected an event that a service declares under provides.events").Fix(r.suggest(d.doc, event, events))
 			if len(r.absent) > 0 {
 				f.Warn().Why("it may come from " + strings.Join(r.absent, ", ") + ", whose declaration is in an artefact that is not here")
 			}
@@ -171,7 +185,7 @@ func (r *resolver) checkRouteTarget(service string, path ...any) {
 		return
 	}
 	f := fault.Newf(fault.PlanUnknownService, "there is no service %s", service).
-		Why("a route leads to a service of this system").Fix(didYouMean(service, r.names))
+		Why("a route leads to a service of this system").Fix(r.suggest(r.system.doc, service, r.names))
 	if _, external := r.system.File.External[service]; external {
 		f.What = service + " is external"
 		f.Fix("put a service of your own in front of it")
@@ -187,7 +201,7 @@ func (r *resolver) checkOverrides() {
 		known := append(slices.Collect(maps.Keys(environments)), defaultEnvironment)
 		slices.Sort(known)
 		r.system.doc.key(fault.Newf(fault.PlanUnknownEnvironment, "there is no environment %s", r.environment).
-			Why("expected local or one of environments in "+r.system.doc.file).Fix(didYouMean(r.environment, slices.Compact(known))), "environments")
+			Why("expected local or one of environments in "+r.system.doc.file).Fix(r.suggest(r.system.doc, r.environment, slices.Compact(known))), "environments")
 	}
 	for _, env := range sortedKeys(environments) {
 		for _, service := range sortedKeys(environments[env].Set) {
@@ -197,7 +211,7 @@ func (r *resolver) checkOverrides() {
 				r.checkOverride(env, service, d)
 			case d == nil && !r.doubtful[service]:
 				r.system.doc.key(fault.Newf(fault.PlanUnknownService, "there is no service %s", service).
-					Why("an environment sets values of a service of this system").Fix(didYouMean(service, r.names)), "environments", env, "set", service)
+					Why("an environment sets values of a service of this system").Fix(r.suggest(r.system.doc, service, r.names)), "environments", env, "set", service)
 			}
 		}
 	}
@@ -207,11 +221,11 @@ func (r *resolver) checkOverride(env, service string, d *Declaration) {
 	set := r.system.File.Environments[env].Set[service]
 	check := func(what string, names, declared []string, path ...any) {
 		for _, name := range names {
-			if slices.Contains(declared, name) {
+			if _, known := slices.BinarySearch(declared, name); known {
 				continue
 			}
 			f := fault.Newf(fault.PlanUnknownOverride, "%s declares no %s %s", service, what, name).
-				Why("an environment changes what a service declares, and adds nothing").Fix(didYouMean(name, declared))
+				Why("an environment changes what a service declares, and adds nothing").Fix(r.suggest(r.system.doc, name, declared))
 			if f.Remedy == "" {
 				f.Fix("declare it in " + d.doc.file)
 			}

@@ -54,6 +54,9 @@ func (d *decoder) parse(file string, data []byte, target any) *document {
 	doc := &document{file: file, parsed: true}
 	root, readable := yaml.Parse(file, data, doc.faults.add)
 	doc.root = root
+	if root != nil {
+		root.Index()
+	}
 	if !readable || !doc.checkVersion() {
 		doc.broken = true
 		return doc

@@ -127,7 +127,7 @@ func (w *walk) wrongType(n *yaml.Node, expected string) *fault.Fault {
 }
 
 func (w *walk) value(n *yaml.Node, v reflect.Value, f field) {
-	if n.Kind == yaml.Bad || w.doc.faults.full() {
+	if n.Kind == yaml.Bad {
 		return
 	}
 	if v.Kind() == reflect.Pointer {
@@ -232,6 +232,10 @@ func (w *walk) fields(n *yaml.Node, v reflect.Value) {
 }
 
 func (w *walk) unknownField(e yaml.Entry, known []string) {
+	if w.doc.faults.full() {
+		w.doc.faults.dropped++
+		return
+	}
 	where := "here"
 	if len(w.trail) > 1 {
 		where = "in " + strings.Join(w.trail[:len(w.trail)-1], ".")

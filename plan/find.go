@@ -80,25 +80,43 @@ func local(p string) (string, bool) {
 
 func wild(p string) bool { return strings.ContainsAny(p, "*?[") }
 
+// folders remembers what is in the folders that patterns lead through.
+type folders struct {
+	fsys fs.FS
+	read map[string][]fs.DirEntry
+}
+
+func (f folders) entries(folder string) ([]fs.DirEntry, error) {
+	if entries, known := f.read[folder]; known {
+		return entries, nil
+	}
+	entries, err := fs.ReadDir(f.fsys, folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f.read[folder] = entries
+	return entries, nil
+}
+
 // expand lists the folders that a pattern names, in order. Unlike fs.Glob it
 // reports folders that cannot be read, and passes over hidden ones.
-func expand(fsys fs.FS, pattern string) ([]string, *fault.Fault) {
+func (f folders) expand(pattern string) ([]string, *fault.Fault) {
 	if strings.Contains(pattern, "**") {
 		return nil, fault.Newf(fault.PlanBadValue, "%q is not a pattern", pattern).
 			Why("** is not known: * matches within one segment").Fix("list each depth, such as services/* and services/*/*")
 	}
-	folders := []string{"."}
+	matches := []string{"."}
 	for _, segment := range strings.Split(pattern, "/") {
 		if !wild(segment) {
-			for i := range folders {
-				folders[i] = path.Join(folders[i], segment)
+			for i := range matches {
+				matches[i] = path.Join(matches[i], segment)
 			}
 			continue
 		}
 		var next []string
-		for _, folder := range folders {
-			entries, err := fs.ReadDir(fsys, folder)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for _, folder := range matches {
+			entries, err := f.entries(folder)
+			if err != nil {
 				return nil, unreadable("the folder "+folder, err)
 			}
 			for _, e := range entries {
@@ -112,9 +130,9 @@ func expand(fsys fs.FS, pattern string) ([]string, *fault.Fault) {
 				}
 			}
 		}
-		folders = next
+		matches = next
 	}
-	return folders, nil
+	return matches, nil
 }
 
 // below is a folder of a file system. Unlike what fs.Sub gives, it asks the

@@ -109,6 +109,7 @@ type listing struct {
 func findSources(fsys fs.FS, s *SystemDeclaration) *listing {
 	list := &listing{}
 	seen := map[string]int{}
+	known := folders{fsys: fsys, read: map[string][]fs.DirEntry{}}
 	for _, ref := range s.File.Services {
 		list.items = append(list.items, nil)
 		i := len(list.items) - 1
@@ -127,13 +128,13 @@ func findSources(fsys fs.FS, s *SystemDeclaration) *listing {
 		case !ok:
 			s.doc.value(escapes(ref.Path), "services", i, "path")
 		default:
-			folders, f := expand(fsys, dir)
+			matches, f := known.expand(dir)
 			if f != nil {
 				s.doc.value(f, "services", i, "path")
 				continue
 			}
 			list.items[i] = []int{}
-			for _, folder := range folders {
+			for _, folder := range matches {
 				add(folder, source{fsys: fsys, dir: folder})
 			}
 		}

@@ -60,6 +60,10 @@ func (d *document) isOrAbsent(k yaml.Kind, path ...any) bool {
 // value places the fault at the value of the path, or at the nearest thing
 // above it that exists.
 func (d *document) value(f *fault.Fault, path ...any) {
+	if d.faults.full() {
+		d.faults.add(f) // only counted
+		return
+	}
 	n, key, whole := d.find(path)
 	switch {
 	case n == nil:
@@ -74,6 +78,10 @@ func (d *document) value(f *fault.Fault, path ...any) {
 
 // key places the fault at the key that the path ends with.
 func (d *document) key(f *fault.Fault, path ...any) {
+	if d.faults.full() {
+		d.faults.add(f) // only counted
+		return
+	}
 	if _, key, _ := d.find(path); key.Line > 0 {
 		f.At(d.file, key.Line, key.Col)
 	} else {

@@ -250,7 +250,7 @@ func TestSystemIsStableJSON(t *testing.T) {
 // match some request; in a refused one the later of two alike is not.
 func TestRoutesAndShadowRuleAgree(t *testing.T) {
 	t.Parallel()
-	hosts, paths, methods := []string{"", "a.b", "c"}, []string{"/", "/x", "/x/", "/x/y", "/xy"}, []string{"", "GET", "POST", "GET, POST"}
+	hosts, paths, methods := []string{"", "a.b"}, []string{"/", "/x", "/x/", "/xy"}, []string{"", "GET", "POST", "GET, POST"}
 	routes := []string{}
 	for _, h := range hosts {
 		for _, p := range paths {

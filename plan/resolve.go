@@ -70,6 +70,7 @@ type resolver struct {
 	vague       bool                    // some declaration may provide more than could be read
 	absent      []string                // artefacts known by name alone
 	environment string
+	compared    int // names, for suggestions
 }
 
 func newResolver(system *SystemDeclaration, services []*Declaration, opts Options) *resolver {

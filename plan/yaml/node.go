@@ -33,6 +33,8 @@ type Node struct {
 	Line, Col int
 	Items     []*Node // of a list
 	Entries   []Entry // of a mapping, each key once
+
+	index map[string]int // of entries, where they are many
 }
 
 // Entry is one key of a mapping with its place.
@@ -42,8 +44,32 @@ type Entry struct {
 	Value     *Node
 }
 
+// Index prepares the node and all below it for quick Lookup in mappings of
+// many keys. It is not safe beside other use of the node.
+func (n *Node) Index() {
+	if len(n.Entries) > 16 {
+		n.index = make(map[string]int, len(n.Entries))
+		for i, e := range n.Entries {
+			n.index[e.Key] = i
+		}
+	}
+	for _, e := range n.Entries {
+		e.Value.Index()
+	}
+	for _, item := range n.Items {
+		item.Index()
+	}
+}
+
 // Lookup finds the entry of a key.
 func (n *Node) Lookup(key string) (Entry, bool) {
+	if n.index != nil {
+		i, ok := n.index[key]
+		if !ok {
+			return Entry{}, false
+		}
+		return n.Entries[i], true
+	}
 	for _, e := range n.Entries {
 		if e.Key == key {
 			return e, true
