@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
 	"golang.org/x/term"
 )
 
@@ -49,12 +49,14 @@ func (a *app) print(value any, t table) error {
 		if err != nil {
 			return err
 		}
-		text, err = yaml.JSONToYAML(text)
-		if err != nil {
+		var doc yaml.Node // JSON is YAML: its keys keep their order
+		if err := yaml.Load(text, &doc); err != nil {
 			return err
 		}
-		_, err = a.Out.Write(text)
-		return err
+		plainStyle(&doc)
+		enc := yaml.NewEncoder(a.Out)
+		enc.SetIndent(2)
+		return enc.Encode(&doc)
 	case "name":
 		for _, row := range t.rows {
 			if _, err := fmt.Fprintln(a.Out, row[0]); err != nil {
@@ -80,6 +82,14 @@ func (a *app) print(value any, t table) error {
 		}
 	}
 	return tw.Flush()
+}
+
+// plainStyle makes a document that was read from JSON look like YAML.
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
 }
 
 // painter colours words for a terminal, and leaves them plain elsewhere.

@@ -2,19 +2,26 @@ package yaml
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/plat-dev/plat/fault"
 )
 
-// MaxBytes is how large a file may be. Reading takes time in proportion to it.
+// MaxBytes is how large a file may be.
 const MaxBytes = 1 << 20
 
+// Bounds of nesting. The brackets are counted before the library sees a byte
+// and without regard to quotes, hence generously.
 const (
-	maxDepth = 32
-	maxKey   = 256
+	maxDepth    = 32
+	maxBrackets = 4 * maxDepth
 )
 
 // Parse reads one file; its name is for the findings, which go to report as
@@ -22,23 +29,28 @@ const (
 // text breaks a rule of YAML, or a bound. The root of an empty file is nil.
 //
 // It takes block and flow mappings and lists, plain and quoted text, and the
-// block texts | and >. All that YAML has beyond, or that its readers read
-// differently, is refused. INVARIANT: what is accepted here without a finding,
-// every other reader of YAML reads alike.
+// block texts | and >. What YAML has beyond (anchors, tags, merge keys, several
+// documents) is refused.
 func Parse(file string, data []byte, report func(*fault.Fault)) (root *Node, ok bool) {
 	text, f := decodeText(data)
+	var body *yaml.Node
 	if f == nil {
-		p := &parser{file: file, report: report, lines: strings.Split(text, "\n")}
-		root, f = p.document()
+		body, f = load(text)
 	}
 	if f != nil {
 		report(f.At(file, f.Line, f.Column))
 		return nil, false
 	}
-	return root, true
+	if body == nil {
+		return nil, true
+	}
+	c := converter{file: file, report: report}
+	root = c.convert(body, 1)
+	return root, !c.deep && root.Kind != Bad
 }
 
-// decodeText refuses what is not plain text, and ends lines with LF.
+// decodeText refuses what is not plain text or nested beyond reason, and ends
+// lines with LF.
 func decodeText(data []byte) (string, *fault.Fault) {
 	if len(data) > MaxBytes {
 		return "", fault.Newf(fault.PlanTooLarge, "the file has more than %d KiB", MaxBytes>>10).At("", 1, 1).
@@ -47,20 +59,25 @@ func decodeText(data []byte) (string, *fault.Fault) {
 	if bytes.IndexByte(data, '\r') >= 0 {
 		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	}
-	line, col := 1, 0
+	line, col, open := 1, 0, 0
 	for i := 0; i < len(data); {
 		r, n := rune(data[i]), 1
 		if r >= utf8.RuneSelf {
 			r, n = utf8.DecodeRune(data[i:])
 		}
 		col++
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f {
-			if f := unprintable(r, n); f != nil {
-				return "", f.At("", line, col)
-			}
+		if f := unprintable(r, n); f != nil {
+			return "", f.At("", line, col)
 		}
-		if r == '\n' {
+		switch r {
+		case '\n':
 			line, col = line+1, 0
+		case '[', '{':
+			if open++; open > maxBrackets {
+				return "", tooDeep(line, col)
+			}
+		case ']', '}':
+			open = max(open-1, 0)
 		}
 		i += n
 	}
@@ -74,16 +91,16 @@ func unprintable(r rune, size int) *fault.Fault {
 		return fault.New(fault.PlanNotText, what).Why("a plan is plain UTF-8 text").Fix(fix)
 	}
 	switch {
-	case r == utf8.RuneError && size == 1:
+	case printable(r) && (r != utf8.RuneError || size > 1):
+		return nil
+	case r == utf8.RuneError:
 		return notText("a byte that is not UTF-8", "save the file as UTF-8")
 	case r == '\ufeff':
 		return notText("a byte order mark", "save the file as UTF-8 without a byte order mark")
 	case r == '\r':
 		return notText("a carriage return without a line feed", "end lines with LF or CRLF")
-	case !printable(r):
-		return notText(fmt.Sprintf("the invisible character %U", r), "delete it")
 	}
-	return nil
+	return notText(fmt.Sprintf("the invisible character %U", r), "delete it")
 }
 
 // printable reports whether YAML and the eye agree on what r is: no control
@@ -91,356 +108,234 @@ func unprintable(r rune, size int) *fault.Fault {
 // nothing that reorders the text around it.
 func printable(r rune) bool {
 	switch {
-	case r == '\n' || r == '\t':
+	case r == '\n' || r == '\t' || r >= ' ' && r < 0x7f:
 		return true
-	case r < 0x20 || r >= 0x7f && r <= 0x9f, r == 0x2028, r == 0x2029, r == 0xfeff,
+	case r <= 0x9f, r == 0x2028, r == 0x2029, r == 0xfeff,
 		r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0xfffe, r == 0xffff:
 		return false
 	}
 	return true
 }
 
-// parser stands at a byte of a line. Its methods panic with a *fault.Fault
-// where the text breaks a rule; document recovers it.
-type parser struct {
-	file   string
-	report func(*fault.Fault)
-	lines  []string
-	line   int // index
-	off    int // byte offset in the line
-
-	counted struct{ line, off, col int } // where at counted last
-}
-
-// document reads the one document of the file; nil when it is empty.
-func (p *parser) document() (root *Node, f *fault.Fault) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case *fault.Fault:
-			root, f = nil, r
-		default:
-			panic(r)
-		}
-	}()
-	more := p.content()
-	if more && p.marker("---") {
-		p.off += 3
-		p.endLine()
-		p.line++
-		more = p.content()
+// load gives the only document's body, nil when it is empty.
+func load(text string) (*yaml.Node, *fault.Fault) {
+	if at, ok := directive(text); ok {
+		return nil, notPlain("a directive", "delete the line that begins with %").At("", at, 1)
 	}
-	if !more {
+	loader, err := yaml.NewLoader(strings.NewReader(text))
+	if err != nil {
+		return nil, syntax(text, err)
+	}
+	var first, second yaml.Node
+	switch err := loader.Load(&first); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, syntax(text, err)
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		return nil, notPlain("a second document", "keep one document: delete everything from its --- on").At("", max(second.Line, 1), max(second.Column, 1))
+	case !errors.Is(err, io.EOF):
+		return nil, syntax(text, err)
+	}
+	if len(first.Content) == 0 {
 		return nil, nil
 	}
-	if p.marker("---") {
-		panic(p.secondDocument())
-	}
-	if p.rest()[0] == '%' && p.off == 0 {
-		panic(p.notPlain("a directive", "delete the line that begins with %"))
-	}
-	if !p.marker("...") {
-		root = p.block(0, 0)
-		more = p.content()
-	}
-	if more && p.marker("...") {
-		p.off += 3
-		p.endLine()
-		p.line++
-		more = p.content()
-	}
-	if more {
-		if p.marker("---") || p.marker("...") {
-			panic(p.secondDocument())
+	return first.Content[0], nil
+}
+
+// directive finds a line that begins with % before the document does.
+func directive(text string) (line int, found bool) {
+	for l := range strings.Lines(text) {
+		line++
+		switch {
+		case l[0] == '%':
+			return line, true
+		case l[0] != '#' && strings.TrimSpace(l) != "":
+			return 0, false
 		}
-		panic(p.misplaced())
 	}
-	return root, nil
+	return 0, false
 }
 
-func (p *parser) secondDocument() *fault.Fault {
-	return p.notPlain("a second document", "keep one document: delete everything from this line on")
+// hints say more about what the library says, by a part of it.
+var hints = []struct{ part, why, fix string }{
+	{"mapping values are not allowed", "a key in a place where none can be, often from wrong indentation or a text with a colon", `indent keys of one level alike; put a text that contains ": " in quotes`},
+	{"could not find expected ':'", "expected key: value", "write it as key: value, or indent it below the key that it belongs to"},
+	{"cannot start any token", "a tab, or a character that has a meaning of its own in YAML", "indent by spaces; put the text in quotes"},
+	{"unknown anchor", "a text that begins with * names an anchor in YAML", "put the text in quotes"},
+	{"unexpected end of stream", "a quote that is not closed", "close it"},
+	{"did not find expected", "a bracket or quote that is not closed, or lines of one level that are indented differently", "close it, or indent them alike"},
 }
 
-// content goes on to the next line that has more than a comment, and to its
-// first character. It is false at the end of the file.
-func (p *parser) content() bool {
-	for ; p.line < len(p.lines); p.line++ {
-		l := p.lines[p.line]
-		p.off = indent(l)
-		if p.off == len(l) || l[p.off] == '#' {
+// syntax places what the library says: where it stands, or where the bracket
+// or quote begins that is open at the end of the file.
+func syntax(text string, err error) *fault.Fault {
+	f := fault.New(fault.PlanSyntax, "this is not YAML").At("", 1, 1).Because(err).
+		Why("the text breaks YAML's rules here").Fix("check indentation, brackets and quotes at this place")
+	var e *yaml.LoadError
+	if !errors.As(err, &e) {
+		return f
+	}
+	f.What = e.Message
+	mark, lines := e.Mark, strings.Count(text, "\n")
+	if !strings.HasSuffix(text, "\n") {
+		lines++
+	}
+	if (mark.Line == 0 || mark.Line > lines) && e.ContextMark.Line > 0 {
+		mark = e.ContextMark
+	}
+	f.At("", min(max(mark.Line, 1), max(lines, 1)), max(mark.Column, 1))
+	for _, h := range hints {
+		if strings.Contains(e.Message, h.part) {
+			return f.Why(h.why).Fix(h.fix)
+		}
+	}
+	return f
+}
+
+func notPlain(what, fix string) *fault.Fault {
+	return fault.New(fault.PlanNotPlain, what+" in the plan").
+		Why("a plan says each thing where it stands, in one plain document").Fix(fix)
+}
+
+func tooDeep(line, col int) *fault.Fault {
+	return fault.Newf(fault.PlanTooDeep, "nested more than %d levels deep", maxDepth).At("", line, col).
+		Why("no field of the plan lies deeper").Fix("look for a bracket that is never closed")
+}
+
+// converter turns the library's tree into nodes.
+type converter struct {
+	file   string
+	report func(*fault.Fault)
+	deep   bool // something was nested too deep
+}
+
+func (c *converter) find(f *fault.Fault, n *yaml.Node) { c.report(f.At(c.file, n.Line, n.Column)) }
+
+// convert turns the library's tree into nodes, and refuses in it what a plan
+// does not use and what would be read otherwise than it is written.
+func (c *converter) convert(n *yaml.Node, depth int) *Node {
+	out := &Node{Line: n.Line, Col: n.Column}
+	bad := func(f *fault.Fault) *Node {
+		out.Kind = Bad
+		c.find(f, n)
+		return out
+	}
+	switch {
+	case depth > maxDepth:
+		c.deep = true
+		return bad(tooDeep(n.Line, n.Column))
+	case n.Kind == yaml.AliasNode:
+		return bad(notPlain("an alias", "write the value out; put a text that begins with * in quotes"))
+	case n.Anchor != "":
+		return bad(notPlain("an anchor", "delete the &name and write the value out where it is used"))
+	case n.Style&yaml.TaggedStyle != 0:
+		return bad(notPlain("a tag", "delete the !tag; put a text that begins with ! in quotes"))
+	}
+	switch n.Kind {
+	case yaml.SequenceNode:
+		out.Kind = List
+		for _, item := range n.Content {
+			out.Items = append(out.Items, c.convert(item, depth+1))
+		}
+	case yaml.MappingNode:
+		out.Kind = Mapping
+		c.convertEntries(out, n.Content, depth)
+	case yaml.ScalarNode:
+		c.convertScalar(out, n)
+	default:
+		return bad(notPlain("something that is neither a value, a list nor keys with values", "write it plainly"))
+	}
+	return out
+}
+
+func (c *converter) convertScalar(out *Node, n *yaml.Node) {
+	const quotes = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	out.Text, out.Quoted = n.Value, n.Style&quotes != 0
+	out.Kind = Text
+	if !out.Quoted {
+		out.Kind = resolve(n.Value)
+	}
+	for _, r := range n.Value { // what an escape brought in
+		if f := unprintable(r, utf8.UTFMax); f != nil {
+			c.find(f.Fix("delete the escape that makes it"), n)
+			return
+		}
+	}
+}
+
+func (c *converter) convertEntries(out *Node, content []*yaml.Node, depth int) {
+	seen := make(map[string]int, len(content)/2) // the line where each key stands first
+	out.Entries = make([]Entry, 0, len(content)/2)
+	for i := 0; i+1 < len(content); i += 2 {
+		k := content[i]
+		if k.Kind != yaml.ScalarNode || k.Anchor != "" || k.Style&yaml.TaggedStyle != 0 {
+			c.find(notPlain("a key that is not plain text", "write the key as text without & * or !"), k)
 			continue
 		}
-		if l[p.off] == '\t' {
-			panic(p.tab())
+		key := &Node{Line: k.Line, Col: k.Column}
+		c.convertScalar(key, k)
+		first, twice := seen[key.Text]
+		switch {
+		case key.Text == "<<" && !key.Quoted:
+			c.find(notPlain("a merge key", "delete the << and write the keys out"), k)
+			continue
+		case key.Kind != Text:
+			c.find(fault.Newf(fault.PlanAmbiguousValue, "the key %s is not text", k.Value).
+				Why("YAML reads it as a number, a truth value or nothing").Fix("put it in quotes"), k)
+			continue
+		case twice:
+			c.find(fault.Newf(fault.PlanDuplicateKey, "the key %q stands here again", key.Text).
+				Why(fmt.Sprintf("it stands already in line %d, and one of the two would be lost", first)).Fix("delete or join one of them"), k)
+			continue
 		}
-		return true
-	}
-	return false
-}
-
-func indent(l string) int { return len(l) - len(strings.TrimLeft(l, " ")) }
-
-// rest is the current line from here on.
-func (p *parser) rest() string { return p.lines[p.line][p.off:] }
-
-// marker reports whether a document marker stands here.
-func (p *parser) marker(m string) bool {
-	return p.off == 0 && strings.HasPrefix(p.rest(), m) && (len(p.rest()) == 3 || p.rest()[3] == ' ')
-}
-
-// spaces passes over spaces.
-func (p *parser) spaces() { p.off += indent(p.rest()) }
-
-// spaced reports whether a # here begins a comment.
-func (p *parser) spaced() bool { return p.off == 0 || p.lines[p.line][p.off-1] == ' ' }
-
-// endLine passes over the rest of a line that may hold only a comment.
-func (p *parser) endLine() {
-	p.spaces()
-	switch r := p.rest(); {
-	case r == "" || r[0] == '#' && p.spaced():
-		p.off += len(r)
-	case r[0] == ':':
-		panic(p.wrong("a second colon in the line").Why("a key in a place where none can be").
-			Fix("put a text that contains a colon with a space in quotes, or move the key to a line of its own"))
-	case r[0] == '\t':
-		panic(p.tab())
-	case r[0] == '#':
-		panic(p.wrong("a # right behind a value").Why("a comment begins with a space before its #").Fix("put a space before the #"))
-	default:
-		panic(p.wrong("more text behind the value").Why("a value ends with its line, bracket or quote").
-			Fix("delete it, put a comma or a line break between, or put all of it in quotes"))
+		seen[key.Text] = k.Line
+		out.Entries = append(out.Entries, Entry{Key: key.Text, Line: k.Line, Col: k.Column, Value: c.convert(content[i+1], depth+1)})
 	}
 }
 
-// at is this place as line and column. It counts on from where it counted
-// last, so that a long line costs no more than its length.
-func (p *parser) at() (line, col int) {
-	c := &p.counted
-	if c.line != p.line || c.off > p.off {
-		c.line, c.off, c.col = p.line, 0, 0
+// resolve decides what an unquoted text is: a number or truth value to some
+// reader of YAML, or text to all. The versions of YAML differ here, so the
+// library's own answer is not asked.
+func resolve(t string) Kind {
+	switch t {
+	case "", "~", "null", "Null", "NULL":
+		return Null
+	case "true", "True", "TRUE", "false", "False", "FALSE":
+		return Boolean
 	}
-	c.col += utf8.RuneCountInString(p.lines[p.line][c.off:p.off])
-	c.off = p.off
-	return p.line + 1, c.col + 1
-}
-
-func (p *parser) wrong(what string) *fault.Fault {
-	line, col := p.at()
-	return fault.New(fault.PlanSyntax, what).At("", line, col)
-}
-
-func (p *parser) tab() *fault.Fault {
-	return p.wrong("a tab").Why("YAML is indented by spaces, and programs read other tabs differently").
-		Fix(`replace it by spaces; in a text write it in double quotes as \t`)
-}
-
-func (p *parser) misplaced() *fault.Fault {
-	return p.wrong("the line is indented unlike its neighbours").Why("keys of one level begin in one column").Fix("indent it like the lines that it belongs to")
-}
-
-func (p *parser) notPlain(what, fix string) *fault.Fault {
-	f := p.wrong(what + " in the plan")
-	f.Code = fault.PlanNotPlain
-	return f.Why("a plan says each thing where it stands, in one plain document").Fix(fix)
-}
-
-func (p *parser) deeper(depth int) int {
-	if depth >= maxDepth {
-		f := p.wrong(fmt.Sprintf("nested more than %d levels deep", maxDepth))
-		f.Code = fault.PlanTooDeep
-		panic(f.Why("no field of the plan lies deeper").Fix("look for a bracket that is never closed"))
+	unsigned := strings.TrimLeft(t, "+-")
+	if len(t)-len(unsigned) > 1 || unsigned == "" {
+		return Text
 	}
-	return depth + 1
-}
-
-// isItem reports whether an item of a list begins here.
-func (p *parser) isItem() bool {
-	r := p.rest()
-	return r[0] == '-' && (len(r) == 1 || r[1] == ' ')
-}
-
-// block reads a list, a mapping or a single value that begins in this line,
-// at least at the column of this indentation.
-func (p *parser) block(column, depth int) *Node {
-	switch {
-	case p.off < column:
-		panic(p.misplaced())
-	case p.isItem():
-		return p.blockList(p.off, depth)
-	case p.isKey():
-		return p.blockMapping(p.off, depth)
-	}
-	return p.value(column-1, depth)
-}
-
-// blockList reads the items that begin in this column.
-func (p *parser) blockList(column, depth int) *Node {
-	depth = p.deeper(depth)
-	n := &Node{Kind: List}
-	n.Line, n.Col = p.at()
-	for {
-		p.off++
-		n.Items = append(n.Items, p.item(column, depth))
-		if !p.content() || p.off < column || p.off == column && (!p.isItem() || p.marker("---")) {
-			return n
-		}
-		if p.off > column {
-			panic(p.misplaced())
+	switch c := unsigned[0]; {
+	case c >= '0' && c <= '9':
+		return number(unsigned)
+	case c == '.' && len(unsigned) > 1:
+		if lower := strings.ToLower(unsigned); lower == ".inf" || lower == ".nan" || unsigned[1] >= '0' && unsigned[1] <= '9' && number("0"+unsigned) == Number {
+			return Number
 		}
 	}
+	return Text
 }
 
-// item reads what stands behind the hyphen of an item: a value, or a list or
-// mapping that begins in the same line.
-func (p *parser) item(column, depth int) *Node {
-	p.spaces()
-	if r := p.rest(); r != "" && r[0] != '#' && (p.isItem() || p.isKey()) {
-		return p.block(p.off, depth)
+// number is what a text that begins with a digit is to the most generous
+// reader of YAML.
+func number(t string) Kind {
+	plain := strings.ReplaceAll(t, "_", "")
+	if strings.Trim(plain, "0123456789") == "" {
+		return Integer
 	}
-	return p.value(column, depth)
-}
-
-// blockMapping reads the keys that begin in this column.
-func (p *parser) blockMapping(column, depth int) *Node {
-	depth = p.deeper(depth)
-	n := &Node{Kind: Mapping}
-	n.Line, n.Col = p.at()
-	keys := newKeys(p, n)
-	for {
-		if !p.isKey() {
-			panic(p.notKey())
-		}
-		e, add := keys.read()
-		p.off++ // the colon
-		e.Value = p.mapped(column, depth)
-		if add {
-			n.Entries = append(n.Entries, e)
-		}
-		if !p.content() || p.off < column || p.marker("---") || p.marker("...") {
-			return n
-		}
-		if p.off > column {
-			panic(p.misplaced())
-		}
+	if _, err := strconv.ParseInt(plain, 0, 64); err == nil {
+		return Integer
 	}
-}
-
-// notKey tells what stands where a key should.
-func (p *parser) notKey() *fault.Fault {
-	switch {
-	case p.isItem():
-		return p.wrong("an item of a list among keys").Why("a value is either a list or keys with values").Fix("indent the list below its key")
-	case strings.Contains(p.rest(), ":") && !strings.Contains(p.rest(), ": "):
-		return p.wrong("a line without a key").Why("expected key: value").Fix("put a space after the colon")
+	if _, err := strconv.ParseFloat(plain, 64); err == nil {
+		return Number
 	}
-	return p.wrong("a line without a key").Why("expected key: value").Fix("write it as key: value, or indent it below the key that it belongs to")
-}
-
-// mapped reads the value behind the colon of a key in this column.
-func (p *parser) mapped(column, depth int) *Node {
-	line, col := p.at()
-	p.spaces()
-	p.marks()
-	if r := p.rest(); r != "" && (r[0] != '#' || !p.spaced()) {
-		if p.isItem() {
-			panic(p.wrong("an item of a list behind a key").Why("the items of a list begin on lines of their own").Fix("move it to the next line, or write [a, b]"))
-		}
-		return p.value(column, depth)
+	if len(plain) > 2 && plain[0] == '0' && strings.IndexByte("xobXOB", plain[1]) >= 0 && strings.Trim(plain[2:], "0123456789abcdefABCDEF") == "" {
+		return Integer
 	}
-	p.endLine()
-	p.line++
-	if p.content() && !p.marker("---") && !p.marker("...") {
-		if p.off > column {
-			return p.block(column+1, depth)
-		}
-		if p.off == column && p.isItem() {
-			return p.blockList(column, depth)
-		}
-	}
-	return &Node{Line: line, Col: col - 1}
-}
-
-// value reads a single value that belongs to something in this column, up to
-// the end of its line: in brackets, in quotes, block text or plain text. It
-// leaves the parser behind its last line.
-func (p *parser) value(column, depth int) *Node {
-	p.marks()
-	line, col := p.at()
-	r := p.rest()
-	switch {
-	case r == "" || r[0] == '#' && p.spaced():
-		p.endLine()
-		p.line++
-		if p.content() && p.off > column && !p.marker("---") && !p.marker("...") {
-			return p.block(column+1, depth)
-		}
-		return &Node{Line: line, Col: col}
-	case r[0] == '|' || r[0] == '>':
-		return p.blockText(column)
-	case strings.IndexByte(`[{"'*`, r[0]) >= 0:
-		n := p.flow(depth)
-		p.endLine()
-		p.line++
-		return n
-	}
-	n := p.plain()
-	n.Text = p.continued(n, column)
-	resolve(n)
-	return n
-}
-
-// continued reads the further lines of a plain text.
-func (p *parser) continued(n *Node, column int) string {
-	var text strings.Builder
-	text.WriteString(n.Text)
-	commented := strings.TrimLeft(p.rest(), " ") != ""
-	p.endLine()
-	for p.line++; p.line < len(p.lines); p.line++ {
-		breaks := 0
-		for ; p.line < len(p.lines) && strings.TrimLeft(p.lines[p.line], " ") == ""; p.line++ {
-			breaks++
-		}
-		if p.line == len(p.lines) {
-			break
-		}
-		p.off = indent(p.lines[p.line])
-		if p.off <= column || p.rest()[0] == '#' || p.marker("---") || p.marker("...") {
-			break
-		}
-		if commented || p.isKey() || strings.IndexByte("-?:,[]{}&*!|>'\"%@`", p.rest()[0]) >= 0 {
-			panic(p.misplaced())
-		}
-		more := p.plain()
-		if breaks == 0 {
-			text.WriteByte(' ')
-		}
-		text.WriteString(strings.Repeat("\n", breaks) + more.Text)
-		commented = strings.TrimLeft(p.rest(), " ") != ""
-		p.endLine()
-	}
-	return text.String()
-}
-
-// marks passes over anchors and tags in front of a value, and reports them.
-func (p *parser) marks() {
-	for r := p.rest(); r != "" && (r[0] == '&' || r[0] == '!'); r = p.rest() {
-		f := p.notPlain("an anchor", "delete the &name and write the value out where it is used; put a text that begins with & in quotes")
-		if r[0] == '!' {
-			f = p.notPlain("a tag", "delete the !tag; put a text that begins with ! in quotes")
-		}
-		p.report(f.At(p.file, f.Line, f.Column))
-		p.word()
-		p.spaces()
-	}
-}
-
-// word passes over what is not a space, comma or bracket.
-func (p *parser) word() {
-	r := p.rest()
-	if i := strings.IndexAny(r, " ,[]{}"); i >= 0 {
-		r = r[:i]
-	}
-	p.off += len(r)
+	return Text
 }
