@@ -159,14 +159,18 @@ func directive(text string) (line int, found bool) {
 	return 0, false
 }
 
-// hints say more about what the library says, by a part of it.
-var hints = []struct{ part, why, fix string }{
-	{"mapping values are not allowed", "a key in a place where none can be, often from wrong indentation or a text with a colon", `indent keys of one level alike; put a text that contains ": " in quotes`},
-	{"could not find expected ':'", "expected key: value", "write it as key: value, or indent it below the key that it belongs to"},
-	{"cannot start any token", "a tab, or a character that has a meaning of its own in YAML", "indent by spaces; put the text in quotes"},
-	{"unknown anchor", "a text that begins with * names an anchor in YAML", "put the text in quotes"},
-	{"unexpected end of stream", "a quote that is not closed", "close it"},
-	{"did not find expected", "a bracket or quote that is not closed, or lines of one level that are indented differently", "close it, or indent them alike"},
+// hint says more about what the library says, by a part of it.
+type hint struct{ part, why, fix string }
+
+func hints() []hint {
+	return []hint{
+		{"mapping values are not allowed", "a key in a place where none can be, often from wrong indentation or a text with a colon", `indent keys of one level alike; put a text that contains ": " in quotes`},
+		{"could not find expected ':'", "expected key: value", "write it as key: value, or indent it below the key that it belongs to"},
+		{"cannot start any token", "a tab, or a character that has a meaning of its own in YAML", "indent by spaces; put the text in quotes"},
+		{"unknown anchor", "a text that begins with * names an anchor in YAML", "put the text in quotes"},
+		{"unexpected end of stream", "a quote that is not closed", "close it"},
+		{"did not find expected", "a bracket or quote that is not closed, or lines of one level that are indented differently", "close it, or indent them alike"},
+	}
 }
 
 // syntax places what the library says: where it stands, or where the bracket
@@ -187,7 +191,7 @@ func syntax(text string, err error) *fault.Fault {
 		mark = e.ContextMark
 	}
 	f.At("", min(max(mark.Line, 1), max(lines, 1)), max(mark.Column, 1))
-	for _, h := range hints {
+	for _, h := range hints() {
 		if strings.Contains(e.Message, h.part) {
 			return f.Why(h.why).Fix(h.fix)
 		}
