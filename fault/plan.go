@@ -65,7 +65,7 @@ func fileEntries() []Entry {
 		{PlanTooManyFindings, "A file has more findings than are shown", "100 findings of one file are shown; the rest is counted.", "Mend the first ones and check again."},
 		{PlanNotText, "A plan file has characters that are not plain text", "Bytes that are not UTF-8, a byte order mark, control characters and marks that reorder text look like nothing and change what is read.", "Save the file as UTF-8 without a byte order mark; delete the character."},
 		{PlanSyntax, "A plan file is not YAML", "The text breaks YAML's rules at this place, most often by indentation, a missing bracket or a text with a colon that is not in quotes.", "Indent by spaces, alike within one level; put unusual texts in quotes."},
-		{PlanNotPlain, "A plan file uses YAML beyond the plain subset", "Anchors, aliases, merge keys, tags, directives, keys marked by ?, indicators behind | and > and further documents say things elsewhere than where they stand, or are read differently by different programs; the plan does without.", "Write the value out where it is used."},
+		{PlanNotPlain, "A plan file uses YAML beyond the plain subset", "Anchors, aliases, merge keys, tags, directives and further documents say things elsewhere than where they stand; the plan does without.", "Write the value out where it is used."},
 		{PlanUnknownVersion, "The plan is written for another version", "The number after plat: is not one that this plat reads; what it would make of the rest is unknown.", "Use the plat that the file was written for, or write plat: 1."},
 	}
 }
