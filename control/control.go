@@ -98,7 +98,6 @@ func Serve(ctx context.Context, o Options, ready func()) (err error) {
 
 // serve opens the rooms one by one and runs them until ctx ends.
 func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (err error) {
-	// What others stand on ends after them: see the order of the defers.
 	base, endBase := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -159,6 +158,8 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	run("plan", func(ctx context.Context) error { return p.followPlan(ctx, files) })
 	err = p.runner.Run(ctx) // returns when every instance has ended
 	p.log.InfoContext(base, "plat stops")
+	endBase() // what serves ends before what it stands on is closed
+	work.Wait()
 	return err
 }
 
