@@ -78,10 +78,10 @@ func Open(root string) (*Folder, error) {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(path, formatFile), []byte(Format), 0o600); err != nil {
-		return nil, errors.Join(denied(path, err), f.lock.Close())
+		return nil, errors.Join(denied(path, err), f.release())
 	}
 	if err := f.awaitGuard(); err != nil {
-		return nil, errors.Join(err, f.lock.Close())
+		return nil, errors.Join(err, f.release())
 	}
 	return f, nil
 }
@@ -251,7 +251,14 @@ func (f *Folder) Close() error {
 	for _, name := range []string{runFile, tokenFile} {
 		_ = os.Remove(filepath.Join(f.Path, name)) // absent when the start did not come that far
 	}
-	return f.lock.Close()
+	return f.release()
+}
+
+// release unlocks before it closes: a child that is being forked at this
+// moment has the lock's descriptor too, and closing alone would leave it the
+// lock until it executes its program.
+func (f *Folder) release() error {
+	return errors.Join(syscall.Flock(int(f.lock.Fd()), syscall.LOCK_UN), f.lock.Close())
 }
 
 // ReadRun reads run.json of a state folder; nil where there is none.

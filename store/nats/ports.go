@@ -3,6 +3,7 @@ package nats
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -73,4 +74,11 @@ func lockDir(dir string) (*os.File, error) {
 			Fix("stop the other plat with `plat down`").Because(err)
 	}
 	return f, nil
+}
+
+// unlockDir gives the folder free. It unlocks before it closes: a child that
+// is being forked at this moment has the descriptor too, and closing alone
+// would leave it the lock until it executes its program.
+func unlockDir(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close()) // #nosec G115 -- as above
 }

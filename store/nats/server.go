@@ -165,7 +165,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	err := stopEngine(engine)
 	if s.lock != nil && err == nil {
-		_ = s.lock.Close() // gives up the lock
+		err = unlockDir(s.lock)
 	}
 	return err
 }
