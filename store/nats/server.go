@@ -166,6 +166,7 @@ func (s *Server) Close() error {
 	err := stopEngine(engine)
 	if s.lock != nil && err == nil {
 		err = unlockDir(s.lock)
+		s.lock = nil // Close may come again
 	}
 	return err
 }
