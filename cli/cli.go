@@ -85,10 +85,37 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID("tools")
 	root.SetVersionTemplate("plat {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd, err.Error())
+		what, _, _ := strings.Cut(err.Error(), ": time: ")
+		what, _, _ = strings.Cut(what, ": strconv.")
+		if what != err.Error() && strings.Contains(err.Error(), "time: ") {
+			what += ": a duration has its unit, as 5s or 10m"
+		}
+		return usage(cmd, what)
 	})
-	root.AddCommand(a.up(), a.down(), a.restart(), a.scale(), a.wait(), a.ps(), a.plan(), a.logs(), a.events(), a.check(), a.schema(), a.explain())
+	root.AddCommand(a.up(), a.down(), a.restart(), a.scale(), a.wait(), a.ps(), a.plan(), a.logs(), a.events(), a.check(), a.schema(), a.explain(), a.versionVerb())
+	root.InitDefaultCompletionCmd(root.Commands()[0].Name())
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.Args = nil
+			cmd.RunE = func(cmd *cobra.Command, given []string) error {
+				if len(given) == 0 {
+					return cmd.Help()
+				}
+				return usage(cmd, given[0]+" is none of bash, zsh, fish and powershell")
+			}
+		}
+	}
 	return root
+}
+
+func (a *app) versionVerb() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of plat", Example: "  plat version", GroupID: "tools", Args: args(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.Out, "plat", a.version)
+			return err
+		},
+	}
 }
 
 // usage is a mistake on the command line: exit 2.
@@ -116,6 +143,9 @@ func (a *app) exit(err error) int {
 	}
 	if errors.Is(err, errAnswered) {
 		return exitNo
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fault.New(fault.WaitTimeout, "plat did not answer in time").Because(err)
 	}
 	if msg, ok := strings.CutPrefix(err.Error(), "unknown command "); ok { // cobra has no type for it
 		err = unknownCommand(msg)
@@ -194,12 +224,16 @@ func (a *app) connect() (*api.Client, *state.Run, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if _, found := state.Find(root); !found {
+		return nil, nil, fault.New(fault.NotRunning, "there is no plat.yaml in "+a.dir+" or above it").
+			Fix("go to the system's folder, or name it with -C")
+	}
 	folder := filepath.Join(root, state.Name)
 	run, err := state.ReadRun(folder)
 	if err != nil {
 		return nil, nil, err
 	}
-	if run == nil {
+	if run == nil || !state.Held(folder) { // a plat that was killed leaves its run.json: another program may have its port
 		return nil, nil, fault.New(fault.NotRunning, "nothing runs in "+a.display(root)).Fix("plat up" + a.inDir())
 	}
 	token, err := state.ReadToken(folder)

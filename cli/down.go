@@ -30,10 +30,6 @@ func (a *app) down() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if ended(run.PID) {
-			a.words("nothing runs here: process %d has ended", run.PID)
-			return nil
-		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
 		if err := client.Stop(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
 )
 
 func (a *app) explain() *cobra.Command {
@@ -18,11 +19,7 @@ func (a *app) explain() *cobra.Command {
 		GroupID: "tools",
 		Args:    args(0, 1, "one code"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			var codes []string
-			for _, e := range fault.Catalogue() {
-				codes = append(codes, string(e.Code))
-			}
-			return codes, cobra.ShellCompDirectiveNoFileComp
+			return codes(), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name", "markdown")
@@ -48,7 +45,7 @@ func (a *app) explainOne(code string) error {
 	e, ok := fault.Lookup(fault.Code(strings.Trim(code, "[]")))
 	if !ok {
 		f := fault.New(fault.NoSuchCode, "there is no code "+code)
-		if near := nearest(code); near != "" {
+		if near := plan.Nearest(code, codes()); near != "" {
 			f.Fix("did you mean " + near + "? plat explain " + near)
 		}
 		return f
@@ -64,22 +61,12 @@ func (a *app) explainOne(code string) error {
 	return a.print(e, table{header: []string{"CODE"}, rows: [][]string{{string(e.Code)}}})
 }
 
-// nearest is the code that shares the longest run of words with what was
-// typed, if any.
-func nearest(code string) string {
-	best, score := "", 0
+func codes() []string {
+	var list []string
 	for _, e := range fault.Catalogue() {
-		shared := 0
-		for word := range strings.SplitSeq(code, "-") {
-			if word != "" && strings.Contains(string(e.Code), word) {
-				shared += len(word)
-			}
-		}
-		if shared > score {
-			best, score = string(e.Code), shared
-		}
+		list = append(list, string(e.Code))
 	}
-	return best
+	return list
 }
 
 func markdown(entries []fault.Entry) string {

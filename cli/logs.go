@@ -43,6 +43,9 @@ func (a *app) logs() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := a.known(cmd.Context(), client, names); err != nil {
+			return err
+		}
 		q.Services = names
 		if since > 0 {
 			q.Since = time.Now().Add(-since)
@@ -55,7 +58,7 @@ func (a *app) logs() *cobra.Command {
 // stream prints the lines of a query until it ends. names fixes the width of
 // the first column; without, it grows with what comes.
 func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, names []string) error {
-	p := linePrinter{out: a.Out, paint: newPainter(a.Out), colours: map[string]int{}}
+	p := linePrinter{out: a.Out, paint: newPainter(a.Out), pretty: isTerminal(a.Out), colours: map[string]int{}}
 	for _, n := range names {
 		p.width = max(p.width, len(n)+2)
 	}
@@ -76,13 +79,14 @@ func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, na
 type linePrinter struct {
 	out     io.Writer
 	paint   painter
+	pretty  bool // for a person: JSON lines are made readable
 	width   int
 	colours map[string]int
 }
 
 func (p *linePrinter) print(l api.LogLine) error {
 	name := l.Instance
-	if name == "" {
+	if name == "" || name == "-" { // a line of no instance, such as a failed build's
 		name = l.Service
 	}
 	p.width = max(p.width, len(name))
@@ -96,7 +100,7 @@ func (p *linePrinter) print(l api.LogLine) error {
 	case "plat":
 		text = p.paint.dim("· " + text)
 	case "out", "err":
-		if p.paint.on {
+		if p.pretty {
 			text = pretty(p.paint, text)
 		}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
 )
 
 // poll is how often a verb that waits looks again.
@@ -30,6 +32,9 @@ func (a *app) restart() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		client, _, err := a.connect()
 		if err != nil {
+			return err
+		}
+		if err := a.known(cmd.Context(), client, names); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -69,6 +74,13 @@ func (a *app) scale() *cobra.Command {
 		}
 		client, _, err := a.connect()
 		if err != nil {
+			return err
+		}
+		names := make([]string, len(wishes))
+		for i, w := range wishes {
+			names[i] = w.name
+		}
+		if err := a.known(cmd.Context(), client, names); err != nil {
 			return err
 		}
 		for _, w := range wishes {
@@ -141,19 +153,43 @@ func (a *app) settle(ctx context.Context, client *api.Client, names []string, wa
 	}
 }
 
+// known refuses names that the plan does not have, before anything is done.
+func (a *app) known(ctx context.Context, client *api.Client, names []string) error {
+	services, err := client.Services(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = choose(services, names)
+	return err
+}
+
+// choose finds the named services (all, without names); the fault is
+// no-such-service, for each name that is wrong.
 func choose(services []api.Service, names []string) ([]api.Service, error) {
 	if len(names) == 0 {
 		return services, nil
 	}
-	var chosen []api.Service
-	for _, name := range names {
-		i := slices.IndexFunc(services, func(s api.Service) bool { return s.Name == name })
-		if i < 0 {
-			return nil, fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them")
-		}
-		chosen = append(chosen, services[i])
+	var (
+		chosen []api.Service
+		errs   []error
+		all    []string
+	)
+	for _, s := range services {
+		all = append(all, s.Name)
 	}
-	return chosen, nil
+	for _, name := range names {
+		i := slices.Index(all, name)
+		if i >= 0 {
+			chosen = append(chosen, services[i])
+			continue
+		}
+		f := fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them")
+		if near := plan.Nearest(name, all); near != "" {
+			f.Fix("did you mean " + near + "?")
+		}
+		errs = append(errs, f)
+	}
+	return chosen, errors.Join(errs...)
 }
 
 func notInTime(services []api.Service) error {

@@ -41,6 +41,7 @@ func (a *app) ps() *cobra.Command {
 		}
 		if a.output == "table" || a.output == "wide" {
 			a.sayPlan(answer.System)
+			a.sayFaults(answer.Services)
 		}
 		return nil
 	}
@@ -71,10 +72,17 @@ func (r running) table(wide bool) table {
 			t.rows = append(t.rows, []string{svc.Name, "", svc.State, "", "", svc.Version, "", strconv.Itoa(svc.Restarts), ""})
 		}
 		for _, in := range svc.Instances {
-			t.rows = append(t.rows, []string{svc.Name, in.ID, in.State, strconv.Itoa(in.PID), in.Addr, in.Version, age(in.Started), strconv.Itoa(in.Restarts), in.LastExit})
+			t.rows = append(t.rows, []string{svc.Name, in.ID, in.State, pid(in.PID), in.Addr, in.Version, age(in.Started), strconv.Itoa(in.Restarts), in.LastExit})
 		}
 	}
 	return t
+}
+
+func pid(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // readiness is ready/desired; a star marks a number that was set by hand.
@@ -95,6 +103,20 @@ func oldest(svc api.Service) time.Time {
 		}
 	}
 	return first
+}
+
+// sayFaults tells why services are not as they should be, a ready one too:
+// the last build may have failed and the one before it still serves.
+func (a *app) sayFaults(services []api.Service) {
+	for _, s := range services {
+		if s.Fault == nil {
+			continue
+		}
+		if s.State == "ready" {
+			a.words("%s: version %s stays live, since:", s.Name, s.Version)
+		}
+		a.printFault(a.Err, s.Fault)
+	}
 }
 
 // sayPlan tells, on standard error, whether the files are what runs.

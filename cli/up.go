@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,7 +50,15 @@ func (a *app) up() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		o := ServeOptions{Root: root, Environment: a.env, Gateway: f.gateway, API: f.api, Version: a.version}
+		o := ServeOptions{Root: root, Environment: a.env, Version: a.version}
+		for _, addr := range []struct {
+			flag, value string
+			to          *string
+		}{{"--gateway", f.gateway, &o.Gateway}, {"--api", f.api, &o.API}} {
+			if *addr.to, err = address(addr.value); err != nil {
+				return usage(cmd, addr.flag+" "+addr.value+": "+err.Error())
+			}
+		}
 		switch {
 		case f.child:
 			return a.serveDetached(cmd.Context(), o)
@@ -58,6 +68,28 @@ func (a *app) up() *cobra.Command {
 		return a.upForeground(cmd.Context(), o)
 	}
 	return cmd
+}
+
+// address completes what a flag names: a port, or a port without a host, is
+// on 127.0.0.1.
+func address(given string) (string, error) {
+	if given == "" {
+		return "", nil
+	}
+	if !strings.Contains(given, ":") {
+		given = ":" + given
+	}
+	host, port, err := net.SplitHostPort(given)
+	if err != nil {
+		return "", errors.New("expected an address such as 127.0.0.1:8000")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", errors.New("the port is a number from 1 to 65535")
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // upForeground serves the system in this process and shows it through the
@@ -78,7 +110,7 @@ func (a *app) upForeground(ctx context.Context, o ServeOptions) error {
 		}
 	}()
 	err := a.serve(ctx, o, func() { close(ready) })
-	if ctx.Err() == nil && err == nil { // plat down
+	if err == nil { // by Ctrl-C, or by plat down
 		a.words("stopped")
 	}
 	stop()

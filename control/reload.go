@@ -61,6 +61,11 @@ func (p *plane) followPlan(ctx context.Context, files *watchedFiles) error {
 			return nil
 		case <-tick.C:
 		}
+		if p.folder.Lost() {
+			p.log.ErrorContext(ctx, "the state folder is gone: plat stops", "folder", p.folder.Path)
+			p.stop()
+			return nil
+		}
 		if !files.changed() {
 			continue
 		}

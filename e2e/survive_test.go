@@ -151,6 +151,24 @@ func TestCustomersNoticeNothing(t *testing.T) {
 	t.Logf("%d calls, none failed", served.Load())
 }
 
+// TestStateTakenAway removes the state folder of a running system: nobody
+// could reach that plat any more, so it ends with all that it started.
+func TestStateTakenAway(t *testing.T) {
+	t.Parallel()
+	dir := pair(t)
+	h := house.Up(t, dir)
+	if err := os.RemoveAll(filepath.Join(dir, ".plat")); err != nil {
+		t.Fatal(err)
+	}
+	house.Until(t, "plat and everything below it has ended", func() (bool, string) {
+		left := family(t, dir)
+		return len(left) == 0 && !house.Alive(h.PID), fmt.Sprint(left)
+	})
+	if out, code := h.Plat("ps"); code != 3 || !strings.Contains(out, "nothing runs") {
+		t.Fatalf("ps: exit %d\n%s", code, out)
+	}
+}
+
 // TestContract asks a service what plat gave it, and who its callers are.
 func TestContract(t *testing.T) {
 	t.Parallel()

@@ -258,9 +258,19 @@ func (s SettingFile) check(what string, v Scalar) *fault.Fault {
 	return nil
 }
 
+// kind is the declared type, or else what the default looks like.
 func (s SettingFile) kind() string {
-	if s.Type == "" {
+	switch {
+	case s.Type != "":
+		return s.Type
+	case s.Default == nil:
 		return "string"
+	case s.Default.Kind == "integer":
+		return "int"
+	case s.Default.Kind == "number":
+		return "float"
+	case s.Default.Kind == "boolean":
+		return "bool"
 	}
-	return s.Type
+	return "string"
 }

@@ -242,7 +242,7 @@ func (w *walk) unknownField(e yaml.Entry, known []string) {
 	}
 	f := fault.Newf(fault.PlanUnknownField, "unknown field %q %s", e.Key, where).At(w.doc.file, e.Line, e.Col).
 		Why("expected one of " + strings.Join(known, ", ") + ", or a key of your own that begins with x-")
-	if best := nearest(e.Key, known); best != "" {
+	if best := Nearest(e.Key, known); best != "" {
 		f.Fix("did you mean " + best + "?")
 	} else {
 		f.Fix("delete it, or begin it with x-")
@@ -269,7 +269,10 @@ func (w *walk) mapping(n *yaml.Node, v reflect.Value) {
 
 func (w *walk) list(n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.List {
-		w.wrongType(n, "a list, such as [a, b]")
+		f := w.wrongType(n, "a list, such as [a, b]")
+		if n.Kind == yaml.Text && strings.TrimSpace(n.Text) != "" {
+			f.Fix("write [" + strings.Join(strings.Fields(n.Text), ", ") + "]")
+		}
 		return
 	}
 	if len(n.Items) == 0 {

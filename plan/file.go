@@ -147,7 +147,7 @@ type StoreFile struct {
 
 // SettingFile declares one value of a service's configuration.
 type SettingFile struct {
-	Type    string  `json:"type,omitempty" jsonschema:"enum=string,enum=int,enum=float,enum=bool,enum=duration,enum=size,enum=percent" jsonschema_description:"Default string."`
+	Type    string  `json:"type,omitempty" jsonschema:"enum=string,enum=int,enum=float,enum=bool,enum=duration,enum=size,enum=percent" jsonschema_description:"Absent: what the default looks like, else string."`
 	Default *Scalar `json:"default,omitempty" jsonschema_description:"Value where an environment sets none."`
 	Secret  bool    `json:"secret,omitempty" jsonschema_description:"Its value must never stand in the plan."`
 }

@@ -328,3 +328,21 @@ func TestFindsFilesOnDisk(t *testing.T) {
 		t.Errorf("a folder and a link to it: %v", err)
 	}
 }
+
+func TestTypeOfASettingFollowsItsDefault(t *testing.T) {
+	t.Parallel()
+	system, err := plan.Load(fstest.MapFS{
+		"plat.yaml":      {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}]\n")},
+		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [a]\nconfig:\n  b: {default: true}\n  f: {default: 0.5}\n  i: {default: 5}\n  s: {}\n  t: {default: x}\n")},
+	}, plan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range system.Services[0].Config {
+		got[c.Name] = c.Type
+	}
+	if diff := cmp.Diff(map[string]string{"b": "bool", "f": "float", "i": "int", "s": "string", "t": "string"}, got); diff != "" {
+		t.Error(diff)
+	}
+}

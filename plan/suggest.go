@@ -8,7 +8,7 @@ import (
 // didYouMean is a remedy that names the candidate nearest to what was
 // written, or lists all candidates when none is near and they are few.
 func didYouMean(written string, candidates []string) string {
-	if best := nearest(written, candidates); best != "" {
+	if best := Nearest(written, candidates); best != "" {
 		return "did you mean " + best + "?"
 	}
 	if len(candidates) > 0 && len(candidates) <= 12 {
@@ -17,11 +17,11 @@ func didYouMean(written string, candidates []string) string {
 	return ""
 }
 
-// nearest is the candidate with the smallest edit distance to written, empty
+// Nearest is the candidate with the smallest edit distance to written, empty
 // when none is near enough to be what was meant. Ties go to the first in
 // alphabetical order. Failing that, it is the only one that begins with what
 // was written, or that this begins with.
-func nearest(written string, candidates []string) string {
+func Nearest(written string, candidates []string) string {
 	if len(written) > maxMeant {
 		return ""
 	}

@@ -187,6 +187,32 @@ func guardAlive(pid int) bool {
 	return err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == filepath.Base(own)
 }
 
+// Held tells whether a plat holds the state folder. The lock ends with its
+// process, so what run.json says is not believed without.
+func Held(path string) bool {
+	lock, err := os.Open(filepath.Join(path, lockFile)) //nolint:gosec // the path is the user's own system folder
+	if err != nil {
+		return false
+	}
+	defer func() { _ = lock.Close() }()
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
+		return true
+	}
+	_ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN) // it was free
+	return false
+}
+
+// Lost tells whether the folder was taken away from under this process: its
+// lock is no longer the file of that name.
+func (f *Folder) Lost() bool {
+	mine, err := f.lock.Stat()
+	if err != nil {
+		return true
+	}
+	now, err := os.Stat(filepath.Join(f.Path, lockFile))
+	return err != nil || !os.SameFile(mine, now)
+}
+
 // Publish writes run.json, so that the command line finds this plat.
 func (f *Folder) Publish(run Run) error {
 	text, err := json.MarshalIndent(run, "", "  ")

@@ -103,10 +103,16 @@ func TestLockNamesItsHolder(t *testing.T) {
 	if json.Unmarshal(text, &h) != nil || h.PID != holder.Process.Pid || !strings.Contains(err.Error(), "process") {
 		t.Fatalf("the lock says %s, the holder is %d; error %v", text, holder.Process.Pid, err)
 	}
+	if folder := filepath.Join(root, state.Name); !state.Held(folder) {
+		t.Fatal("the folder is held, and Held says no")
+	}
 	if err := holder.Process.Kill(); err != nil { // SIGKILL gives the lock free
 		t.Fatal(err)
 	}
 	_ = holder.Wait()
+	if state.Held(filepath.Join(root, state.Name)) {
+		t.Fatal("the holder is dead, and Held says that it holds")
+	}
 	_ = stdin.Close()
 	if err := open(t, root).Close(); err != nil {
 		t.Fatal(err)
