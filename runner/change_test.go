@@ -104,6 +104,26 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+// TestNothingBeginsThatTheBuildWouldReplace changes the number of instances
+// and the declaration in one edit.
+func TestNothingBeginsThatTheBuildWouldReplace(t *testing.T) {
+	t.Parallel()
+	r := start(t, quick(), svc("order", 1))
+	r.wait(t, "order")
+	r.workshop.hold = make(chan struct{}) // nobody builds at this moment
+	order := svc("order", 2)
+	order.Config = []plan.Setting{{Name: "currency", Env: "CURRENCY", Type: "string"}}
+	r.Apply(system(order))
+	r.eventually(t, "the build is on", func() bool { return r.status("order").Building })
+	close(r.workshop.hold)
+	r.eventually(t, "two new ones run", func() bool { return cmp.Equal(r.machine.running(), []string{"order-2", "order-3"}) })
+	r.machine.mu.Lock()
+	defer r.machine.mu.Unlock()
+	if diff := cmp.Diff([]string{"order-1", "order-2", "order-3"}, r.machine.launches); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestBadSuccessorLeavesTheOldOneInRotation(t *testing.T) {
 	t.Parallel()
 	r := start(t, quick(), svc("order", 1))

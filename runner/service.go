@@ -155,6 +155,9 @@ func (r *Runner) reconcile(ctx context.Context, s *service) {
 		stopAll(stale[len(stale)-1:])
 		stale = stale[:len(stale)-1]
 	}
+	if s.queued || s.building {
+		return // what is begun now would be replaced when the build is done
+	}
 	total := len(fresh) + len(stale)
 	for len(fresh) < want && (total < want || len(stale) > 0 && rising == 0 && total == want) {
 		if s.live.spec.Port != 0 && running > 0 {
