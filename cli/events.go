@@ -76,6 +76,9 @@ func deadTable(events api.Events) table {
 
 // sayEvents tells what the table does not show.
 func (a *app) sayEvents(events api.Events, dead bool) {
+	if len(events.Streams) == 0 {
+		a.words("no service declares an event")
+	}
 	if events.Refusing != "" {
 		a.words("%s", a.paint.red("publishing is refused: "+events.Refusing))
 	}

@@ -43,24 +43,25 @@ func (a *app) logs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.known(cmd.Context(), client, names); err != nil {
+		services, err := a.known(cmd.Context(), client, names)
+		if err != nil {
 			return err
 		}
 		q.Services = names
 		if since > 0 {
 			q.Since = time.Now().Add(-since)
 		}
-		return a.stream(cmd.Context(), client, q, nil)
+		return a.stream(cmd.Context(), client, q, services)
 	}
 	return cmd
 }
 
-// stream prints the lines of a query until it ends. names fixes the width of
-// the first column; without, it grows with what comes.
-func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, names []string) error {
+// stream prints the lines of a query until it ends; the services' names are as
+// wide as the first column begins.
+func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, services []api.Service) error {
 	p := linePrinter{out: a.Out, paint: newPainter(a.Out), pretty: isTerminal(a.Out), colours: map[string]int{}}
-	for _, n := range names {
-		p.width = max(p.width, len(n)+2)
+	for _, s := range services {
+		p.width = max(p.width, len(s.Name)+len("-1"))
 	}
 	each := p.print
 	if a.output == "json" {

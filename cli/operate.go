@@ -34,7 +34,7 @@ func (a *app) restart() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.known(cmd.Context(), client, names); err != nil {
+		if _, err := a.known(cmd.Context(), client, names); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -80,7 +80,7 @@ func (a *app) scale() *cobra.Command {
 		for i, w := range wishes {
 			names[i] = w.name
 		}
-		if err := a.known(cmd.Context(), client, names); err != nil {
+		if _, err := a.known(cmd.Context(), client, names); err != nil {
 			return err
 		}
 		for _, w := range wishes {
@@ -153,14 +153,14 @@ func (a *app) settle(ctx context.Context, client *api.Client, names []string, wa
 	}
 }
 
-// known refuses names that the plan does not have, before anything is done.
-func (a *app) known(ctx context.Context, client *api.Client, names []string) error {
+// known finds the named services (all, without names) and refuses a name that
+// the plan does not have, before anything is done.
+func (a *app) known(ctx context.Context, client *api.Client, names []string) ([]api.Service, error) {
 	services, err := client.Services(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = choose(services, names)
-	return err
+	return choose(services, names)
 }
 
 // choose finds the named services (all, without names); the fault is

@@ -135,11 +135,7 @@ func (a *app) show(ctx context.Context, began time.Time) error {
 		return err
 	}
 	_ = a.sayFailed(services) // what runs goes on, so the answer is not no
-	names := make([]string, len(services))
-	for i, s := range services {
-		names[i] = s.Name
-	}
-	if err := a.stream(ctx, client, api.LogQuery{Since: time.Now(), Follow: true}, names); err != nil && ctx.Err() == nil {
+	if err := a.stream(ctx, client, api.LogQuery{Since: time.Now(), Follow: true}, services); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil

@@ -61,7 +61,7 @@ type EnvironmentFile struct {
 // configuration and dependencies must be declared by the service itself.
 type ServiceSet struct {
 	Port       *int                 `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port."`
-	Instances  *int                 `json:"instances,omitempty" jsonschema:"minimum=0,maximum=1000" jsonschema_description:"How many instances run."`
+	Instances  *int                 `json:"instances,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"How many instances run."`
 	Grace      *Duration            `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL."`
 	Start      *Duration            `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready."`
 	Consumes   ConsumesFile         `json:"consumes,omitempty" jsonschema_description:"Policies of declared dependencies."`
@@ -81,7 +81,7 @@ type ServiceFile struct {
 	Build      *BuildFile             `json:"build,omitempty" jsonschema_description:"How its program is made."`
 	Run        []string               `json:"run,omitempty" jsonschema_description:"Program and arguments, run in the service's folder; default for build.go: the built program."`
 	Port       *int                   `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port of a program that ignores PORT."`
-	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=1000" jsonschema_description:"How many instances run; default 1."`
+	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"How many instances run; default 1."`
 	Grace      *Duration              `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; default 10s."`
 	Start      *Duration              `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; default 30s."`
 	Provides   ProvidesFile           `json:"provides,omitempty" jsonschema_description:"What it offers to others."`
