@@ -74,7 +74,7 @@ func (p *plane) route(service string) {
 // leases that end, and doors.
 func (p *plane) announceOthers(ctx context.Context) error {
 	watch := p.registry.Watch(ctx, "")
-	seen := map[string]uint64{}
+	seen := map[string]uint64{} // each service's last change; one stays when its last instance goes
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,7 +82,9 @@ func (p *plane) announceOthers(ctx context.Context) error {
 		case <-watch:
 		}
 		for _, service := range p.registry.Services() {
-			seen[service] += 0 // a service stays known when its last instance goes
+			if _, known := seen[service]; !known {
+				seen[service] = 0
+			}
 		}
 		for service, index := range seen {
 			if _, now := p.registry.Instances(service); now != index {
