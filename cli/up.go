@@ -97,6 +97,7 @@ func address(given string) (string, error) {
 func (a *app) upForeground(ctx context.Context, o ServeOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	hush := context.AfterFunc(ctx, func() { a.words("\nstopping; once more to stop at once") })
 	context.AfterFunc(ctx, stop) // the second signal ends plat at once, and the guard everything else
 	began := time.Now()
 	ready := make(chan struct{})
@@ -110,6 +111,7 @@ func (a *app) upForeground(ctx context.Context, o ServeOptions) error {
 		}
 	}()
 	err := a.serve(ctx, o, func() { close(ready) })
+	hush()          // from here on it is no signal that ends ctx
 	if err == nil { // by Ctrl-C, or by plat down
 		a.words("stopped")
 	}
@@ -119,7 +121,6 @@ func (a *app) upForeground(ctx context.Context, o ServeOptions) error {
 
 // show prints progress, the summary, and then the output of the services.
 func (a *app) show(ctx context.Context, began time.Time) error {
-	context.AfterFunc(ctx, func() { a.words("\nstopping; once more to stop at once") })
 	client, _, err := a.connect()
 	if err != nil {
 		return err

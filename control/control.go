@@ -102,10 +102,15 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer endBase()
+	failed := make(chan error, 1) // the first part that ended by itself: why all of it stops
 	run := func(name string, f func(context.Context) error) {
 		work.Go(func() {
 			if err := f(base); err != nil && base.Err() == nil {
 				p.log.ErrorContext(base, "a part of plat ended", "part", name, "error", err)
+				select {
+				case failed <- partEnded(name, err):
+				default: // what others say follows from it, and is in the log
+				}
 				p.stop()
 			}
 		})
@@ -160,7 +165,20 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	p.log.InfoContext(base, "plat stops")
 	endBase() // what serves ends before what it stands on is closed
 	work.Wait()
-	return err
+	select {
+	case why := <-failed:
+		return errors.Join(why, err)
+	default:
+		return err
+	}
+}
+
+// partEnded keeps a fault as it is and names the part of any other error.
+func partEnded(name string, err error) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
+		return err
+	}
+	return fault.Newf(fault.PartEnded, "the part %q of plat ended", name).Why(reason(err)).Because(err)
 }
 
 func (p *plane) openEvents(ctx context.Context, run func(string, func(context.Context) error)) (err error) {

@@ -62,9 +62,7 @@ func (p *plane) followPlan(ctx context.Context, files *watchedFiles) error {
 		case <-tick.C:
 		}
 		if p.folder.Lost() {
-			p.log.ErrorContext(ctx, "the state folder is gone: plat stops", "folder", p.folder.Path)
-			p.stop()
-			return nil
+			return fault.New(fault.StateLost, p.folder.Path+" was removed or replaced while plat ran")
 		}
 		if !files.changed() {
 			continue

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -157,6 +158,11 @@ func TestStateTakenAway(t *testing.T) {
 	t.Parallel()
 	dir := pair(t)
 	h := house.Up(t, dir)
+	log, err := os.Open(filepath.Join(dir, ".plat", "plat.log")) //nolint:gosec // below the test's own folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
 	if err := os.RemoveAll(filepath.Join(dir, ".plat")); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +170,9 @@ func TestStateTakenAway(t *testing.T) {
 		left := family(t, dir)
 		return len(left) == 0 && !house.Alive(h.PID), fmt.Sprint(left)
 	})
+	if said, err := io.ReadAll(log); err != nil || !strings.Contains(string(said), "[state-lost]") { // open since before
+		t.Fatalf("plat.log does not say why plat ended (%v): %s", err, said)
+	}
 	if out, code := h.Plat("ps"); code != 3 || !strings.Contains(out, "nothing runs") {
 		t.Fatalf("ps: exit %d\n%s", code, out)
 	}

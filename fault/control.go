@@ -20,6 +20,8 @@ const (
 	BadArgument   Code = "bad-argument"
 	WaitTimeout   Code = "wait-timeout"
 	StartFailed   Code = "start-failed"
+	StateLost     Code = "state-lost"
+	PartEnded     Code = "part-ended"
 
 	PlanNeedsRestart Code = "plan-needs-restart"
 )
@@ -42,6 +44,8 @@ func controlEntries() []Entry {
 		{NoSuchCode, "The catalogue has no such code", "plat explain knows the codes that plat itself prints.", "plat explain lists them all."},
 		{BadArgument, "A command was given something that it cannot use", "The value does not have the form that the command's help shows.", "Run the command with --help for its form and examples."},
 		{WaitTimeout, "What was waited for did not happen in time", "plat wait, plat up -d and plat down wait for a bounded time.", "plat ps shows the state, plat logs SERVICE the reason; raise --timeout when it only needs longer."},
+		{StateLost, "The state folder was taken away from a running plat", "Without .plat nobody could find or stop that plat any more, so it ends with everything that it started.", "Stop plat with plat down before you move or remove .plat; plat up begins anew."},
+		{PartEnded, "A part of plat ended by itself", "The gateway, the event engine or another part of plat failed, and plat stopped the system rather than run it by halves.", "Read the reason in the message and in .plat/plat.log, then plat up."},
 		{StartFailed, "The system could not be started", "A part of plat itself did not start.", "Read the message; plat.log in .plat holds the details."},
 		{PlanNeedsRestart, "This change of the plan needs a new start", "The system runs, and what changed is only read when plat starts. The last good plan stays live.", "plat down, then plat up."},
 	}
