@@ -158,7 +158,7 @@ func TestStateTakenAway(t *testing.T) {
 	t.Parallel()
 	dir := pair(t)
 	h := house.Up(t, dir)
-	log, err := os.Open(filepath.Join(dir, ".plat", "plat.log")) //nolint:gosec // below the test's own folder
+	log, err := os.Open(filepath.Join(dir, ".plat", "plat.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
