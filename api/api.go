@@ -25,6 +25,11 @@ type System struct {
 	Logs        string         `json:"logs" doc:"the folder with the log files"`
 	Gateways    []Gateway      `json:"gateways"`
 	API         string         `json:"api"`
+	Console     string         `json:"console" doc:"address of the console, without a key"`
+	Access      string         `json:"access" enum:"observe,enforce" doc:"what happens to undeclared calls"`
+	Only        []string       `json:"only,omitempty" doc:"the services that plat up was asked for, with what they need"`
+	Watch       bool           `json:"watch,omitempty" doc:"saved files are built and started"`
+	Doors       []Door         `json:"doors" doc:"compatibility listeners"`
 	Plan        PlanState      `json:"plan"`
 	Warnings    []*fault.Fault `json:"warnings" doc:"what plat cannot do here, such as enforcing limits"`
 }
@@ -33,6 +38,12 @@ type System struct {
 type Gateway struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
+}
+
+// Door is one compatibility listener.
+type Door struct {
+	Name string `json:"name" enum:"dns,consul"`
+	Addr string `json:"addr"`
 }
 
 // PlanState tells whether the files are what runs.
@@ -46,6 +57,11 @@ type PlanState struct {
 type Service struct {
 	Name      string       `json:"name"`
 	Owner     string       `json:"owner"`
+	Context   string       `json:"context,omitempty" doc:"bounded context"`
+	About     string       `json:"about,omitempty"`
+	Outside   bool         `json:"outside,omitempty" doc:"not in the plan: it registered itself"`
+	OpenAPI   bool         `json:"openapi,omitempty" doc:"GET /v1/services/{name}/openapi has its document"`
+	Errors    *ErrorCount  `json:"errors,omitempty" doc:"lines of its output that tell of errors"`
 	State     string       `json:"state" doc:"pending, building, build-failed, starting, ready, degraded, unready, crash-looping, stopping or stopped"`
 	Desired   int          `json:"desired"`
 	Ready     int          `json:"ready"`
@@ -59,6 +75,14 @@ type Service struct {
 	Instances []Instance   `json:"instances"`
 }
 
+// ErrorCount counts lines of output that tell of errors: of level error in
+// structured output, or on standard error with a word like ERROR or panic.
+type ErrorCount struct {
+	Count int       `json:"count" doc:"in the last 15 minutes"`
+	Last  time.Time `json:"last"`
+	Text  string    `json:"text" doc:"the last one"`
+}
+
 // Instance is one running copy of a service.
 type Instance struct {
 	ID       string    `json:"id"`
@@ -69,6 +93,7 @@ type Instance struct {
 	Started  time.Time `json:"started"`
 	Restarts int       `json:"restarts"`
 	LastExit string    `json:"lastExit,omitempty"`
+	Memory   int64     `json:"memory,omitempty" doc:"resident bytes of its processes, where the system tells"`
 	Checks   []Check   `json:"checks"`
 }
 
@@ -141,6 +166,7 @@ type Consumer struct {
 	Lag         uint64    `json:"lag" doc:"events that were not delivered yet"`
 	Unacked     int       `json:"unacked" doc:"delivered, not acknowledged yet"`
 	Redelivered int       `json:"redelivered"`
+	Push        string    `json:"push,omitempty" doc:"the path that plat delivers to"`
 	Active      time.Time `json:"active,omitzero"`
 }
 

@@ -24,6 +24,10 @@ type Edge struct {
 	Env     string   `json:"env"`           // PLAT_URL_<CALLEE>
 	URL     string   `json:"url,omitempty"` // of an external callee
 	Timeout Duration `json:"timeout"`
+
+	// Registered is set instead of URL for an external callee that the
+	// registry knows by that name.
+	Registered string `json:"registered,omitempty"`
 }
 
 // Stream holds all events of one provider.
@@ -41,6 +45,7 @@ type Consumer struct {
 	Event   string `json:"event"`
 	Subject string `json:"subject"`
 	Retries int    `json:"retries"`
+	Push    string `json:"push,omitempty"` // path that plat delivers to; empty: the service pulls
 }
 
 // Grant is what one service may do on the event wire, in plat's words:
@@ -98,14 +103,17 @@ func Routes(s *System) []Route {
 
 // Edges derives the declared calls, sorted by caller, then callee.
 func Edges(s *System) []Edge {
-	urls := map[string]string{}
+	external := map[string]External{}
 	for _, e := range s.External {
-		urls[e.Name] = e.URL
+		if e.Registered != "" {
+			e.URL = ""
+		}
+		external[e.Name] = e
 	}
 	var edges []Edge
 	for _, svc := range s.Services {
 		for _, d := range svc.Calls {
-			edges = append(edges, Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), URL: urls[d.Service], Timeout: d.Timeout})
+			edges = append(edges, Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), URL: external[d.Service].URL, Registered: external[d.Service].Registered, Timeout: d.Timeout})
 		}
 	}
 	return edges
@@ -135,7 +143,7 @@ func Consumers(s *System) []Consumer {
 		for _, e := range svc.Consumes {
 			consumers = append(consumers, Consumer{
 				Name:   svc.Name + "_" + strings.ReplaceAll(e.Type, ".", "_"),
-				Stream: e.Provider, Service: svc.Name, Event: e.Type, Subject: subject(e.Type), Retries: e.Retries,
+				Stream: e.Provider, Service: svc.Name, Event: e.Type, Subject: subject(e.Type), Retries: e.Retries, Push: e.Push,
 			})
 		}
 	}

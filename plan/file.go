@@ -22,7 +22,7 @@ type ServiceRef struct {
 
 // ExternalFile declares a service that is not ours.
 type ExternalFile struct {
-	URL   string `json:"url" jsonschema:"required" jsonschema_description:"Base address, http or https, without credentials."`
+	URL   string `json:"url" jsonschema:"required" jsonschema_description:"Base address, http or https, without credentials. http://NAME.internal stands for whoever is registered under that name."`
 	Owner string `json:"owner" jsonschema:"required" jsonschema_description:"Who answers for the use of it; one of owners."`
 }
 
@@ -49,11 +49,13 @@ type DefaultsFile struct {
 	Start      *Duration  `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; default 30s."`
 	Limits     Limits     `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
 	Objectives Objectives `json:"objectives,omitempty" jsonschema_description:"How good a service must be."`
+	Access     string     `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to a call that no consumes declares: observe serves and reports it, enforce refuses it. Default: observe in the environment local, enforce in others."`
 }
 
 // EnvironmentFile is what differs in one environment.
 type EnvironmentFile struct {
 	Runtime string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes" jsonschema_description:"What runs the instances; default process."`
+	Access  string                `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to an undeclared call here; default: that of defaults."`
 	Set     map[string]ServiceSet `json:"set,omitempty" jsonschema_description:"Overrides, by service. Maps merge by key; scalars, lists and each objective replace whole."`
 }
 
@@ -80,6 +82,7 @@ type ServiceFile struct {
 	About      string                 `json:"about,omitempty" jsonschema_description:"What it does, in a sentence."`
 	Build      *BuildFile             `json:"build,omitempty" jsonschema_description:"How its program is made."`
 	Run        []string               `json:"run,omitempty" jsonschema_description:"Program and arguments, run in the service's folder; default for build.go: the built program."`
+	Needs      []string               `json:"needs,omitempty" jsonschema_description:"Programs that must be on the PATH, as node; where one lacks, the service is skipped, and plat says so."`
 	Port       *int                   `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port of a program that ignores PORT."`
 	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"How many instances run; default 1."`
 	Grace      *Duration              `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; default 10s."`
@@ -134,7 +137,8 @@ type CallFile struct {
 
 // SubscriptionFile declares an event that a service receives.
 type SubscriptionFile struct {
-	Retries *int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"Deliveries after the first, before it becomes a dead letter; default 5."`
+	Retries *int   `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"Deliveries after the first, before it becomes a dead letter; default 5."`
+	Push    string `json:"push,omitempty" jsonschema_description:"Path to which plat POSTs each event as a CloudEvent; 2xx acknowledges it. Absent: the service pulls by itself."`
 }
 
 // StoreFile declares a data store.

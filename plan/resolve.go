@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,11 @@ func (r *resolver) resolve() *System {
 	if s.Runtime == "" {
 		s.Runtime = defaultRuntime
 	}
+	standard := AccessEnforce
+	if r.environment == defaultEnvironment {
+		standard = AccessObserve
+	}
+	s.Access = pick(standard, nonEmpty(f.Defaults.Access), nonEmpty(env.Access))
 	if s.Owners == nil {
 		s.Owners = map[string]Owner{}
 	}
@@ -138,12 +144,26 @@ func (r *resolver) resolve() *System {
 	}
 	for _, name := range sortedKeys(f.External) {
 		e := f.External[name]
-		s.External = append(s.External, External{Name: name, URL: strings.TrimSuffix(e.URL, "/"), Owner: e.Owner})
+		s.External = append(s.External, External{Name: name, URL: strings.TrimSuffix(e.URL, "/"), Owner: e.Owner, Registered: registered(e.URL)})
 	}
 	for _, name := range sortedKeys(f.Gateways) {
 		s.Gateways = append(s.Gateways, gateway(name, f.Gateways[name]))
 	}
 	return s
+}
+
+// registered is the name that a URL of http://NAME.internal stands for; ""
+// for any other.
+func registered(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme != "http" {
+		return ""
+	}
+	name, ok := strings.CutSuffix(u.Host, internalSuffix)
+	if !ok {
+		return ""
+	}
+	return name
 }
 
 func gateway(name string, f GatewayFile) Gateway {
@@ -155,6 +175,14 @@ func gateway(name string, f GatewayFile) Gateway {
 		})
 	}
 	return g
+}
+
+// nonEmpty is nil for a text that was not said.
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // pick is the last value that was said, or the fallback.
@@ -170,7 +198,7 @@ func pick[T any](fallback T, said ...*T) T {
 func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 	f, standard := &d.File, &r.system.File.Defaults
 	s := Service{
-		Name: d.name(), Owner: f.Owner, Context: f.Context, About: strings.TrimSpace(f.About), Dir: d.Dir, Artifact: d.Artifact, Run: f.Run,
+		Name: d.name(), Owner: f.Owner, Context: f.Context, About: strings.TrimSpace(f.About), Dir: d.Dir, Artifact: d.Artifact, Run: f.Run, Needs: f.Needs,
 		Port: pick(0, f.Port, set.Port), Instances: pick(1, f.Instances, set.Instances),
 		Grace: pick(defaultGrace, standard.Grace, f.Grace, set.Grace), Start: pick(defaultStart, standard.Start, f.Start, set.Start),
 		Limits:     mergeLimits(standard.Limits, f.Limits, set.Limits),
@@ -194,6 +222,7 @@ func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 	}
 	for _, name := range sortedKeys(f.Consumes.Events) {
 		e := ConsumedEvent{Type: name, Retries: pick(defaultRetries, f.Consumes.Events[name].Retries, set.Consumes.Events[name].Retries)}
+		e.Push = pick("", nonEmpty(f.Consumes.Events[name].Push), nonEmpty(set.Consumes.Events[name].Push))
 		if p := r.providers[name]; p != nil {
 			e.Provider = p.name()
 		}

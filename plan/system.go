@@ -7,6 +7,7 @@ type System struct {
 	Name        string           `json:"system"`
 	Environment string           `json:"environment"`
 	Runtime     string           `json:"runtime"`  // "process", or what the environment names
+	Access      string           `json:"access"`   // of undeclared calls: "observe" or "enforce"
 	Revision    string           `json:"revision"` // first 12 hex digits of the SHA-256 of the resolved plan
 	Owners      map[string]Owner `json:"owners"`
 	Services    []Service        `json:"services"` // sorted by name
@@ -14,6 +15,16 @@ type System struct {
 	Gateways    []Gateway        `json:"gateways,omitempty"`
 	Doors       []string         `json:"doors,omitempty"`
 }
+
+// What happens to a call between services that the plan does not declare.
+const (
+	AccessObserve = "observe" // it is served, and reported
+	AccessEnforce = "enforce" // it is refused, and reported
+)
+
+// internalSuffix ends the host names by which services reach one another
+// through PLAT_MESH.
+const internalSuffix = ".internal"
 
 // Owner is the team or person who answers for a service.
 type Owner struct {
@@ -32,6 +43,7 @@ type Service struct {
 	Artifact   string          `json:"artifact,omitempty"` // reference of an artefact that holds the declaration, instead of Dir
 	Build      Build           `json:"build"`
 	Run        []string        `json:"run,omitempty"`  // argv; empty for a Go build means its binary
+	Needs      []string        `json:"needs,omitempty"` // programs on the PATH without which it is skipped
 	Port       int             `json:"port,omitempty"` // fixed port of a program that ignores PORT; 0: any
 	Instances  int             `json:"instances"`
 	Grace      Duration        `json:"grace"` // between SIGTERM and SIGKILL
@@ -81,8 +93,9 @@ type Dependency struct {
 // ConsumedEvent is a declared subscription.
 type ConsumedEvent struct {
 	Type     string `json:"type"`
-	Provider string `json:"provider"` // the service that publishes it
-	Retries  int    `json:"retries"`  // deliveries after the first
+	Provider string `json:"provider"`       // the service that publishes it
+	Retries  int    `json:"retries"`        // deliveries after the first
+	Push     string `json:"push,omitempty"` // path that plat delivers to; empty: the service pulls
 }
 
 // Store is a data store that belongs to one service alone.
@@ -128,6 +141,10 @@ type External struct {
 	Name  string `json:"name"`
 	URL   string `json:"url"`
 	Owner string `json:"owner"`
+
+	// Registered names whom the registry must know: set for a URL of
+	// http://NAME.internal, a program that runs elsewhere and registers itself.
+	Registered string `json:"registered,omitempty"`
 }
 
 // Gateway is one public entrance with its routes.

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// Map is the system as a graph: what is declared, and what was seen of it:
+// GET /v1/map.
+type Map struct {
+	Since time.Time `json:"since" doc:"from when on calls were observed"`
+	Nodes []Node    `json:"nodes"`
+	Edges []Edge    `json:"edges"`
+}
+
+// Node is one member of the system.
+type Node struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind" enum:"service,external,outside,gateway" doc:"outside: registered by itself, not in the plan"`
+	Owner   string `json:"owner,omitempty"`
+	Context string `json:"context,omitempty"`
+	State   string `json:"state,omitempty" doc:"of a service"`
+}
+
+// Edge is one way in which a member uses another: a call, an event from
+// provider to consumer, a route from a gateway.
+type Edge struct {
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Kind       string    `json:"kind" enum:"call,event,route"`
+	Label      string    `json:"label,omitempty" doc:"the event's type, or the route's path"`
+	Declared   bool      `json:"declared"`
+	DeclaredAt time.Time `json:"declaredAt,omitzero" doc:"when plat first saw the declaration; calls only"`
+	Count      uint64    `json:"count" doc:"uses that were seen; calls and routes only"`
+	Errors     uint64    `json:"errors" doc:"of those, answered by 5xx or not at all"`
+	Refused    uint64    `json:"refused,omitempty" doc:"undeclared calls that were answered 403"`
+	First      time.Time `json:"first,omitzero"`
+	Last       time.Time `json:"last,omitzero"`
+	Finding    string    `json:"finding,omitempty" doc:"ID of the finding on this edge"`
+}
+
+// Findings is where reality and the plan differ: GET /v1/findings.
+type Findings struct {
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one difference between the plan and what was seen, with its
+// evidence and its remedy: GET /v1/findings/{id}, which also takes the ID of
+// one refused call.
+type Finding struct {
+	ID       string         `json:"id" doc:"the same as long as the difference lasts"`
+	Code     fault.Code     `json:"code" enum:"drift-undeclared-call,drift-unused-call"`
+	Severity fault.Severity `json:"severity"`
+	Caller   string         `json:"caller"`
+	Callee   string         `json:"callee"`
+	What     string         `json:"what"`
+	Why      string         `json:"why"`
+	Remedy   string         `json:"remedy" doc:"the command that settles it"`
+	File     string         `json:"file,omitempty" doc:"where it would be declared, or is"`
+	Line     int            `json:"line,omitempty"`
+	Patch    string         `json:"patch,omitempty" doc:"the lines for that file"`
+	Refused  bool           `json:"refused,omitempty" doc:"calls were answered 403, by access: enforce"`
+	Count    uint64         `json:"count"`
+	First    time.Time      `json:"first,omitzero"`
+	Last     time.Time      `json:"last,omitzero"`
+	Evidence []Evidence     `json:"evidence" doc:"the last calls, the newest first, at most 10"`
+}
+
+// Evidence is one call that was seen.
+type Evidence struct {
+	ID            string    `json:"id" doc:"plat why ID explains it"`
+	Time          time.Time `json:"time"`
+	Method        string    `json:"method"`
+	Path          string    `json:"path"`
+	Status        int       `json:"status"`
+	CorrelationID string    `json:"correlationId"`
+}
