@@ -42,9 +42,9 @@ type Service struct {
 	Dir        string          `json:"dir,omitempty"`      // folder of the declaration, slash-separated, relative to the system's folder
 	Artifact   string          `json:"artifact,omitempty"` // reference of an artefact that holds the declaration, instead of Dir
 	Build      Build           `json:"build"`
-	Run        []string        `json:"run,omitempty"`  // argv; empty for a Go build means its binary
+	Run        []string        `json:"run,omitempty"`   // argv; empty for a Go build means its binary
 	Needs      []string        `json:"needs,omitempty"` // programs on the PATH without which it is skipped
-	Port       int             `json:"port,omitempty"` // fixed port of a program that ignores PORT; 0: any
+	Port       int             `json:"port,omitempty"`  // fixed port of a program that ignores PORT; 0: any
 	Instances  int             `json:"instances"`
 	Grace      Duration        `json:"grace"` // between SIGTERM and SIGKILL
 	Start      Duration        `json:"start"` // time allowed from start to ready
