@@ -73,6 +73,72 @@ func (c *Client) Events(ctx context.Context) (Events, error) {
 	return get[Events](ctx, c, "/v1/events")
 }
 
+// Map is the system as a graph: what is declared, and what was seen.
+func (c *Client) Map(ctx context.Context) (Map, error) { return get[Map](ctx, c, "/v1/map") }
+
+// Findings lists where the plan and reality differ.
+func (c *Client) Findings(ctx context.Context) ([]Finding, error) {
+	list, err := get[Findings](ctx, c, "/v1/findings")
+	return list.Findings, err
+}
+
+// Why explains a finding, or one refused call, by its ID; no-such-finding when
+// plat does not know it (any more).
+func (c *Client) Why(ctx context.Context, id string) (Finding, error) {
+	return get[Finding](ctx, c, "/v1/findings/"+url.PathEscape(id))
+}
+
+// Describe tells all that plat knows of one service.
+func (c *Client) Describe(ctx context.Context, name string) (Description, error) {
+	return get[Description](ctx, c, "/v1/services/"+url.PathEscape(name)+"/description")
+}
+
+// Platform tells what plat itself costs.
+func (c *Client) Platform(ctx context.Context) (Platform, error) {
+	return get[Platform](ctx, c, "/v1/platform")
+}
+
+// Mails lists the development mailbox.
+func (c *Client) Mails(ctx context.Context) (Mailbox, error) {
+	return get[Mailbox](ctx, c, "/v1/mail")
+}
+
+// Mail reads one mail; no-such-mail when it is not there.
+func (c *Client) Mail(ctx context.Context, id string) (MailContent, error) {
+	return get[MailContent](ctx, c, "/v1/mail/"+url.PathEscape(id))
+}
+
+// ClearMail empties the development mailbox.
+func (c *Client) ClearMail(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, "/v1/mail", nil, nil)
+}
+
+// Session makes an address that opens the console once.
+func (c *Client) Session(ctx context.Context) (Session, error) {
+	var s Session
+	err := c.call(ctx, http.MethodPost, "/v1/session", nil, &s)
+	return s, err
+}
+
+// Raw makes any call of the control API with the token, and returns what it
+// answers, whatever the status; the caller closes the body. Only an API that
+// does not answer is an error.
+func (c *Client) Raw(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, fault.New(fault.BadArgument, "this cannot be asked of the control API").Why(err.Error()).Because(err)
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	return resp, nil
+}
+
 // Plan is the live resolved plan, as JSON.
 func (c *Client) Plan(ctx context.Context) (json.RawMessage, error) {
 	return get[json.RawMessage](ctx, c, "/v1/plan")

@@ -16,6 +16,9 @@ const (
 	OriginRefused Code = "api-origin-refused"
 	NoSuchService Code = "no-such-service"
 	NotFound      Code = "not-found"
+	NoSuchFinding Code = "no-such-finding"
+	NoSuchMail    Code = "no-such-mail"
+	APIBusy       Code = "api-busy"
 	NoSuchCode    Code = "no-such-code"
 	BadArgument   Code = "bad-argument"
 	WaitTimeout   Code = "wait-timeout"
@@ -41,6 +44,9 @@ func controlEntries() []Entry {
 		{OriginRefused, "The control API does not answer other origins", "The Host or Origin header names neither the API's own address nor localhost: a web page or a DNS rebinding may be behind it.", "Call the API by the address that plat up prints."},
 		{NoSuchService, "The plan has no such service", "The name is not a service of the running plan.", "plat ps lists the names."},
 		{NotFound, "The control API has no such operation", "The path or the method is not one that it serves.", "GET /v1/openapi.json describes what it has."},
+		{NoSuchFinding, "plat knows nothing under this ID", "plat keeps the findings of the running system and its last refused calls, up to a bound; what is older is forgotten.", "plat ps and the console show the findings there are."},
+		{NoSuchMail, "The mailbox has no such mail", "The development mailbox keeps the newest mails up to a bound; it may have been cleared.", "plat mail lists what is there."},
+		{APIBusy, "The control API serves as many as it can", "The number of programs that follow changes at once is bounded.", "Close a page of the console, or another program that follows /v1/changes."},
 		{NoSuchCode, "The catalogue has no such code", "plat explain knows the codes that plat itself prints.", "plat explain lists them all."},
 		{BadArgument, "A command was given something that it cannot use", "The value does not have the form that the command's help shows.", "Run the command with --help for its form and examples."},
 		{WaitTimeout, "What was waited for did not happen in time", "plat wait, plat up -d and plat down wait for a bounded time.", "plat ps shows the state, plat logs SERVICE the reason; raise --timeout when it only needs longer."},

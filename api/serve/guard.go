@@ -21,7 +21,7 @@ import (
 // with; every other is a 500.
 func statusOf(code fault.Code) int {
 	switch code {
-	case fault.NoSuchService, fault.NotFound:
+	case fault.NoSuchService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail:
 		return http.StatusNotFound
 	case fault.BadArgument:
 		return http.StatusUnprocessableEntity
@@ -29,6 +29,8 @@ func statusOf(code fault.Code) int {
 		return http.StatusUnauthorized
 	case fault.OriginRefused:
 		return http.StatusForbidden
+	case fault.APIBusy:
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }
@@ -63,7 +65,7 @@ func problem(err error) error {
 	if err == nil {
 		return nil
 	}
-	return problemOf(statusOf(fault.All(err)[0].Code), err)
+	return problemOf(statusOf(codeOf(err)), err)
 }
 
 // invalid gives the errors that huma finds itself (a body that is no JSON, a
@@ -95,23 +97,36 @@ func serviceOf(ctx context.Context) string {
 	return name
 }
 
-// guard lets in who comes by the API's own address with its token. A
-// service's token opens /v1/self alone.
-func guard(o Options, next http.Handler) http.Handler {
+// guard lets in who comes by the API's own address with its token, or with
+// the cookie of the console. A service's token opens /v1/self alone. The
+// console itself holds no data, so that whoever comes may load it.
+func guard(o Options, s *sessions, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
 		if err := origin(r); err != nil {
 			writeProblem(w, http.StatusForbidden, err)
 			return
 		}
+		if !strings.HasPrefix(r.URL.Path, "/v1/") {
+			s.enter(o.Wires.Console).ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		if !boundsItself(r.URL.Path) {
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !ok {
+			if s.knows(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="plat"`)
-			writeProblem(w, http.StatusUnauthorized, fault.New(fault.Unauthorized, "the request has no bearer token"))
+			writeProblem(w, http.StatusUnauthorized, fault.New(fault.Unauthorized, "the request has no bearer token").Fix("plat console prints an address with a key for a browser; a program sends Authorization: Bearer with the content of .plat/token"))
 			return
 		}
 		if subtle.ConstantTimeCompare([]byte(token), []byte(o.Token)) == 1 {
+			r.Header.Del("Authorization") // it is plat's, and no service's
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -126,6 +141,14 @@ func guard(o Options, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), serviceKey{}, service)))
 		}
 	})
+}
+
+// boundsItself tells whether who answers at this path has a bound of its own
+// for bodies: calls of services, and events.
+func boundsItself(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/v1/services/")
+	_, rest, _ = strings.Cut(rest, "/")
+	return ok && strings.HasPrefix(rest, "http/") || path == "/v1/events"
 }
 
 // origin refuses a request that a web page of another origin, or a rebound
@@ -148,3 +171,6 @@ func origin(r *http.Request) error {
 	}
 	return nil
 }
+
+// codeOf is the code of an error's first fault.
+func codeOf(err error) fault.Code { return fault.All(err)[0].Code }

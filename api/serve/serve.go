@@ -33,10 +33,39 @@ type Operator interface {
 	Stop()
 }
 
+// Viewer tells how what is fits together.
+type Viewer interface {
+	Map() api.Map
+	Findings() []api.Finding
+	Why(id string) (api.Finding, error) // of a finding, or of one refused call
+	Describe(ctx context.Context, service string) (api.Description, error)
+	Platform() api.Platform
+}
+
+// Mailbox is the development mailbox.
+type Mailbox interface {
+	Mails() (api.Mailbox, error)
+	Mail(id string) (api.MailContent, error)
+	MailSource(id string) ([]byte, error)
+	ClearMail() error
+}
+
+// Wires are the ways through plat to the services.
+type Wires struct {
+	OpenAPI func(service string) (document []byte, err error)
+	Call    func(service string) (http.Handler, error) // calls the service in plat's name
+	Publish http.Handler                               // takes a CloudEvent in the name of its provider
+	Changes func(ctx context.Context) <-chan []string  // topics; closed when ctx ends
+	Console http.Handler
+}
+
 // Options are what a handler needs beside its source.
 type Options struct {
 	Source       Source
 	Operator     Operator
+	Viewer       Viewer
+	Mailbox      Mailbox
+	Wires        Wires
 	Token        string                                // of the operator
 	ServiceToken func(token string) (service string)   // whose token it is; "" for nobody's
 	Self         func(service string) (api.Self, bool) // what a service may know of itself
@@ -60,14 +89,28 @@ func New(o Options) http.Handler {
 	config.SchemasPath = "/v1/schemas"
 	config.CreateHooks = nil // no $schema links in answers: they are read by programs
 	a := humago.New(mux, config)
+	sessions := newSessions(o.Token)
 	register(a, o)
+	registerViews(a, o.Viewer)
+	registerMail(a, o.Mailbox)
+	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)
+	describeStreams(a.OpenAPI())
+	mux.Handle("GET /v1/changes", newChanges(o.Wires.Changes))
+	mux.Handle("POST /v1/events", o.Wires.Publish)
+	mux.Handle("/v1/services/{name}/http/{path...}", caller(o.Wires.Call))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusNotFound, fault.New(fault.NotFound, "the control API has no "+r.Method+" "+r.URL.Path).Fix("GET /v1/openapi.json describes what it has"))
 	})
-	return guard(o, http.MaxBytesHandler(mux, maxBody))
+	return guard(o, sessions, mux)
 }
 
 type body[T any] struct{ Body T }
+
+// document is an answer that is passed on as it is.
+type document struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
 
 type named struct {
 	Name string `path:"name" maxLength:"63" doc:"the service's name"`
@@ -108,6 +151,17 @@ func register(a huma.API, o Options) {
 	huma.Get(a, "/v1/events", func(ctx context.Context, _ *struct{}) (*body[api.Events], error) {
 		events, err := o.Source.Events(ctx)
 		return &body[api.Events]{events}, problem(err)
+	})
+	huma.Get(a, "/v1/services/{name}/openapi", func(_ context.Context, in *named) (*document, error) {
+		text, err := o.Wires.OpenAPI(in.Name)
+		if err != nil {
+			return nil, problem(err)
+		}
+		kind := "application/yaml"
+		if json.Valid(text) {
+			kind = "application/json"
+		}
+		return &document{kind, text}, nil
 	})
 	huma.Get(a, "/v1/self", func(ctx context.Context, _ *struct{}) (*body[api.Self], error) {
 		self, ok := o.Self(serviceOf(ctx))

@@ -1,0 +1,56 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/plat-dev/plat/api"
+)
+
+// identified names one finding or one mail.
+type identified struct {
+	ID string `path:"id" maxLength:"128"`
+}
+
+func registerViews(a huma.API, v Viewer) {
+	huma.Get(a, "/v1/map", func(context.Context, *struct{}) (*body[api.Map], error) {
+		return &body[api.Map]{v.Map()}, nil
+	})
+	huma.Get(a, "/v1/findings", func(context.Context, *struct{}) (*body[api.Findings], error) {
+		return &body[api.Findings]{api.Findings{Findings: v.Findings()}}, nil
+	})
+	huma.Get(a, "/v1/findings/{id}", func(_ context.Context, in *identified) (*body[api.Finding], error) {
+		f, err := v.Why(in.ID)
+		return &body[api.Finding]{f}, problem(err)
+	})
+	huma.Get(a, "/v1/services/{name}/description", func(ctx context.Context, in *named) (*body[api.Description], error) {
+		d, err := v.Describe(ctx, in.Name)
+		return &body[api.Description]{d}, problem(err)
+	})
+	huma.Get(a, "/v1/platform", func(context.Context, *struct{}) (*body[api.Platform], error) {
+		return &body[api.Platform]{v.Platform()}, nil
+	})
+}
+
+func registerMail(a huma.API, m Mailbox) {
+	huma.Get(a, "/v1/mail", func(context.Context, *struct{}) (*body[api.Mailbox], error) {
+		box, err := m.Mails()
+		return &body[api.Mailbox]{box}, problem(err)
+	})
+	huma.Get(a, "/v1/mail/{id}", func(_ context.Context, in *identified) (*body[api.MailContent], error) {
+		mail, err := m.Mail(in.ID)
+		return &body[api.MailContent]{mail}, problem(err)
+	})
+	huma.Get(a, "/v1/mail/{id}/raw", func(_ context.Context, in *identified) (*document, error) {
+		text, err := m.MailSource(in.ID)
+		if err != nil {
+			return nil, problem(err)
+		}
+		return &document{"message/rfc822", text}, nil
+	})
+	huma.Register(a, huma.Operation{OperationID: "clear-mail", Method: http.MethodDelete, Path: "/v1/mail", DefaultStatus: http.StatusNoContent}, func(context.Context, *struct{}) (*struct{}, error) {
+		return nil, problem(m.ClearMail())
+	})
+}
