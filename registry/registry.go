@@ -43,6 +43,7 @@ type Instance struct {
 	Service    string            `json:"service"`
 	Addr       string            `json:"addr"` // host:port
 	Version    string            `json:"version,omitempty"`
+	Tags       []string          `json:"tags,omitempty"` // in the order given
 	Metadata   map[string]string `json:"metadata,omitempty"`
 	Checks     []Check           `json:"checks"` // sorted by ID
 	Registered time.Time         `json:"registered"`
@@ -113,6 +114,7 @@ func (r *Registry) Register(inst Instance, lease time.Duration) error {
 	if !known && len(r.instances) >= MaxInstances {
 		return fault.Newf(fault.RegistryFull, "the registry holds %d instances, its limit", MaxInstances)
 	}
+	inst.Tags = slices.Clone(inst.Tags)
 	inst.Metadata = maps.Clone(inst.Metadata)
 	inst.Checks = slices.Clone(inst.Checks)
 	slices.SortFunc(inst.Checks, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
