@@ -4,11 +4,14 @@
 // (through doors) outside programs write it.
 //
 // It keeps everything in memory: what runs is told again by whoever runs it.
+// An instance has a source: plat itself, or the door by which an outsider
+// registered it; no source can touch what another has registered.
 // It must never import another room or a wire format; those are doors
 // (registry/dns, registry/consul).
 package registry
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -48,7 +51,16 @@ type Instance struct {
 	Checks     []Check           `json:"checks"` // sorted by ID
 	Registered time.Time         `json:"registered"`
 	Expires    time.Time         `json:"expires,omitzero"` // end of the lease; zero: none
+
+	// Source is the door by which an outsider registered the instance; empty
+	// for plat's own. It also stands in Metadata, under MetaSource.
+	Source   string `json:"source,omitempty"`
+	Created  uint64 `json:"created"`  // index of the registration; set by the registry
+	Modified uint64 `json:"modified"` // index of the last change; set by the registry
 }
+
+// MetaSource is the key in an instance's metadata that names its Source.
+const MetaSource = "source"
 
 // Status is the worst of the instance's checks; Passing without any.
 func (i Instance) Status() Status {
@@ -69,6 +81,8 @@ const (
 	MaxInstances = 10_000
 	MaxChecks    = 32
 	MaxOutput    = 4 << 10
+
+	maxGone = 4096 // services without instances whose index is remembered
 )
 
 // Registry holds instances. The zero value is not usable; see New. All its
@@ -77,32 +91,43 @@ type Registry struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	index     uint64                         // of the last change; never zero after the first
+	index     uint64                         // of the last change; grows by one with each
+	floor     uint64                         // index of every service that was never seen, or is long gone
+	names     uint64                         // index of the last change of which instances there are, or of their tags
 	instances map[string]Instance            // by ID; values are replaced, never changed in place
 	services  map[string]map[string]Instance // by service, then ID: a reader of one service sees only its own
-	indexes   map[string]uint64              // of each service's last change
+	indexes   map[string]uint64              // of each service's last change, also of those that are gone
 	watchers  map[string]map[chan struct{}]struct{}
 	wake      chan struct{} // tells Run that the next expiry may be nearer
 	expired   uint64
 }
 
 // New makes an empty registry. Leases end only while Run runs.
+//
+// INVARIANT: an index never goes backwards, also over a restart: it begins with
+// the microseconds since 1970, and no registry changes a million times a second
+// for long. A clock that was set back breaks this, and readers that are ahead
+// must be told so instead of made to wait.
 func New() *Registry {
-	return &Registry{
+	r := &Registry{
 		now:       time.Now,
-		index:     1,
 		instances: map[string]Instance{},
 		services:  map[string]map[string]Instance{},
 		indexes:   map[string]uint64{},
 		watchers:  map[string]map[chan struct{}]struct{}{},
 		wake:      make(chan struct{}, 1),
 	}
+	r.index = uint64(max(1, r.now().UnixMicro())) // #nosec G115 -- above zero
+	r.floor, r.names = r.index, r.index
+	return r
 }
 
 // Register adds an instance, or replaces the one with its ID. With a lease it
-// must be renewed within that time or it is removed; 0 is no lease. Errors:
-// registry-invalid for a missing ID, service or address, registry-full beyond
-// MaxInstances.
+// must be renewed within that time or it is removed; 0 is no lease. plat's own
+// instances replace whatever has their ID; one with a Source replaces none but
+// those of its Source. Errors: registry-invalid for a missing ID, service or
+// address, registry-full beyond MaxInstances, registry-taken for an ID that
+// another source has.
 func (r *Registry) Register(inst Instance, lease time.Duration) error {
 	if inst.ID == "" || inst.Service == "" || inst.Addr == "" || len(inst.Checks) > MaxChecks {
 		return fault.Newf(fault.RegistryInvalid, "instance %q of service %q at %q cannot be registered", inst.ID, inst.Service, inst.Addr).
@@ -114,8 +139,17 @@ func (r *Registry) Register(inst Instance, lease time.Duration) error {
 	if !known && len(r.instances) >= MaxInstances {
 		return fault.Newf(fault.RegistryFull, "the registry holds %d instances, its limit", MaxInstances)
 	}
+	if known && inst.Source != "" && old.Source != inst.Source {
+		return fault.Newf(fault.RegistryTaken, "instance %q is known and belongs to %s", inst.ID, owner(old.Source))
+	}
 	inst.Tags = slices.Clone(inst.Tags)
 	inst.Metadata = maps.Clone(inst.Metadata)
+	if inst.Source != "" {
+		if inst.Metadata == nil {
+			inst.Metadata = map[string]string{}
+		}
+		inst.Metadata[MetaSource] = inst.Source
+	}
 	inst.Checks = slices.Clone(inst.Checks)
 	slices.SortFunc(inst.Checks, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
 	now := r.now()
@@ -125,9 +159,9 @@ func (r *Registry) Register(inst Instance, lease time.Duration) error {
 		}
 		inst.Checks[i].Output = truncate(inst.Checks[i].Output)
 	}
-	inst.Registered = now
+	inst.Registered, inst.Created = now, 0
 	if known && old.Service == inst.Service {
-		inst.Registered = old.Registered
+		inst.Registered, inst.Created = old.Registered, old.Created
 	} else if known {
 		r.remove(old)
 	}
@@ -164,6 +198,48 @@ func (r *Registry) Deregister(id string) bool {
 		r.remove(inst)
 	}
 	return ok
+}
+
+// Withdraw removes an instance if it is of that source, and tells whether it
+// was.
+func (r *Registry) Withdraw(id, source string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inst, ok := r.instances[id]
+	if !ok || inst.Source != source {
+		return false
+	}
+	r.remove(inst)
+	return true
+}
+
+// SetChecks replaces all checks of an instance if it is of that source, and
+// tells whether it was. A check whose status did not change keeps its Since,
+// and checks that say the same as before are no change to watchers. At most
+// MaxChecks are kept.
+func (r *Registry) SetChecks(id, source string, checks []Check) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inst, ok := r.instances[id]
+	if !ok || inst.Source != source {
+		return false
+	}
+	now := r.now()
+	checks = slices.Clone(checks[:min(len(checks), MaxChecks)])
+	slices.SortFunc(checks, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
+	for i := range checks {
+		c := &checks[i]
+		c.Output, c.Since = truncate(c.Output), now
+		at, found := slices.BinarySearchFunc(inst.Checks, c.ID, func(c Check, id string) int { return strings.Compare(c.ID, id) })
+		if found && inst.Checks[at].Status == c.Status {
+			c.Since = inst.Checks[at].Since
+		}
+	}
+	if !slices.Equal(checks, inst.Checks) {
+		inst.Checks = checks
+		r.put(inst)
+	}
+	return true
 }
 
 // SetCheck records the outcome of one check and tells whether the instance is
@@ -210,7 +286,39 @@ func (r *Registry) Instances(service string) ([]Instance, uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := slices.SortedFunc(maps.Values(r.services[service]), func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
-	return list, max(r.indexes[service], 1)
+	index, ok := r.indexes[service]
+	if !ok {
+		index = r.floor
+	}
+	return list, index
+}
+
+// All lists every instance by service and ID, the index of the last change of
+// anything, and that of the last change of which instances there are, in which
+// service and with which tags.
+func (r *Registry) All() (list []Instance, index, names uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list = slices.SortedFunc(maps.Values(r.instances), func(a, b Instance) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.ID, b.ID))
+	})
+	return list, r.index, r.names
+}
+
+// Index tells the index of a service's last change, or of anything's for "",
+// also when the service has no instances any more, and the index of the last
+// change of which instances there are or of their tags. It costs nothing.
+func (r *Registry) Index(service string) (index, names uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if service == "" {
+		return r.index, r.names
+	}
+	index, ok := r.indexes[service]
+	if !ok {
+		index = r.floor
+	}
+	return index, r.names
 }
 
 // Instance finds one instance.
@@ -290,12 +398,17 @@ func (r *Registry) expire() time.Duration {
 
 // put stores an instance and tells the watchers; r.mu is held.
 func (r *Registry) put(inst Instance) {
+	old, known := r.instances[inst.ID]
+	r.changed(inst.Service, !known || old.Addr != inst.Addr || !slices.Equal(old.Tags, inst.Tags))
+	inst.Modified = r.index
+	if inst.Created == 0 {
+		inst.Created = r.index
+	}
 	r.instances[inst.ID] = inst
 	if r.services[inst.Service] == nil {
 		r.services[inst.Service] = map[string]Instance{}
 	}
 	r.services[inst.Service][inst.ID] = inst
-	r.changed(inst.Service)
 	if !inst.Expires.IsZero() {
 		r.signal()
 	}
@@ -308,12 +421,31 @@ func (r *Registry) remove(inst Instance) {
 	if len(r.services[inst.Service]) == 0 {
 		delete(r.services, inst.Service)
 	}
-	r.changed(inst.Service)
+	r.changed(inst.Service, true)
+	if len(r.indexes) > len(r.services)+maxGone {
+		r.forget()
+	}
 }
 
-func (r *Registry) changed(service string) {
+// forget lets go of the indexes of all services that are gone. Theirs, and that
+// of whatever was never seen, becomes the newest of them; r.mu is held.
+func (r *Registry) forget() {
+	for service, index := range r.indexes {
+		if r.services[service] == nil {
+			r.floor = max(r.floor, index)
+			delete(r.indexes, service)
+		}
+	}
+}
+
+// changed counts a change and tells the watchers. r.mu is held until the change
+// is made: a watcher who looks at once waits for it.
+func (r *Registry) changed(service string, names bool) {
 	r.index++
 	r.indexes[service] = r.index
+	if names {
+		r.names = r.index
+	}
 	for _, key := range []string{service, ""} {
 		for ch := range r.watchers[key] {
 			select {
@@ -322,6 +454,13 @@ func (r *Registry) changed(service string) {
 			}
 		}
 	}
+}
+
+func owner(source string) string {
+	if source == "" {
+		return "plat"
+	}
+	return "a program that registered by " + source
 }
 
 func (r *Registry) signal() {
