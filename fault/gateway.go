@@ -15,6 +15,7 @@ const (
 	GatewayBodyBroken       Code = "gateway-body-broken"
 	GatewayClientGone       Code = "gateway-client-gone"
 	GatewayExternalURL      Code = "gateway-external-url"
+	GatewayUnknownService   Code = "gateway-unknown-service"
 )
 
 func gatewayEntries() []Entry {
@@ -58,5 +59,8 @@ func gatewayEntries() []Entry {
 		{GatewayExternalURL, "The external service's URL cannot be called",
 			"The URL under external: is not an absolute http or https URL, or holds a password, a query or a fragment.",
 			"Write it as https://host/path; give credentials to the calling service as its configuration."},
+		{GatewayUnknownService, "Nobody of this name can be reached by the mesh",
+			"A request to PLAT_MESH names whom it is for by its host, NAME.internal: a service or external of the plan, or a program that has registered itself. Nobody has this name. The mesh is no proxy to other hosts.",
+			"plat ps lists the names. Send Host: NAME.internal, or set the mesh as the HTTP proxy and ask for http://NAME.internal/."},
 	}
 }

@@ -11,16 +11,19 @@ import (
 	"github.com/plat-dev/plat/fault"
 )
 
-// edge is one declared call between services.
+// edge is the way by which one service calls another.
 type edge struct {
 	gateway *Gateway
-	caller  string
+	call    Call // what is told of each exchange
 	callee  string
 	timeout time.Duration
 	pool    *pool // nil: the callee is external
 	remote  *remote
 	count   *counters
 }
+
+// edgeKey names an edge.
+type edgeKey struct{ caller, callee string }
 
 // remote is a service that is not ours.
 type remote struct {
@@ -34,7 +37,13 @@ type remote struct {
 // and an incoming Plat-Timeout, counts from the request's arrival to the
 // answer's beginning, and is passed on as Plat-Timeout.
 func (g *Gateway) Edge(caller, callee string, timeout time.Duration) http.Handler {
-	return g.addEdge(&edge{gateway: g, caller: caller, callee: callee, timeout: timeout, pool: g.pool(callee)})
+	return g.RegisteredEdge(caller, callee, callee, timeout)
+}
+
+// RegisteredEdge is Edge to a callee whose instances are those of another
+// name (see SetUpstreams), as an external program's that registers itself.
+func (g *Gateway) RegisteredEdge(caller, callee, registered string, timeout time.Duration) http.Handler {
+	return g.newEdge(Call{Caller: caller, Declared: true}, callee, timeout, g.pool(registered), nil)
 }
 
 // ExternalEdge is the handler of one declared call to a service that is not
@@ -42,6 +51,34 @@ func (g *Gateway) Edge(caller, callee string, timeout time.Duration) http.Handle
 // The Host becomes the target's; what plat says to its own services is not
 // told outside. It fails with fault.GatewayExternalURL.
 func (g *Gateway) ExternalEdge(caller, name, targetURL string, timeout time.Duration) (http.Handler, error) {
+	r, err := g.remoteAt(name, targetURL)
+	if err != nil {
+		return nil, err
+	}
+	return g.newEdge(Call{Caller: caller, Declared: true}, name, timeout, nil, r), nil
+}
+
+// newEdge makes an edge; the counters of one made before go on.
+func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool, r *remote) *edge {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	key := edgeKey{c.Caller, callee}
+	count := g.counts[key]
+	if count == nil {
+		count = new(counters)
+		g.counts[key] = count
+		g.edges = append(g.edges, key)
+	}
+	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, count: count}
+}
+
+// remoteAt finds or makes the connections to an external service.
+func (g *Gateway) remoteAt(name, targetURL string) (*remote, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.remotes[targetURL]; r != nil {
+		return r, nil
+	}
 	target, err := url.Parse(targetURL)
 	if err != nil {
 		return nil, fault.Newf(fault.GatewayExternalURL, "the URL of external service %s is malformed", name).Because(err)
@@ -51,7 +88,7 @@ func (g *Gateway) ExternalEdge(caller, name, targetURL string, timeout time.Dura
 			Why("it must be http or https, with a host, without user, query and fragment")
 	}
 	target.Path, target.RawPath = strings.TrimRight(target.Path, "/"), ""
-	transport := &http.Transport{
+	r := &remote{target: target, transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * g.limits.Connect}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12},
@@ -62,43 +99,27 @@ func (g *Gateway) ExternalEdge(caller, name, targetURL string, timeout time.Dura
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 1 << 20,
-	}
-	return g.addEdge(&edge{gateway: g, caller: caller, callee: name, timeout: timeout, remote: &remote{target, transport}}), nil
-}
-
-// addEdge makes the edge's counters known; those of the same edge made before
-// go on.
-func (g *Gateway) addEdge(e *edge) *edge {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, o := range g.edges {
-		if o.caller == e.caller && o.callee == e.callee {
-			e.count = o.count
-			g.edges[i] = e
-			o.close()
-			return e
-		}
-	}
-	e.count = new(counters)
-	g.edges = append(g.edges, e)
-	return e
-}
-
-// close closes the idle connections to an external callee.
-func (e *edge) close() {
-	if e.remote != nil {
-		e.remote.transport.CloseIdleConnections()
-	}
+	}}
+	g.remotes[targetURL] = r
+	return r, nil
 }
 
 // ServeHTTP answers one request.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := e.gateway.begin(w, r)
 	defer x.finish()
-	x.Caller, x.Service, x.count = e.caller, e.callee, e.count
-	if !x.admit() {
-		return
+	x.takes(e)
+	if x.admit() {
+		x.pass(e)
 	}
+}
+
+// takes tells which edge the exchange belongs to.
+func (x *exchange) takes(e *edge) { x.Call, x.Service, x.count = e.call, e.callee, e.count }
+
+// pass sends the request on by its edge.
+func (x *exchange) pass(e *edge) {
+	r := x.r
 	if _, ok := routePath(r.URL.Path); !ok {
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the path holds dot segments or control characters")
 		return
@@ -127,7 +148,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		c.host = e.remote.target.Host
 	} else {
-		out.set("Plat-Caller", e.caller)
+		out.set("Plat-Caller", e.call.Caller)
 		out.budget(r, timeout)
 	}
 	x.forward(c)

@@ -14,7 +14,7 @@ type Exchange struct {
 	Start         time.Time
 	Duration      time.Duration
 	Gateway       string // the entrance; empty on an east-west edge
-	Caller        string // the calling service on an edge; empty at an entrance
+	Call                 // how one service called another; zero at an entrance
 	Client        string // address without port
 	Method        string
 	Host          string
@@ -23,7 +23,7 @@ type Exchange struct {
 	Service       string // empty when no route was found
 	Route         string // the route's path
 	Upstream      string // the instance that was tried last
-	Status        int    // 0: the client got no answer
+	Status        int    // 0: the client got no answer; of plat's own errors to gRPC, what others would have got
 	BytesIn       int64  // of the request's body
 	BytesOut      int64  // of the answer's body
 	Retries       int
@@ -31,6 +31,15 @@ type Exchange struct {
 	Trace         Trace
 	Code          fault.Code // what went wrong, if the gateway knows
 	Err           error      // the cause
+}
+
+// Call is how one service called another.
+type Call struct {
+	Caller   string // the calling service; "plat" for plat itself
+	ID       string // of an undeclared call through the mesh: plat why ID
+	Mesh     bool   // it came by the caller's general address
+	Declared bool   // the plan says that the caller calls this service
+	Refused  bool   // answered 403, since it is not declared
 }
 
 // exchange is an Exchange under way.
@@ -100,6 +109,9 @@ func (x *exchange) finish() {
 	}
 	if g.access != nil {
 		g.access.log(&x.Exchange)
+	}
+	if g.seen != nil {
+		g.seen(&x.Exchange)
 	}
 	if g.observe != nil {
 		g.observe(&x.Exchange)

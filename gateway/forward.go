@@ -128,14 +128,10 @@ func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Respons
 		target := *x.r.URL // afresh: an abandoned try may still look at it
 		target.Scheme, target.Host, target.User = "http", inst.Addr, nil
 		out.URL = &target
-		if x.body != nil && inst.H2C && grpc(x.r) {
+		if x.body != nil && grpc(x.r) {
 			x.body.unlimited()
 		}
-		transport := inst.transport
-		if upgrade {
-			transport = inst.upgrade
-		}
-		res, err := transport.RoundTrip(out)
+		res, err := inst.transport(x.r, upgrade).RoundTrip(out)
 		if err == nil {
 			return res, inst, nil
 		}

@@ -25,6 +25,9 @@ type Options struct {
 	// must not be kept. When it is set, the gateway takes part in traces: its
 	// span is the parent of what follows. Nil: traces pass through.
 	Observe func(*Exchange)
+	// Seen is called like Observe, but leaves traces alone. It must be quick:
+	// the exchange's end waits for it.
+	Seen func(*Exchange)
 	// RootCAs are whom external services' certificates may come from; nil:
 	// the system's.
 	RootCAs *x509.CertPool
@@ -75,6 +78,7 @@ type Gateway struct {
 	log     *slog.Logger
 	access  *accessLog // nil: none
 	observe func(*Exchange)
+	seen    func(*Exchange)
 	roots   *x509.CertPool
 	entries map[fault.Code]problemText
 
@@ -87,16 +91,19 @@ type Gateway struct {
 	fronts    map[string]*front
 	pools     map[string]*pool
 	inflights map[string]*inflight // by instance ID
-	edges     []*edge
+	edges     []edgeKey            // in the order in which they were made
+	counts    map[edgeKey]*counters
+	remotes   map[string]*remote // by URL
 	tunnels   map[*http.Server]map[*tunnel]struct{}
 }
 
 // New makes a gateway that knows no routes and no upstreams.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, roots: o.RootCAs,
+		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, seen: o.Seen, roots: o.RootCAs,
 		entries: problemTexts(),
 		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{},
+		counts: map[edgeKey]*counters{}, remotes: map[string]*remote{},
 		tunnels: map[*http.Server]map[*tunnel]struct{}{},
 	}
 	if g.log == nil {
@@ -118,8 +125,8 @@ func (g *Gateway) Close() {
 			inst.close()
 		}
 	}
-	for _, e := range g.edges {
-		e.close()
+	for _, r := range g.remotes {
+		r.transport.CloseIdleConnections()
 	}
 	g.mu.Unlock()
 	if g.access != nil {

@@ -30,6 +30,10 @@ func appendLine(b []byte, x *Exchange) []byte {
 	b = appendSet(b, "upstream", x.Upstream)
 	b = appendSet(b, "correlation_id", x.CorrelationID)
 	b = appendSet(b, "trace_id", x.Trace.ID)
+	if x.Mesh {
+		b = append(b, `,"mesh":true`...)
+	}
+	b = appendSet(b, "undeclared", x.ID)
 	if x.Retries > 0 {
 		b = appendNumber(b, "retries", int64(x.Retries))
 	}

@@ -18,22 +18,33 @@ func problemTexts() map[fault.Code]problemText {
 	return texts
 }
 
-// problem answers with an error of the gateway's own (RFC 9457). Nothing may
-// have been written before.
+// problem answers with an error of the gateway's own (RFC 9457; to gRPC in its
+// form). Nothing may have been written before.
 func (x *exchange) problem(status int, code fault.Code, detail string) {
+	x.problemWith(status, code, detail, x.gateway.entries[code].remedy)
+}
+
+// problemWith is problem with a remedy of its own.
+func (x *exchange) problemWith(status int, code fault.Code, detail, remedy string) {
 	x.Status, x.Code = status, code
 	if x.CorrelationID == "" {
 		x.identify(false)
 	}
-	text := x.gateway.entries[code]
+	if x.r.ProtoMajor == 2 && grpc(x.r) {
+		x.grpcProblem(code, detail, remedy)
+		return
+	}
 	b := make([]byte, 0, 512)
-	b = appendField(b, '{', "title", text.title)
+	b = appendField(b, '{', "title", x.gateway.entries[code].title)
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = appendField(b, ',', "detail", detail)
 	b = appendField(b, ',', "code", string(code))
 	b = appendField(b, ',', "correlationId", x.CorrelationID)
-	b = appendField(b, ',', "remedy", text.remedy)
+	b = appendField(b, ',', "remedy", remedy)
+	if x.Refused {
+		b = appendField(b, ',', "id", x.ID)
+	}
 	b = append(b, "}\n"...)
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/problem+json"}

@@ -31,7 +31,7 @@ type RouteStats struct {
 	Answers Answers
 }
 
-// EdgeStats are the counters of one declared call.
+// EdgeStats are the counters of the calls of one service by another.
 type EdgeStats struct {
 	Caller  string
 	Callee  string
@@ -56,7 +56,7 @@ func (g *Gateway) Stats() Stats {
 		}
 	}
 	for _, e := range g.edges {
-		s.Edges = append(s.Edges, EdgeStats{e.caller, e.callee, e.count.read()})
+		s.Edges = append(s.Edges, EdgeStats{e.caller, e.callee, g.counts[e].read()})
 	}
 	return s
 }

@@ -90,19 +90,23 @@ type inflight struct{ atomic.Int64 }
 // instance is one upstream with its connections.
 type instance struct {
 	Upstream
-	transport *http.Transport
-	upgrade   *http.Transport // for connections that become something else: always HTTP/1.1
-	inflight  *inflight       // shared by all that bear the ID in turn
-	removed   atomic.Bool
+	h1, h2   *http.Transport
+	inflight *inflight // shared by all that bear the ID in turn
+	removed  atomic.Bool
 }
 
 func newInstance(u Upstream, n *inflight, l Limits) *instance {
-	inst := &instance{Upstream: u, inflight: n, transport: newTransport(l, u.H2C)}
-	inst.upgrade = inst.transport
-	if u.H2C {
-		inst.upgrade = newTransport(l, false)
+	return &instance{Upstream: u, inflight: n, h1: newTransport(l, false), h2: newTransport(l, true)}
+}
+
+// transport is by which protocol a request goes: gRPC needs HTTP/2, and a
+// connection that becomes something else HTTP/1.1, whatever else the instance
+// speaks.
+func (i *instance) transport(r *http.Request, upgrade bool) *http.Transport {
+	if !upgrade && (i.H2C || grpc(r)) {
+		return i.h2
 	}
-	return inst
+	return i.h1
 }
 
 func newTransport(l Limits, h2c bool) *http.Transport {
@@ -121,8 +125,8 @@ func newTransport(l Limits, h2c bool) *http.Transport {
 }
 
 func (i *instance) close() {
-	i.transport.CloseIdleConnections()
-	i.upgrade.CloseIdleConnections()
+	i.h1.CloseIdleConnections()
+	i.h2.CloseIdleConnections()
 }
 
 // pool is the instances of one service.

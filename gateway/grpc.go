@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// Status codes of gRPC that plat answers with itself.
+const (
+	grpcDeadlineExceeded  = 4
+	grpcPermissionDenied  = 7
+	grpcResourceExhausted = 8
+	grpcUnimplemented     = 12
+	grpcInternal          = 13
+	grpcUnavailable       = 14
+)
+
+// grpcProblem answers a gRPC request with an error of the gateway's own: 200,
+// and the status in the header alone ("Trailers-Only").
+func (x *exchange) grpcProblem(code fault.Code, detail, remedy string) {
+	message := detail + " [" + string(code) + "]"
+	if x.Refused {
+		message = detail + ": " + remedy + " [" + string(code) + "]"
+	}
+	h := x.w.Header()
+	h["Content-Type"] = []string{"application/grpc"}
+	h["X-Correlation-Id"] = []string{x.CorrelationID}
+	h["Grpc-Status"] = []string{strconv.Itoa(grpcStatus(x.Status, code))}
+	h["Grpc-Message"] = []string{grpcMessage(message)}
+	x.w.WriteHeader(http.StatusOK)
+}
+
+// grpcStatus is the gRPC status for an error of the gateway's own.
+func grpcStatus(status int, code fault.Code) int {
+	if code == fault.GatewayUnknownService {
+		return grpcUnimplemented // to repeat it helps nobody
+	}
+	switch status {
+	case http.StatusForbidden:
+		return grpcPermissionDenied
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return grpcUnimplemented
+	case http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:
+		return grpcResourceExhausted
+	case http.StatusGatewayTimeout:
+		return grpcDeadlineExceeded
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusRequestTimeout:
+		return grpcUnavailable
+	}
+	return grpcInternal
+}
+
+// grpcMessage encodes a message for its header: all but printable ASCII, and
+// the percent sign, as %XX.
+func grpcMessage(s string) string {
+	const digits = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if c := s[i]; c >= ' ' && c <= '~' && c != '%' {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(b)
+}
