@@ -45,7 +45,6 @@ const (
 	PlanCallCycle           Code = "plan-call-cycle"
 	PlanShortTimeout        Code = "plan-short-timeout"
 	PlanRuntimeUnavailable  Code = "plan-runtime-unavailable"
-	PlanDoorUnavailable     Code = "plan-door-unavailable"
 	PlanEngineUnavailable   Code = "plan-engine-unavailable"
 	PlanArtifactUnavailable Code = "plan-artifact-unavailable"
 	PlanImageUnavailable    Code = "plan-image-unavailable"
@@ -86,7 +85,7 @@ func valueEntries() []Entry {
 		{PlanReservedName, "A name is reserved", "plat or the operating system uses it, or it begins with x-, which marks keys that plat passes over.", "Choose another name."},
 		{PlanCollidingNames, "Two settings become one variable", "Hyphens and dots of a setting's name both become underscores, so that the program could tell only one of the two.", "Rename one of them."},
 		{PlanPathEscapes, "A path leads out of its folder", "The paths of a declaration stay inside its folder, so that it can be moved, packed and shared. Absolute paths, .. and backslashes are refused.", "Move the files below the folder, or correct the path."},
-		{PlanBadURL, "An address is not usable", "It must be http or https with a host, without credentials, query or fragment.", "Write it as https://host/path, and keep credentials out of the plan."},
+		{PlanBadURL, "An address is not usable", "It must be http or https with a host, without credentials, query or fragment. http://NAME.internal, without port and path, stands for whoever is registered under that name.", "Write it as https://host/path or http://NAME.internal, and keep credentials out of the plan."},
 		{PlanPlainSecret, "A secret has its value in the plan", "Who reads the plan, a copy or a backup would know it.", "Delete the value from the plan, and change the secret if it was real."},
 	}
 }
@@ -119,7 +118,6 @@ func wholeEntries() []Entry {
 func useEntries() []Entry {
 	return []Entry{
 		{PlanRuntimeUnavailable, "A runtime that this plat does not have", "The plan loads, but this environment is to run on something other than processes of one machine.", "Use another environment, such as local."},
-		{PlanDoorUnavailable, "A door that this plat does not have", "The plan opens a compatibility listener that is not there yet; leaving it closed in silence would break who relies on it.", "Delete it from doors."},
 		{PlanEngineUnavailable, "A store engine that this plat does not provide", "The plan loads, but this environment asks for an engine other than sqlite.", "Use the engine sqlite in this environment."},
 		{PlanArtifactUnavailable, "A service that is an artefact", "The plan loads, but this plat cannot fetch artefacts yet, so the service's declaration and program are not here.", "List the service's folder by path instead."},
 		{PlanImageUnavailable, "A service that is a container image", "The plan loads, but this plat starts processes only.", "Name a program in run, or build it by go or command."},

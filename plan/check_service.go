@@ -1,12 +1,16 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan/yaml"
@@ -30,12 +34,14 @@ func (d *Declaration) check() {
 		d.doc.report(badLabel("the context", f.Context), "context")
 	}
 	d.checkProgram()
+	d.checkNeeds()
 	d.checkProvides()
 	for _, name := range sortedKeys(f.Consumes.Services) {
 		d.doc.reportKey(badLabel("the service", name), "consumes", "services", name)
 	}
 	for _, name := range sortedKeys(f.Consumes.Events) {
 		d.doc.reportKey(badEventType(name), "consumes", "events", name)
+		d.doc.report(badPush(f.Consumes.Events[name].Push), "consumes", "events", name, "push")
 	}
 	for _, name := range sortedKeys(f.Stores) {
 		d.doc.reportKey(badLabel("the store", name), "stores", name)
@@ -121,6 +127,37 @@ func (d *Declaration) checkArgv(argv []string, path ...any) {
 	}
 }
 
+// checkNeeds refuses what is not the bare name of a program, and repetition.
+func (d *Declaration) checkNeeds() {
+	needs := d.File.Needs
+	for i, name := range needs {
+		n, _, whole := d.doc.find([]any{"needs", i})
+		if !whole || n.Kind != yaml.Text {
+			continue // reported when it was read
+		}
+		f := fault.Newf(fault.PlanBadValue, "the program %s is not a bare name", strconv.Quote(name)).
+			Why("expected the name of a program that is looked for on the PATH, such as node")
+		base := strings.TrimSuffix(name[strings.LastIndexAny(name, `/\`)+1:], ".exe")
+		switch {
+		case !isProgramName(name):
+			if isProgramName(base) {
+				f.Fix("write " + base)
+			}
+			d.doc.value(f, "needs", i)
+		case slices.Index(needs, name) < i:
+			d.doc.value(fault.Newf(fault.PlanBadValue, "the program %s is named twice", name).Why("it is looked for once").Fix("delete one"), "needs", i)
+		}
+	}
+}
+
+// isProgramName reports whether s is the name of a program without folder and
+// arguments.
+func isProgramName(s string) bool {
+	return len(s) <= 255 && strings.Trim(s, ".") != "" && !strings.HasPrefix(s, "-") && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+-", r))
+	})
+}
+
 // checkPath refuses a path that leads out of the service's folder or to
 // nothing.
 func (d *Declaration) checkPath(p string, folder bool, path ...any) {
@@ -173,6 +210,29 @@ func (d *Declaration) checkURLPath(p string, path ...any) {
 		d.doc.value(fault.Newf(fault.PlanBadValue, "%s is %q", path[len(path)-1], p).
 			Why("expected a path that begins with a slash").Fix("write /"+strings.TrimLeft(p, "/")), path...)
 	}
+}
+
+// badPush is the finding about a path that events cannot be delivered to; nil
+// when it is one or empty.
+func badPush(p string) *fault.Fault {
+	if p == "" {
+		return nil
+	}
+	u, err := url.Parse(p)
+	f := fault.Newf(fault.PlanBadValue, "push is %s", strconv.Quote(p))
+	switch {
+	case p[0] != '/' && err == nil && u.Host != "":
+		return f.Why("expected a path: plat finds the instance itself").Fix("write " + cmp.Or(u.Path, "/"))
+	case p[0] != '/':
+		return f.Why("expected a path that begins with a slash").Fix("write /" + p)
+	case strings.ContainsAny(p, "?#"):
+		return f.Why("expected a path without query and fragment").Fix("write " + p[:strings.IndexAny(p, "?#")])
+	case err != nil || strings.ContainsAny(p, " \t\\") || strings.ContainsFunc(p, unicode.IsControl):
+		return f.Why("it has a character that no path has").Fix("write the plain path")
+	case strings.HasPrefix(p, "//") || u.Path != "/" && path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/"):
+		return f.Why("expected a path without empty, . and .. segments").Fix("write " + path.Clean("/"+u.Host+u.Path))
+	}
+	return nil
 }
 
 func (d *Declaration) checkConfig() {

@@ -93,7 +93,11 @@ func artifactName(reference string) string {
 func (s *SystemDeclaration) checkExternal(name string, e ExternalFile) {
 	s.doc.required(e.URL, "the address of "+name, "external", name, "url")
 	if e.URL != "" {
-		s.doc.report(badURL("the address of "+name, e.URL), "external", name, "url")
+		f := badURL("the address of "+name, e.URL)
+		if f == nil {
+			f = badRegistered("the address of "+name, e.URL)
+		}
+		s.doc.report(f, "external", name, "url")
 	}
 	if e.Owner == "" && !s.doc.has("external", name, "owner") {
 		s.doc.key(fault.Newf(fault.PlanMissingOwner, "%s has no owner", name).
@@ -113,6 +117,41 @@ func badURL(what, address string) *fault.Fault {
 		return f.Fix("delete the credentials: who reads the plan would know them")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return f
+	}
+	return nil
+}
+
+// badRegistered is the finding about an address of http://NAME.internal that
+// says more than the name; nil for any other.
+func badRegistered(what, address string) *fault.Fault {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if !strings.HasSuffix(host, internalSuffix) {
+		return nil
+	}
+	written := strings.TrimSuffix(u.Hostname(), ".")
+	name := written[:len(written)-len(internalSuffix)]
+	wrong := func(why string) *fault.Fault {
+		f := fault.Newf(fault.PlanBadURL, "%s is not usable", what).Why(why)
+		if isLabel(name) {
+			f.Fix("write it as http://" + name + internalSuffix)
+		}
+		return f
+	}
+	switch f := badServiceName("the registered service", name); {
+	case f != nil:
+		return f
+	case u.Host != name+internalSuffix && u.Port() == "":
+		return wrong("expected http://NAME.internal in lower case, with nothing after it")
+	case u.Scheme != "http":
+		return wrong("what is registered runs beside plat and is reached by plain HTTP")
+	case u.Port() != "":
+		return wrong("whoever registers says its port itself")
+	case u.Path != "" && u.Path != "/":
+		return wrong("it stands for a program, not for a path of it; the caller says the path")
 	}
 	return nil
 }

@@ -26,6 +26,21 @@ func (r *resolver) checkNames() {
 				Why("declared at "+r.system.doc.place("external", name)).Fix("rename one of them"), "service")
 		}
 	}
+	external := r.system.File.External
+	for _, name := range sortedKeys(external) {
+		to := registered(external[name].URL)
+		if to == "" {
+			continue
+		}
+		if d := r.services[to]; d != nil {
+			r.system.doc.value(fault.Newf(fault.PlanDuplicateService, "%s%s is no external service, but %s of this system", to, internalSuffix, to).
+				Why("declared at "+d.where("service")).Fix("delete "+name+" from external, and consume "+to), "external", name, "url")
+		}
+		if other, taken := external[to]; taken && registered(other.URL) != to {
+			r.system.doc.value(fault.Newf(fault.PlanDuplicateService, "%s%s could be two services", to, internalSuffix).
+				Why("external has a "+to+" of its own, at "+r.system.doc.place("external", to)).Fix("rename that one"), "external", name, "url")
+		}
+	}
 }
 
 // where is a place in the declaration, or the artefact that it came in.
@@ -185,8 +200,11 @@ func (r *resolver) checkRouteTarget(service string, path ...any) {
 		return
 	}
 	f := fault.Newf(fault.PlanUnknownService, "there is no service %s", service).
-		Why("a route leads to a service of this system").Fix(r.suggest(r.system.doc, service, r.names))
-	if _, external := r.system.File.External[service]; external {
+		Why("a route leads to a service of this system, or to a registered one").Fix(r.suggest(r.system.doc, service, r.names))
+	if e, external := r.system.File.External[service]; external {
+		if e.URL == "" || registered(e.URL) != "" {
+			return
+		}
 		f.What = service + " is external"
 		f.Fix("put a service of your own in front of it")
 	}
@@ -236,6 +254,9 @@ func (r *resolver) checkOverride(env, service string, d *Declaration) {
 	check("setting", sortedKeys(set.Config), sortedKeys(d.File.Config), "config")
 	check("dependency on", sortedKeys(set.Consumes.Services), sortedKeys(d.File.Consumes.Services), "consumes", "services")
 	check("subscription to", sortedKeys(set.Consumes.Events), sortedKeys(d.File.Consumes.Events), "consumes", "events")
+	for _, name := range sortedKeys(set.Consumes.Events) {
+		r.system.doc.report(badPush(set.Consumes.Events[name].Push), "environments", env, "set", service, "consumes", "events", name, "push")
+	}
 	for _, name := range sortedKeys(set.Config) {
 		s, declared := d.File.Config[name]
 		if !declared {

@@ -14,6 +14,18 @@ type Route struct {
 	Service string   `json:"service"`
 	Timeout Duration `json:"timeout"`
 	Trust   bool     `json:"trust,omitempty"`
+
+	// Registered is set for an external service that the registry knows by
+	// that name.
+	Registered string `json:"registered,omitempty"`
+}
+
+// Pool is the name under which the registry knows the instances that answer.
+func (r Route) Pool() string {
+	if r.Registered != "" {
+		return r.Registered
+	}
+	return r.Service
 }
 
 // Edge is one declared synchronous call: the caller gets an address of its
@@ -28,6 +40,19 @@ type Edge struct {
 	// Registered is set instead of URL for an external callee that the
 	// registry knows by that name.
 	Registered string `json:"registered,omitempty"`
+}
+
+// Pool is the name under which the registry knows the instances that answer;
+// empty for an external callee with a URL, which is no business of the
+// registry.
+func (e Edge) Pool() string {
+	switch {
+	case e.Registered != "":
+		return e.Registered
+	case e.URL != "":
+		return ""
+	}
+	return e.Callee
 }
 
 // Stream holds all events of one provider.
@@ -74,10 +99,11 @@ func EnvName(name string) string {
 // host before without, longer path before shorter, with methods before
 // without.
 func Routes(s *System) []Route {
+	external := externals(s)
 	var routes []Route
 	for _, g := range s.Gateways {
 		for _, r := range g.Routes {
-			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust})
+			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Registered: external[r.Service].Registered})
 		}
 	}
 	slices.SortStableFunc(routes, func(a, b Route) int {
@@ -103,20 +129,28 @@ func Routes(s *System) []Route {
 
 // Edges derives the declared calls, sorted by caller, then callee.
 func Edges(s *System) []Edge {
-	external := map[string]External{}
-	for _, e := range s.External {
-		if e.Registered != "" {
-			e.URL = ""
-		}
-		external[e.Name] = e
-	}
+	external := externals(s)
 	var edges []Edge
 	for _, svc := range s.Services {
 		for _, d := range svc.Calls {
-			edges = append(edges, Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), URL: external[d.Service].URL, Registered: external[d.Service].Registered, Timeout: d.Timeout})
+			e := Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), Timeout: d.Timeout}
+			if to := external[d.Service]; to.Registered != "" {
+				e.Registered = to.Registered
+			} else {
+				e.URL = to.URL
+			}
+			edges = append(edges, e)
 		}
 	}
 	return edges
+}
+
+func externals(s *System) map[string]External {
+	m := make(map[string]External, len(s.External))
+	for _, e := range s.External {
+		m[e.Name] = e
+	}
+	return m
 }
 
 // Streams derives one stream for each service that provides events.

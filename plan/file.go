@@ -2,7 +2,7 @@ package plan
 
 // SystemFile is plat.yaml, the file of a whole system.
 type SystemFile struct {
-	Plat         *int                       `json:"plat,omitempty" jsonschema:"enum=1" jsonschema_description:"Version of the plan's format; absent means 1."`
+	Plat         *int                       `json:"plat,omitempty" jsonschema:"enum=1,default=1" jsonschema_description:"Version of the plan's format."`
 	System       string                     `json:"system" jsonschema:"required" jsonschema_description:"Name of the system, a DNS label."`
 	Owners       map[string]Owner           `json:"owners,omitempty" jsonschema_description:"The teams and people who answer for services, by name."`
 	Services     []ServiceRef               `json:"services" jsonschema:"required" jsonschema_description:"Where the services' declarations are."`
@@ -28,7 +28,7 @@ type ExternalFile struct {
 
 // GatewayFile declares one public entrance.
 type GatewayFile struct {
-	Timeout *Duration   `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request whose route names none; default 30s."`
+	Timeout *Duration   `json:"timeout,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"Time allowed for a request whose route names none."`
 	Routes  []RouteFile `json:"routes" jsonschema:"required" jsonschema_description:"What leads where. The most specific route wins, whatever the order here."`
 }
 
@@ -37,25 +37,25 @@ type RouteFile struct {
 	Host    string    `json:"host,omitempty" jsonschema_description:"Host name without a port; absent: any."`
 	Path    string    `json:"path" jsonschema:"required" jsonschema_description:"Prefix of the path, matched on segment boundaries."`
 	Methods []string  `json:"methods,omitempty" jsonschema_description:"HTTP methods; absent: any."`
-	Service string    `json:"service" jsonschema:"required" jsonschema_description:"The service that answers."`
-	Timeout *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request; default: the gateway's."`
-	Trust   bool      `json:"trust,omitempty" jsonschema_description:"Continue the caller's trace and correlation ID instead of starting anew."`
+	Service string    `json:"service" jsonschema:"required" jsonschema_description:"The service that answers, or an external one whose url is http://NAME.internal."`
+	Timeout *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request; absent: the gateway's."`
+	Trust   bool      `json:"trust,omitempty" jsonschema:"default=false" jsonschema_description:"Continue the caller's trace and correlation ID instead of starting anew."`
 }
 
 // DefaultsFile is the standard that every service starts from.
 type DefaultsFile struct {
-	Timeout    *Duration  `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call between services that names none; default 1s."`
-	Grace      *Duration  `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; default 10s."`
-	Start      *Duration  `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; default 30s."`
+	Timeout    *Duration  `json:"timeout,omitempty" plan:"positive" jsonschema:"default=1s" jsonschema_description:"Time allowed for a call between services that names none."`
+	Grace      *Duration  `json:"grace,omitempty" jsonschema:"default=10s" jsonschema_description:"Time between SIGTERM and SIGKILL."`
+	Start      *Duration  `json:"start,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"Time allowed from start to ready."`
 	Limits     Limits     `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
 	Objectives Objectives `json:"objectives,omitempty" jsonschema_description:"How good a service must be."`
-	Access     string     `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to a call that no consumes declares: observe serves and reports it, enforce refuses it. Default: observe in the environment local, enforce in others."`
+	Access     string     `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to a call that no consumes declares: observe serves and reports it, enforce refuses it. Absent: observe in the environment local, enforce in others."`
 }
 
 // EnvironmentFile is what differs in one environment.
 type EnvironmentFile struct {
-	Runtime string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes" jsonschema_description:"What runs the instances; default process."`
-	Access  string                `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to an undeclared call here; default: that of defaults."`
+	Runtime string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes,default=process" jsonschema_description:"What runs the instances."`
+	Access  string                `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to an undeclared call here; absent: what defaults says."`
 	Set     map[string]ServiceSet `json:"set,omitempty" jsonschema_description:"Overrides, by service. Maps merge by key; scalars, lists and each objective replace whole."`
 }
 
@@ -75,18 +75,18 @@ type ServiceSet struct {
 
 // ServiceFile is service.yaml, the file of one service.
 type ServiceFile struct {
-	Plat       *int                   `json:"plat,omitempty" jsonschema:"enum=1" jsonschema_description:"Version of the plan's format; absent means 1."`
+	Plat       *int                   `json:"plat,omitempty" jsonschema:"enum=1,default=1" jsonschema_description:"Version of the plan's format."`
 	Service    string                 `json:"service" jsonschema:"required" jsonschema_description:"Name of the service, a DNS label."`
 	Owner      string                 `json:"owner" jsonschema:"required" jsonschema_description:"Who answers for it; one of the system's owners."`
 	Context    string                 `json:"context,omitempty" jsonschema_description:"Bounded context that it belongs to."`
 	About      string                 `json:"about,omitempty" jsonschema_description:"What it does, in a sentence."`
 	Build      *BuildFile             `json:"build,omitempty" jsonschema_description:"How its program is made."`
-	Run        []string               `json:"run,omitempty" jsonschema_description:"Program and arguments, run in the service's folder; default for build.go: the built program."`
+	Run        []string               `json:"run,omitempty" jsonschema_description:"Program and arguments, run in the service's folder; absent with build.go: the built program."`
 	Needs      []string               `json:"needs,omitempty" jsonschema_description:"Programs that must be on the PATH, as node; where one lacks, the service is skipped, and plat says so."`
 	Port       *int                   `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port of a program that ignores PORT."`
-	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"How many instances run; default 1."`
-	Grace      *Duration              `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; default 10s."`
-	Start      *Duration              `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; default 30s."`
+	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=100,default=1" jsonschema_description:"How many instances run."`
+	Grace      *Duration              `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; absent: that of defaults."`
+	Start      *Duration              `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; absent: that of defaults."`
 	Provides   ProvidesFile           `json:"provides,omitempty" jsonschema_description:"What it offers to others."`
 	Consumes   ConsumesFile           `json:"consumes,omitempty" jsonschema_description:"What it uses of others."`
 	Stores     map[string]StoreFile   `json:"stores,omitempty" jsonschema_description:"Data stores that are its own, by name."`
@@ -113,7 +113,7 @@ type HTTPFile struct {
 	OpenAPI  string `json:"openapi,omitempty" jsonschema_description:"OpenAPI document, a file in the service's folder."`
 	Ready    string `json:"ready,omitempty" jsonschema_description:"Path that answers 2xx when it can serve; absent: a TCP connection proves it."`
 	Live     string `json:"live,omitempty" jsonschema_description:"Path that answers 2xx while it is worth keeping; absent: a TCP connection proves it."`
-	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=h2c" jsonschema_description:"http (HTTP/1.1, the default) or h2c (HTTP/2 without TLS)."`
+	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=h2c,default=http" jsonschema_description:"http is HTTP/1.1, h2c is HTTP/2 without TLS."`
 }
 
 // ProvidedEventFile declares an event that a service publishes.
@@ -130,20 +130,20 @@ type ConsumesFile struct {
 
 // CallFile declares a synchronous dependency.
 type CallFile struct {
-	Timeout   *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call; default: the system's."`
-	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue" jsonschema_description:"What the service does when the call fails; default fail."`
-	Optional  *bool     `json:"optional,omitempty" jsonschema_description:"It can start and be ready without it."`
+	Timeout   *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call; absent: that of defaults."`
+	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue,default=fail" jsonschema_description:"What the service does when the call fails."`
+	Optional  *bool     `json:"optional,omitempty" jsonschema:"default=false" jsonschema_description:"It can start and be ready without it, and runs without it when a part of the system is started."`
 }
 
 // SubscriptionFile declares an event that a service receives.
 type SubscriptionFile struct {
-	Retries *int   `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"Deliveries after the first, before it becomes a dead letter; default 5."`
+	Retries *int   `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100,default=5" jsonschema_description:"Deliveries after the first, before it becomes a dead letter."`
 	Push    string `json:"push,omitempty" jsonschema_description:"Path to which plat POSTs each event as a CloudEvent; 2xx acknowledges it. Absent: the service pulls by itself."`
 }
 
 // StoreFile declares a data store.
 type StoreFile struct {
-	Engine  string    `json:"engine,omitempty" jsonschema:"enum=sqlite,enum=postgres" jsonschema_description:"Database engine; default sqlite."`
+	Engine  string    `json:"engine,omitempty" jsonschema:"enum=sqlite,enum=postgres,default=sqlite" jsonschema_description:"Database engine."`
 	Holds   []string  `json:"holds,omitempty" jsonschema_description:"Kinds of data in it, such as personal."`
 	Keep    *Duration `json:"keep,omitempty" jsonschema_description:"How long data is kept."`
 	MayLose *Duration `json:"may-lose,omitempty" jsonschema_description:"How much of the latest data a disaster may cost."`
@@ -153,7 +153,7 @@ type StoreFile struct {
 type SettingFile struct {
 	Type    string  `json:"type,omitempty" jsonschema:"enum=string,enum=int,enum=float,enum=bool,enum=duration,enum=size,enum=percent" jsonschema_description:"Absent: what the default looks like, else string."`
 	Default *Scalar `json:"default,omitempty" jsonschema_description:"Value where an environment sets none."`
-	Secret  bool    `json:"secret,omitempty" jsonschema_description:"Its value must never stand in the plan."`
+	Secret  bool    `json:"secret,omitempty" jsonschema:"default=false" jsonschema_description:"Its value must never stand in the plan."`
 }
 
 // Scalar is a single value as it is written in the plan; what it means

@@ -28,6 +28,30 @@ type Options struct {
 type Result struct {
 	System   *System        // nil when a finding is an error
 	Findings []*fault.Fault // sorted by file, line and column
+
+	documents map[string]*document // of the declarations, by service
+}
+
+// Where tells where a service declares something: file, line and column of
+// the last key of the path, as in Where("order", "consumes", "services",
+// "catalog"); without a path, of its name. It is false for what no file of the
+// plan says.
+func (r Result) Where(service string, path ...string) (file string, line, column int, declared bool) {
+	d := r.documents[service]
+	if d == nil {
+		return "", 0, 0, false
+	}
+	if len(path) == 0 {
+		path = []string{"service"}
+	}
+	steps := make([]any, len(path))
+	for i, key := range path {
+		steps[i] = key
+	}
+	if _, key, whole := d.find(steps); whole {
+		return d.file, key.Line, key.Col, true
+	}
+	return "", 0, 0, false
 }
 
 // Err joins the findings that are errors; nil when there is none. fault.All

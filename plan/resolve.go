@@ -41,7 +41,7 @@ func Resolve(system *SystemDeclaration, services []*Declaration, opts Options) R
 		r.checkRoutes()
 		r.checkOverrides()
 	}
-	out := Result{}
+	out := Result{documents: make(map[string]*document, len(r.services))}
 	resolved := r.resolve()
 	if !r.system.doc.broken {
 		r.checkPorts(resolved)
@@ -51,6 +51,9 @@ func Resolve(system *SystemDeclaration, services []*Declaration, opts Options) R
 	out.Findings = append(out.Findings, r.system.doc.faults.take(r.system.doc.file)...)
 	for _, d := range r.all {
 		out.Findings = append(out.Findings, d.doc.faults.take(d.doc.file)...)
+	}
+	for name, d := range r.services {
+		out.documents[name] = d.doc
 	}
 	sortFindings(out.Findings)
 	if !slices.ContainsFunc(out.Findings, func(f *fault.Fault) bool { return f.Severity == fault.Error }) {

@@ -9,19 +9,14 @@ import (
 )
 
 // Usable tells whether this plat can run the system in its environment. The
-// error joins coded faults about the environment's runtime and the named
-// doors; what single services ask for is Service.Usable.
+// error is a coded fault about the environment's runtime; what single services
+// ask for is Service.Usable.
 func (s *System) Usable() error {
-	var errs []error
 	if s.Runtime != defaultRuntime {
-		errs = append(errs, fault.Newf(fault.PlanRuntimeUnavailable, "the environment %s asks for the runtime %s", s.Environment, s.Runtime).
-			At(systemFile, 0, 0).Why("this plat runs processes on one machine only").Fix("use another environment, such as local"))
+		return fault.Newf(fault.PlanRuntimeUnavailable, "the environment %s asks for the runtime %s", s.Environment, s.Runtime).
+			At(systemFile, 0, 0).Why("this plat runs processes on one machine only").Fix("use another environment, such as local")
 	}
-	for _, door := range s.Doors {
-		errs = append(errs, fault.Newf(fault.PlanDoorUnavailable, "the plan opens the door %s", door).
-			At(systemFile, 0, 0).Why("this plat does not have it yet").Fix("delete it from doors"))
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Usable tells whether this plat can run the service. The error joins coded
