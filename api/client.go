@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,6 +119,43 @@ func (c *Client) Session(ctx context.Context) (Session, error) {
 	var s Session
 	err := c.call(ctx, http.MethodPost, "/v1/session", nil, &s)
 	return s, err
+}
+
+// Publish publishes an event in the name of its provider and returns when it
+// is stored. The subject may be empty, and so may the ID: then it gets one.
+func (c *Client) Publish(ctx context.Context, eventType, subject, id string, data json.RawMessage) (Publication, error) {
+	if id == "" {
+		id = rand.Text()
+	}
+	event := struct {
+		SpecVersion string          `json:"specversion"`
+		ID          string          `json:"id"`
+		Source      string          `json:"source"`
+		Type        string          `json:"type"`
+		Subject     string          `json:"subject,omitempty"`
+		Time        time.Time       `json:"time"`
+		ContentType string          `json:"datacontenttype"`
+		Data        json.RawMessage `json:"data"`
+	}{"1.0", id, "/operator", eventType, subject, time.Now().UTC(), "application/json", data}
+	text, err := json.Marshal(event)
+	if err != nil {
+		return Publication{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := c.Raw(ctx, http.MethodPost, "/v1/events", http.Header{"Content-Type": {"application/cloudevents+json"}}, bytes.NewReader(text))
+	if err != nil {
+		return Publication{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return Publication{}, faultOf(resp)
+	}
+	var p Publication
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&p); err != nil {
+		return Publication{}, c.unreachable(err)
+	}
+	return p, nil
 }
 
 // Raw makes any call of the control API with the token, and returns what it

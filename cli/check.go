@@ -26,7 +26,7 @@ func (a *app) check() *cobra.Command {
 		Short:   "Say everything that is wrong with the plan",
 		Long:    "Reads plat.yaml and every service.yaml, and lists all mistakes and warnings.\nExit code 1 when there is an error, 0 with warnings alone.",
 		Example: "  plat check\n  plat check -C musiccorp -o json\n  plat check -e prod",
-		GroupID: "tools",
+		GroupID: "release",
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")

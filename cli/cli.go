@@ -34,14 +34,24 @@ const (
 type ServeOptions struct {
 	Root        string // folder with plat.yaml
 	Environment string
-	Gateway     string // address that a flag named; empty: the default, or any free one
-	API         string // likewise
-	Version     string // of plat
+	Gateway     string   // address that a flag named; empty: the default, or any free one
+	API         string   // likewise
+	Version     string   // of plat
+	Only        []string // services to run, with what they need; empty: all
+	Watch       bool     // build and start anew what is saved
 }
 
 // Server runs a system until ctx ends, calling ready once its control API
 // answers. It returns when nothing runs any more.
 type Server func(ctx context.Context, o ServeOptions, ready func()) error
+
+// Machine is what main hands to the verbs beside the API: how a system is
+// served, and what is known of this machine without a running plat.
+type Machine struct {
+	Serve      Server
+	PortHolder func(addr string) (program string)                                                           // who listens there; "" when it cannot be told
+	Logs       func(ctx context.Context, folder string, q api.LogQuery, each func(api.LogLine) error) error // of the state folder
+}
 
 // IO is where a verb reads and writes.
 type IO struct {
@@ -51,7 +61,7 @@ type IO struct {
 // app is what every verb has in common.
 type app struct {
 	IO
-	serve   Server
+	machine Machine
 	version string
 	dir     string // -C
 	output  string // -o
@@ -60,8 +70,8 @@ type app struct {
 }
 
 // Main runs one command line and returns its exit code.
-func Main(ctx context.Context, args []string, stdio IO, version string, serve Server) int {
-	a := &app{IO: stdio, serve: serve, version: version, paint: newPainter(stdio.Err)}
+func Main(ctx context.Context, args []string, stdio IO, version string, machine Machine) int {
+	a := &app{IO: stdio, machine: machine, version: version, paint: newPainter(stdio.Err)}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(stdio.Out)
@@ -80,7 +90,7 @@ func (a *app) root() *cobra.Command {
 		Version:       a.version,
 	}
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in this folder")
-	root.AddGroup(&cobra.Group{ID: "app", Title: "App"}, &cobra.Group{ID: "resources", Title: "Resources"}, &cobra.Group{ID: "monitoring", Title: "Monitoring"}, &cobra.Group{ID: "tools", Title: "Tools"})
+	root.AddGroup(&cobra.Group{ID: "app", Title: "App"}, &cobra.Group{ID: "resources", Title: "Resources"}, &cobra.Group{ID: "monitoring", Title: "Monitoring"}, &cobra.Group{ID: "release", Title: "Release"}, &cobra.Group{ID: "tools", Title: "Tools"})
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	root.SetVersionTemplate("plat {{.Version}}\n")
@@ -92,7 +102,13 @@ func (a *app) root() *cobra.Command {
 		}
 		return usage(cmd, what)
 	})
-	root.AddCommand(a.up(), a.down(), a.restart(), a.scale(), a.wait(), a.ps(), a.plan(), a.logs(), a.events(), a.check(), a.schema(), a.explain(), a.versionVerb())
+	root.AddCommand(
+		a.up(), a.down(), a.wait(),
+		a.ps(), a.get(), a.describe(), a.plan(),
+		a.logs(), a.events(), a.mail(), a.why(), a.console(),
+		a.check(), a.restart(), a.scale(),
+		a.call(), a.publish(), a.apiVerb(), a.doctor(), a.explain(), a.schema(), a.versionVerb(),
+	)
 	root.InitDefaultCompletionCmd(root.Commands()[0].Name())
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

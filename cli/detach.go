@@ -48,6 +48,10 @@ func (a *app) upDetached(ctx context.Context, o ServeOptions, timeout time.Durat
 	if o.API != "" {
 		argv = append(argv, "--api", o.API)
 	}
+	if o.Watch {
+		argv = append(argv, "--watch")
+	}
+	argv = append(argv, o.Only...)
 	child := exec.Command(self, argv...) //nolint:gosec,noctx // plat itself; it outlives this command
 	child.ExtraFiles = []*os.File{write}
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -112,7 +116,7 @@ func (a *app) serveDetached(ctx context.Context, o ServeOptions) error {
 			_ = pipe.Close()
 		}
 	}
-	err := a.serve(ctx, o, func() { say(hello{Started: true}) })
+	err := a.machine.Serve(ctx, o, func() { say(hello{Started: true}) })
 	if err != nil {
 		say(hello{Faults: fault.All(err)})
 	}

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/state"
 )
 
 func (a *app) logs() *cobra.Command {
@@ -36,9 +38,13 @@ func (a *app) logs() *cobra.Command {
 		if since < 0 || q.Tail < 0 {
 			return usage(cmd, "--since and --tail count backwards from now and are not negative")
 		}
+		q.Services = names
+		if since > 0 {
+			q.Since = time.Now().Add(-since)
+		}
 		client, _, err := a.connect()
-		if fault.Is(err, fault.NotRunning) {
-			return fault.All(err)[0].Fix("plat up" + a.inDir() + "; what the last run said is in .plat/logs")
+		if fault.Is(err, fault.NotRunning) && !q.Follow {
+			return a.keptLogs(cmd.Context(), q, err)
 		}
 		if err != nil {
 			return err
@@ -47,18 +53,35 @@ func (a *app) logs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		q.Services = names
-		if since > 0 {
-			q.Since = time.Now().Add(-since)
-		}
-		return a.stream(cmd.Context(), client, q, services)
+		return a.stream(cmd.Context(), client.Logs, q, services)
 	}
 	return cmd
 }
 
+// keptLogs prints what the last run left in the state folder; without any, it
+// is as it was: nothing runs here.
+func (a *app) keptLogs(ctx context.Context, q api.LogQuery, notRunning error) error {
+	root, err := a.system()
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(root, state.Name)
+	if kept, err := filepath.Glob(filepath.Join(folder, "logs", "*.log")); err != nil || len(kept) == 0 {
+		return notRunning
+	}
+	a.words("%s", a.paint.dim("nothing runs here now; this is what the last run said"))
+	read := func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error {
+		return a.machine.Logs(ctx, folder, q, each)
+	}
+	return a.stream(ctx, read, q, nil)
+}
+
+// reader reads the lines of a query.
+type reader func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error
+
 // stream prints the lines of a query until it ends; the services' names are as
 // wide as the first column begins.
-func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, services []api.Service) error {
+func (a *app) stream(ctx context.Context, read reader, q api.LogQuery, services []api.Service) error {
 	p := linePrinter{out: a.Out, paint: newPainter(a.Out), pretty: isTerminal(a.Out), colours: map[string]int{}}
 	for _, s := range services {
 		p.width = max(p.width, len(s.Name)+len("-1"))
@@ -69,7 +92,7 @@ func (a *app) stream(ctx context.Context, client *api.Client, q api.LogQuery, se
 		enc.SetEscapeHTML(false)
 		each = func(l api.LogLine) error { return enc.Encode(l) }
 	}
-	err := client.Logs(ctx, q, each)
+	err := read(ctx, q, each)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -25,7 +25,7 @@ func (a *app) restart() *cobra.Command {
 		Short:             "Replace a service's instances one by one",
 		Long:              "Builds the service anew and replaces its instances one by one: a new one is\nready before an old one leaves. Returns when that is done.",
 		Example:           "  plat restart order\n  plat restart order web",
-		GroupID:           "app",
+		GroupID:           "release",
 		Args:              args(1, -1, "at least one service"),
 		ValidArgsFunction: a.serviceNames,
 	}
@@ -54,7 +54,7 @@ func (a *app) scale() *cobra.Command {
 		Short:             "Set a service's number of instances",
 		Long:              "Sets the number of instances by hand until plat ends or the plan's own number\nchanges. plat ps marks such a number with a star.",
 		Example:           "  plat scale order=3\n  plat scale order=1 web=2",
-		GroupID:           "app",
+		GroupID:           "release",
 		Args:              args(1, -1, "at least one SERVICE=N"),
 		ValidArgsFunction: a.serviceNames,
 	}
@@ -211,7 +211,7 @@ func notInTime(services []api.Service) error {
 func (a *app) sayFailed(services []api.Service) error {
 	failed := false
 	for _, s := range services {
-		if s.State == "ready" || s.State == "stopped" && s.Desired == 0 {
+		if s.State == "ready" || s.State == "skipped" || s.Outside || s.State == "stopped" && s.Desired == 0 {
 			continue
 		}
 		failed = true

@@ -18,22 +18,32 @@ type running struct {
 }
 
 func (a *app) ps() *cobra.Command {
+	var platform bool
 	cmd := &cobra.Command{
-		Use:     "ps",
+		Use:     "ps [SERVICE…]",
 		Short:   "List the services and how they run",
 		Long:    "Lists the services of the running system. When the plan's files have errors,\nthe last good plan stays live, and ps says so.",
-		Example: "  plat ps\n  plat ps -o wide\n  plat ps -o json | jq '.services[] | select(.state != \"ready\")'",
+		Example: "  plat ps\n  plat ps -o wide\n  plat ps --platform\n  plat ps -o json | jq '.services[] | select(.state != \"ready\")'",
 		GroupID: "resources",
-		Args:    args(0, 0, "no arguments"),
+		Args:    args(0, -1, "services"),
+
+		ValidArgsFunction: a.serviceNames,
 	}
+	cmd.Flags().BoolVar(&platform, "platform", false, "list what plat itself costs instead")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		client, _, err := a.connect()
 		if err != nil {
 			return err
 		}
+		if platform {
+			return a.platform(cmd.Context(), client)
+		}
 		answer, err := ask(cmd.Context(), client)
 		if err != nil {
+			return err
+		}
+		if answer.Services, err = choose(answer.Services, names); err != nil {
 			return err
 		}
 		if err := a.print(answer, answer.table(a.output == "wide")); err != nil {
@@ -42,10 +52,33 @@ func (a *app) ps() *cobra.Command {
 		if a.output == "table" || a.output == "wide" {
 			a.sayPlan(answer.System)
 			a.sayFaults(answer.Services)
+			a.sayErrors(answer.Services)
 		}
 		return nil
 	}
 	return cmd
+}
+
+// platform lists plat's own processes.
+func (a *app) platform(ctx context.Context, client *api.Client) error {
+	p, err := client.Platform(ctx)
+	if err != nil {
+		return err
+	}
+	t := table{header: []string{"PROCESS", "PID", "MEMORY", "CPU", "AGE"}}
+	for _, proc := range p.Processes {
+		t.rows = append(t.rows, []string{proc.Name, pid(proc.PID), size(proc.Memory), fmt.Sprintf("%.1fs", proc.CPU.Seconds()), age(proc.Started)})
+	}
+	return a.print(p, t)
+}
+
+// sayErrors tells which services say errors, and where to read them.
+func (a *app) sayErrors(services []api.Service) {
+	for _, s := range services {
+		if s.Errors != nil && s.Errors.Count > 0 {
+			a.words("%s", a.paint.yellow(fmt.Sprintf("%s said %s in 15 minutes, the last %s ago: plat logs %s", s.Name, count(s.Errors.Count, "error"), age(s.Errors.Last), s.Name)))
+		}
+	}
 }
 
 func ask(ctx context.Context, client *api.Client) (running, error) {

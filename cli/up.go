@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/plan"
 )
 
 // upFlags are the flags of plat up.
@@ -24,33 +26,36 @@ type upFlags struct {
 	gateway string
 	api     string
 	timeout time.Duration
+	watch   bool
 	child   bool // this is the process in the background; see detach.go
 }
 
 func (a *app) up() *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
-		Use:   "up",
+		Use:   "up [SERVICE…]",
 		Short: "Build and run the system here",
 		Long: "Builds what changed, starts every service behind the gateway, and supervises\nthem. In the foreground it prints the services' output until Ctrl-C, which stops\neverything; a second Ctrl-C does so without waiting. Nothing survives plat.\n" +
-			"With -d it returns once every service is ready or has failed: exit code 1 when\none failed, 4 when the time is over.",
-		Example: "  plat up\n  plat up -d && plat ps\n  plat up -C musiccorp --gateway 127.0.0.1:9000",
-		GroupID: "app",
-		Args:    args(0, 0, "no arguments"),
+			"With -d it returns once every service is ready or has failed: exit code 1 when\none failed, 4 when the time is over. With services, only these run and what they\ncannot do without. With --watch, saving a file builds that service and replaces its\ninstances; when the build fails, the old ones stay.",
+		Example:           "  plat up\n  plat up -d && plat ps\n  plat up --watch\n  plat up order\n  plat up -C musiccorp --gateway 127.0.0.1:9000",
+		GroupID:           "app",
+		Args:              args(0, -1, "services"),
+		ValidArgsFunction: a.plannedNames,
 	}
 	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, "run in the background")
+	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "build and start anew what is saved")
 	cmd.Flags().StringVar(&f.gateway, "gateway", "", "address of the gateway (default 127.0.0.1:8000, or any free port)")
 	cmd.Flags().StringVar(&f.api, "api", "", "address of the control API (default 127.0.0.1:8001, or any free port)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "with -d: wait this long for the services")
 	cmd.Flags().BoolVar(&f.child, "detached-child", false, "")
 	_ = cmd.Flags().MarkHidden("detached-child") // the flag was just made
 	a.environment(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		root, err := a.system()
 		if err != nil {
 			return err
 		}
-		o := ServeOptions{Root: root, Environment: a.env, Version: a.version}
+		o := ServeOptions{Root: root, Environment: a.env, Version: a.version, Only: names, Watch: f.watch}
 		for _, addr := range []struct {
 			flag, value string
 			to          *string
@@ -110,7 +115,7 @@ func (a *app) upForeground(ctx context.Context, o ServeOptions) error {
 			shown <- nil
 		}
 	}()
-	err := a.serve(ctx, o, func() { close(ready) })
+	err := a.machine.Serve(ctx, o, func() { close(ready) })
 	hush()          // from here on it is no signal that ends ctx
 	if err == nil { // by Ctrl-C, or by plat down
 		a.words("stopped")
@@ -136,7 +141,7 @@ func (a *app) show(ctx context.Context, began time.Time) error {
 		return err
 	}
 	_ = a.sayFailed(services) // what runs goes on, so the answer is not no
-	if err := a.stream(ctx, client, api.LogQuery{Since: time.Now(), Follow: true}, services); err != nil && ctx.Err() == nil {
+	if err := a.stream(ctx, client.Logs, api.LogQuery{Since: time.Now(), Follow: true}, services); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil
@@ -209,10 +214,31 @@ func (a *app) summary(ctx context.Context, client *api.Client, began time.Time) 
 	for _, g := range now.System.Gateways {
 		_, _ = fmt.Fprintf(a.Out, "gateway %s  %s\n", g.Name, g.URL)
 	}
-	_, _ = fmt.Fprintf(a.Out, "api  %s\nlogs %s\n", now.System.API, a.display(now.System.Logs))
+	for _, d := range now.System.Doors {
+		_, _ = fmt.Fprintf(a.Out, "door %s  %s\n", d.Name, d.Addr)
+	}
+	where := now.System.Console
+	if session, err := client.Session(ctx); err == nil { // without a key the console says how to get one
+		where = session.URL
+	}
+	_, _ = fmt.Fprintf(a.Out, "console  %s\nlogs     %s\n", where, a.display(now.System.Logs))
 	a.words("up in %.1f s", time.Since(began).Seconds())
 	for _, f := range now.System.Warnings {
 		a.printFault(a.Err, f)
 	}
 	return nil
+}
+
+// plannedNames completes arguments with the services of the plan's files.
+func (a *app) plannedNames(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+	root, err := a.system()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	result := a.load(root)
+	if result.System == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return slices.DeleteFunc(names(result.System.Services, func(s plan.Service) string { return s.Name }),
+		func(name string) bool { return slices.Contains(given, name) }), cobra.ShellCompDirectiveNoFileComp
 }

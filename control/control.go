@@ -33,9 +33,11 @@ import (
 type Options struct {
 	Root        string // folder with plat.yaml
 	Environment string
-	Gateway     string // address that the user named; empty: 127.0.0.1:8000, or any free one
-	API         string // likewise, 127.0.0.1:8001
-	Version     string // of plat
+	Gateway     string   // address that the user named; empty: 127.0.0.1:8000, or any free one
+	API         string   // likewise, 127.0.0.1:8001
+	Version     string   // of plat
+	Only        []string // services to run, with what they need; empty: all
+	Watch       bool     // build and start anew what is saved
 }
 
 // Addresses that are tried first.

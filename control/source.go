@@ -133,7 +133,13 @@ func (p *plane) Stop() { p.stop() }
 
 // Logs reads the services' output.
 func (p *plane) Logs(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error {
-	return runner.ReadLogs(ctx, filepath.Join(p.folder.Path, "logs"), runner.LogQuery{Services: q.Services, Since: q.Since, Tail: q.Tail, Follow: q.Follow}, func(l runner.Line) error {
+	return ReadLogs(ctx, p.folder.Path, q, each)
+}
+
+// ReadLogs reads the services' output that a state folder keeps; for that, no
+// plat needs to run.
+func ReadLogs(ctx context.Context, folder string, q api.LogQuery, each func(api.LogLine) error) error {
+	return runner.ReadLogs(ctx, filepath.Join(folder, "logs"), runner.LogQuery{Services: q.Services, Since: q.Since, Tail: q.Tail, Follow: q.Follow}, func(l runner.Line) error {
 		return each(api.LogLine{Time: l.Time, Service: l.Service, Instance: l.Instance, Stream: l.Stream, Text: l.Text})
 	})
 }

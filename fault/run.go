@@ -15,6 +15,11 @@ const (
 	RunUnknownService   Code = "run-unknown-service"
 	RunGuardFailed      Code = "run-guard-failed"
 	RunLogUnreadable    Code = "run-log-unreadable"
+	RunToolMissing      Code = "run-tool-missing"
+	RunAllInterfaces    Code = "run-all-interfaces"
+	RunBackground       Code = "run-background"
+	RunWatchPolling     Code = "run-watch-polling"
+	RunWatchTooMany     Code = "run-watch-too-many"
 )
 
 func runEntries() []Entry {
@@ -32,5 +37,10 @@ func runEntries() []Entry {
 		{RunUnknownService, "There is no such service", "The name is not a service of the running plan.", "`plat ps` lists the services."},
 		{RunGuardFailed, "The guard could not be started", "plat starts services through a small process of its own binary, the guard, which ends them when plat dies. That process could not be started, or ended at once.", "Look at `.plat/logs/guard.err`; check the limits on processes and memory of this machine (`ulimit -a`)."},
 		{RunLogUnreadable, "A log file cannot be read", "A file in `.plat/logs` is missing, or you may not read it.", "Check that the service's name is right and that you are the user who runs plat."},
+		{RunToolMissing, "A program that the service needs is not installed", "The service's `needs:` names a program that is not on the PATH. The service is skipped: nothing of it is built or started, the others run.", "Install the program and see that it is on the PATH of the shell that runs plat, then run `plat restart SERVICE`. Without `needs:` the service would be started and fail."},
+		{RunAllInterfaces, "A program listens on all interfaces", "It listens on 0.0.0.0 or [::] and not on 127.0.0.1 alone. It works, but whoever reaches this machine over the network reaches it past plat: without the gateway's routes, limits and cleaned headers.", "Let it listen on 127.0.0.1 (many programs read HOST, or take an option such as `--host 127.0.0.1`). On a network that you trust, nothing needs to be done."},
+		{RunBackground, "A program put itself into the background", "The program that `run:` names ended without an error and left another one running. plat follows the program that it started: it restarts it, limits it and stops it. So what was left behind was ended.", "Let it run in the foreground: without `-d`, `--daemon` or a final `&`; in a script, start the last program by `exec`."},
+		{RunWatchPolling, "Saved files are found by looking, not by being told", "The system refuses to tell of more changed files: its limit of watches or of watchers is reached, or the file system cannot tell. plat looks at the files every second instead; a saved file is built up to a second later, and looking costs some processor time.", "On Linux raise the limits: `sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`."},
+		{RunWatchTooMany, "A service has more files than are watched", "The service's folder holds more files or folders than plat looks at. Changes of the others are not noticed.", "Put what is not source code into .gitignore (plat does not look at what git ignores), or run `plat restart SERVICE` after such a change."},
 	}
 }

@@ -17,10 +17,14 @@ var version = ""
 
 func main() {
 	process.GuardMain() // does not return in the process that is the guard
-	serve := func(ctx context.Context, o cli.ServeOptions, ready func()) error {
-		return control.Serve(ctx, control.Options(o), ready)
+	machine := cli.Machine{
+		Serve: func(ctx context.Context, o cli.ServeOptions, ready func()) error {
+			return control.Serve(ctx, control.Options(o), ready)
+		},
+		PortHolder: process.PortHolder,
+		Logs:       control.ReadLogs,
 	}
-	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.IO{Out: os.Stdout, Err: os.Stderr}, ownVersion(), serve))
+	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.IO{Out: os.Stdout, Err: os.Stderr}, ownVersion(), machine))
 }
 
 func ownVersion() string {

@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+)
+
+func (a *app) describe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "describe SERVICE",
+		Short:             "Say all that plat knows of one service",
+		Long:              "Prints one service with its declaration, its instances and their checks, its\nroutes, who calls it and whom it calls (declared and seen), its events, what its\nprocesses are given (secrets masked), and what differs from the plan.",
+		Example:           "  plat describe order\n  plat describe order -o json | jq .environment",
+		GroupID:           "resources",
+		Args:              args(1, 1, "one service"),
+		ValidArgsFunction: a.serviceNames,
+	}
+	a.outputs(cmd, "table", "json", "yaml", "name")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		if _, err := a.known(cmd.Context(), client, given); err != nil {
+			return err
+		}
+		d, err := client.Describe(cmd.Context(), given[0])
+		if err != nil {
+			return err
+		}
+		if a.output != "table" {
+			return a.print(d, table{header: []string{"SERVICE"}, rows: [][]string{{d.Service.Name}}})
+		}
+		if err := a.description(d); err != nil {
+			return err
+		}
+		a.sayFindings(d.Findings)
+		if d.Service.Fault != nil {
+			a.printFault(a.Err, d.Service.Fault)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// description prints a Description for a person.
+func (a *app) description(d api.Description) error {
+	s := d.Service
+	tw := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	field := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(tw, "%s:\t%s\n", name, value) // Flush reports
+		}
+	}
+	field("Service", s.Name)
+	field("About", s.About)
+	field("Owner", s.Owner)
+	field("Context", s.Context)
+	field("File", d.File)
+	field("State", s.State+", "+readiness(s)+" ready")
+	field("Version", s.Version)
+	if s.Errors != nil && s.Errors.Count > 0 {
+		field("Errors", fmt.Sprintf("%d lines in 15 minutes, the last %s ago: %s", s.Errors.Count, age(s.Errors.Last), s.Errors.Text))
+	}
+	for _, r := range d.Routes {
+		field("Route", strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.URL))
+	}
+	part := func(title string, t table) {
+		if len(t.rows) == 0 {
+			return
+		}
+		_, _ = fmt.Fprintf(tw, "\n%s\n", a.paint.bold(title))
+		for _, row := range append([][]string{t.header}, t.rows...) {
+			for i, cell := range row {
+				if cell == "" {
+					row[i] = "-"
+				}
+			}
+			_, _ = fmt.Fprintf(tw, "  %s\n", strings.Join(row, "\t"))
+		}
+		_ = tw.Flush() // each part has columns of its own
+	}
+	_ = tw.Flush()
+	part("Instances", instanceTable(s))
+	part("Uses", edgeTable(d.Edges, func(e api.Edge) (string, bool) { return e.To, e.From == s.Name }))
+	part("Used by", edgeTable(d.Edges, func(e api.Edge) (string, bool) { return e.From, e.To == s.Name }))
+	part("Subscriptions", consumerTable(d.Consumers))
+	env := table{header: []string{"VARIABLE", "VALUE", "FROM"}}
+	for _, v := range d.Environment {
+		env.rows = append(env.rows, []string{v.Name, v.Value, v.Source})
+	}
+	part("Environment", env)
+	return tw.Flush()
+}
+
+func instanceTable(s api.Service) table {
+	t := table{header: []string{"INSTANCE", "STATE", "PID", "ADDR", "AGE", "RESTARTS", "CHECKS"}}
+	for _, in := range s.Instances {
+		checks := make([]string, len(in.Checks))
+		for i, c := range in.Checks {
+			checks[i] = c.ID + " " + c.Status
+		}
+		t.rows = append(t.rows, []string{in.ID, in.State, pid(in.PID), in.Addr, age(in.Started), strconv.Itoa(in.Restarts), strings.Join(checks, ", ")})
+	}
+	return t
+}
+
+// edgeTable lists those edges that other picks, by the name at the other end.
+func edgeTable(edges []api.Edge, other func(api.Edge) (string, bool)) table {
+	t := table{header: []string{"NAME", "BY", "WHAT", "DECLARED", "SEEN", "ERRORS", "LAST"}}
+	for _, e := range edges {
+		name, ok := other(e)
+		if !ok {
+			continue
+		}
+		t.rows = append(t.rows, []string{name, e.Kind, e.Label, declared(e), seen(e), strconv.FormatUint(e.Errors, 10), age(e.Last)})
+	}
+	return t
+}
+
+func declared(e api.Edge) string {
+	switch {
+	case !e.Declared:
+		return "no"
+	case e.DeclaredAt.IsZero():
+		return "yes"
+	}
+	return "yes, " + age(e.DeclaredAt)
+}
+
+// seen is how often an edge was used; of events nobody counts the uses.
+func seen(e api.Edge) string {
+	switch {
+	case e.Kind == "event":
+		return ""
+	case e.Count+e.Refused == 0:
+		return "never"
+	case e.Refused > 0:
+		return fmt.Sprintf("%d, %d refused", e.Count, e.Refused)
+	}
+	return strconv.FormatUint(e.Count, 10)
+}
+
+func consumerTable(consumers []api.Consumer) table {
+	t := table{header: []string{"EVENT", "STREAM", "BY", "LAG", "UNACKED", "REDELIVERED"}}
+	for _, c := range consumers {
+		by := "pull"
+		if c.Push != "" {
+			by = "push " + c.Push
+		}
+		t.rows = append(t.rows, []string{c.Event, c.Stream, by, strconv.FormatUint(c.Lag, 10), strconv.Itoa(c.Unacked), strconv.Itoa(c.Redelivered)})
+	}
+	return t
+}
+
+// sayFindings tells where reality and the plan differ.
+func (a *app) sayFindings(findings []api.Finding) {
+	for _, f := range findings {
+		a.printFault(a.Err, findingFault(f))
+		a.words("  see: plat why %s", f.ID)
+	}
+}
+
+func (a *app) why() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "why ID",
+		Short:   "Explain a finding, or a refused call",
+		Long:    "Explains what the ID of a finding, or of a call that was answered 403, stands\nfor: what was seen, why it is against the plan, the evidence, and the lines of\nthe plan that would settle it.",
+		Example: "  plat why 4f1c22d09a3b\n  plat get findings -o name | xargs -n1 plat why",
+		GroupID: "monitoring",
+		Args:    args(1, 1, "one ID"),
+		ValidArgsFunction: a.live(func(cmd *cobra.Command, client *api.Client) ([]string, error) {
+			findings, err := client.Findings(cmd.Context())
+			return names(findings, func(f api.Finding) string { return f.ID + "\t" + f.What }), err
+		}),
+	}
+	a.outputs(cmd, "table", "json", "yaml", "name")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		f, err := client.Why(cmd.Context(), given[0])
+		if err != nil {
+			return err
+		}
+		if a.output != "table" {
+			return a.print(f, table{header: []string{"ID"}, rows: [][]string{{f.ID}}})
+		}
+		return a.explainFinding(f)
+	}
+	return cmd
+}
+
+func (a *app) explainFinding(f api.Finding) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s [%s]\n\n  why: %s\n  fix: %s\n", f.What, f.Code, f.Why, f.Remedy)
+	if f.Patch != "" {
+		where := f.File
+		if f.Line > 0 {
+			where += ":" + strconv.Itoa(f.Line)
+		}
+		fmt.Fprintf(&b, "\nIn %s:\n\n%s\n", where, indent(strings.TrimRight(f.Patch, "\n")))
+	}
+	if f.Count > 0 {
+		fmt.Fprintf(&b, "\nSeen %s, first %s ago, last %s ago:\n\n", count(int(f.Count), "time"), age(f.First), age(f.Last)) //nolint:gosec // for a person to read
+	}
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, e := range f.Evidence {
+		_, _ = fmt.Fprintf(tw, "  %s\t%s %s\t%d\t%s\tcorrelation %s\n", e.Time.Local().Format(time.TimeOnly), e.Method, e.Path, e.Status, e.ID, e.CorrelationID) // a strings.Builder takes everything
+	}
+	_ = tw.Flush()
+	_, err := fmt.Fprint(a.Out, b.String())
+	return err
+}
