@@ -76,6 +76,10 @@ func (r *Room) remember(streams []plan.Stream, consumers []plan.Consumer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.streams, r.consumers = s, c
+	select {
+	case r.changed <- struct{}{}:
+	default: // one is noted already
+	}
 }
 
 // owners maps each subject to its stream.
@@ -157,10 +161,17 @@ func streamConfig(s plan.Stream, share int64, kept []string) StreamConfig {
 
 func consumerConfig(c plan.Consumer) ConsumerConfig {
 	deliveries := max(0, c.Retries) + 1
-	return ConsumerConfig{
+	config := ConsumerConfig{
 		Stream: c.Stream, Name: c.Name, Service: c.Service, Event: c.Event, Subject: c.Subject,
 		Deliveries: deliveries, AckWait: AckWait, BackOff: backOff(deliveries), Unacked: Unacked,
 	}
+	if c.Push != "" {
+		// The room's own worker counts and gives up with a reason. The broker
+		// must not give up before it: an event that was in hand when plat died
+		// may never have reached the service.
+		config.Deliveries = 0
+	}
+	return config
 }
 
 // backOff is how long each delivery may stay unacknowledged. It begins with

@@ -15,6 +15,10 @@ var (
 	// ErrExists says that a message was not stored since Once was set and its
 	// subject holds one already.
 	ErrExists = errors.New("exists already")
+	// ErrSingly says that none of the messages was stored, since they cannot be
+	// stored as one, as when one of them is known already: each may be on its
+	// own.
+	ErrSingly = errors.New("not stored as one")
 )
 
 // Broker is what the room needs of the engine that keeps the events. Its
@@ -43,6 +47,9 @@ type Catalog interface {
 type Journal interface {
 	// Publish returns when the message is on disk.
 	Publish(ctx context.Context, m Message) (Receipt, error)
+	// PublishAll stores messages of one stream, all or none, and returns when
+	// they are on disk. It fails with ErrSingly when they cannot be one.
+	PublishAll(ctx context.Context, all []Message) ([]Receipt, error)
 	// Read reads one message of a stream; ErrNotFound if it is not there.
 	Read(ctx context.Context, stream string, sequence uint64) (Message, error)
 	// Work hands each message of a durable consumer to handle, one at a
@@ -50,6 +57,25 @@ type Journal interface {
 	// later when not. It returns when ctx ends, and outlives a restart of
 	// the broker.
 	Work(ctx context.Context, stream, consumer string, handle func(context.Context, Message) error) error
+	// Next waits for the next message of a durable consumer and hands it out.
+	// It fails when ctx ends, and when the broker does not answer: then it may
+	// be asked again.
+	Next(ctx context.Context, stream, consumer string) (Delivery, error)
+}
+
+// Delivery is one message that a durable consumer handed out. It is answered
+// once: acknowledged, given back, or given up. One that is not answered comes
+// again. Its methods are safe for concurrent use.
+type Delivery interface {
+	Message() Message
+	// Acknowledge returns when the broker has noted it.
+	Acknowledge(ctx context.Context) error
+	// Again gives it back, to come again after a pause.
+	Again(after time.Duration) error
+	// GiveUp makes it a dead letter with this reason, one line.
+	GiveUp(reason string) error
+	// Working tells the broker that the answer takes longer.
+	Working() error
 }
 
 // Watch is what the broker knows of its own state.
@@ -114,6 +140,7 @@ type Message struct {
 	Data     []byte
 	Sequence uint64
 	Time     time.Time
+	Attempt  int // which delivery it is, from 1; 0 when it was read
 
 	// Once makes Publish refuse with ErrExists when the subject holds a
 	// message already.

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -24,8 +23,12 @@ type Event struct {
 	Data            []byte            `json:"data,omitempty"`
 }
 
-// maxAttribute bounds each attribute of an event.
-const maxAttribute = 4096
+// Bounds of an event's attributes, in bytes; all of them together as they are
+// percent-encoded, since the engine keeps at most 64 KiB of headers.
+const (
+	maxAttribute  = 4096
+	maxAttributes = 48 << 10
+)
 
 // Validate checks an event against CloudEvents 1.0: specversion, id, source
 // and type are there, the source is a URI reference, names and values are
@@ -34,27 +37,35 @@ const maxAttribute = 4096
 func (e Event) Validate() error {
 	switch {
 	case e.SpecVersion != "1.0":
-		return invalid("specversion", fmt.Sprintf("%q", e.SpecVersion), "1.0")
+		return invalid("specversion", fmt.Sprintf("%q", shorten(e.SpecVersion)), "1.0")
 	case e.ID == "":
 		return invalid("id", "empty", "a text that is unique within the source")
 	case !validType(e.Type):
-		return invalid("type", fmt.Sprintf("%q", e.Type), "words of lower-case letters, digits and hyphens, joined by dots, as order.placed")
+		return invalid("type", fmt.Sprintf("%q", shorten(e.Type)), "words of lower-case letters, digits and hyphens, joined by dots, as order.placed")
 	}
-	if u, err := url.Parse(e.Source); err != nil || u.String() == "" {
-		return invalid("source", fmt.Sprintf("%q", e.Source), "a URI reference, as /services/order")
+	if u, err := url.Parse(e.Source); err != nil || u.String() == "" || notURI(e.Source) {
+		return invalid("source", fmt.Sprintf("%q", shorten(e.Source)), "a URI reference, as /services/order")
 	}
-	size := len(e.Data)
-	for name, value := range e.attributes() {
+	if u, err := url.Parse(e.DataSchema); e.DataSchema != "" && (err != nil || u.Scheme == "" || notURI(e.DataSchema)) {
+		return invalid("dataschema", fmt.Sprintf("%q", shorten(e.DataSchema)), "an absolute URI")
+	}
+	size := 0
+	for name, value := range e.Attributes() {
 		if !validName(name) {
 			return invalid(name, "not a name", "lower-case letters and digits, at most 20")
 		}
 		if len(value) > maxAttribute || strings.ToValidUTF8(value, "") != value || strings.ContainsFunc(value, control) {
 			return invalid(name, "not a value", fmt.Sprintf("at most %d bytes of text without control characters", maxAttribute))
 		}
-		size += len(name) + 3*len(value) // at worst, percent-encoded
+		size += len(name) + len(Escape(value))
 	}
-	if size > MaxSize {
-		return fault.Newf(fault.EventTooLarge, "event %s of type %s is %d bytes", e.ID, e.Type, size).
+	if size > maxAttributes {
+		return fault.Newf(fault.EventTooLarge, "the attributes of event %q of type %s are %d bytes", shorten(e.ID), e.Type, size).
+			Why(fmt.Sprintf("at most %d bytes, percent-encoded", maxAttributes)).
+			Fix("put into the data what is not for finding the way")
+	}
+	if size += len(e.Data); size > MaxSize {
+		return fault.Newf(fault.EventTooLarge, "event %q of type %s is %d bytes", shorten(e.ID), e.Type, size).
 			Why(fmt.Sprintf("at most %d bytes with its attributes", MaxSize)).
 			Fix("keep the large part in a store and refer to it")
 	}
@@ -64,14 +75,14 @@ func (e Event) Validate() error {
 // Message maps a valid event to the wire: NATS in binary mode.
 func (e Event) Message() Message {
 	header := map[string][]string{"Nats-Msg-Id": {e.ID}}
-	for name, value := range e.attributes() {
+	for name, value := range e.Attributes() {
 		switch name {
 		case "datacontenttype":
 			header["content-type"] = []string{value}
 		case "traceparent", "tracestate":
 			header[name] = []string{value}
 		default:
-			header["ce-"+name] = []string{encode(value)}
+			header["ce-"+name] = []string{Escape(value)}
 		}
 	}
 	return Message{Subject: subjectPrefix + e.Type, Header: header, Data: e.Data}
@@ -93,7 +104,7 @@ func FromMessage(subject string, header map[string][]string, data []byte) (Event
 		case lower == "traceparent" || lower == "tracestate":
 			e.Extensions[lower] = value
 		case strings.HasPrefix(lower, "ce-"):
-			if err := e.set(lower[3:], decode(value)); err != nil {
+			if err := e.Set(lower[3:], Unescape(value)); err != nil {
 				return Event{}, err
 			}
 		}
@@ -107,35 +118,8 @@ func FromMessage(subject string, header map[string][]string, data []byte) (Event
 	return e, nil
 }
 
-// Publish stores an event in the name of a service; it is on disk when
-// Publish returns. An empty SpecVersion is 1.0, an empty Source is the
-// service's. Errors: event-undeclared when the service does not provide the
-// type by the last Apply, event-invalid, event-too-large, event-store-full,
-// event-unavailable.
-func (r *Room) Publish(ctx context.Context, service string, e Event) (Receipt, error) {
-	if e.SpecVersion == "" {
-		e.SpecVersion = "1.0"
-	}
-	if e.Source == "" {
-		e.Source = "/services/" + service
-	}
-	if err := e.Validate(); err != nil {
-		return Receipt{}, err
-	}
-	if !r.declared(service, subjectPrefix+e.Type) {
-		return Receipt{}, fault.Newf(fault.EventUndeclared, "service %s does not declare event %q", service, e.Type).
-			Why("only declared events are published").
-			Fix("add it under provides.events of " + service)
-	}
-	receipt, err := r.broker.Publish(ctx, e.Message())
-	if err != nil {
-		return Receipt{}, unavailable("take the event", err)
-	}
-	return receipt, nil
-}
-
-// attributes lists what is set, data apart.
-func (e Event) attributes() map[string]string {
+// Attributes lists the attributes that are set, each as text.
+func (e Event) Attributes() map[string]string {
 	all := map[string]string{"id": e.ID, "source": e.Source, "specversion": e.SpecVersion, "type": e.Type}
 	for name, value := range e.Extensions {
 		all[name] = value
@@ -151,7 +135,9 @@ func (e Event) attributes() map[string]string {
 	return all
 }
 
-func (e *Event) set(name, value string) error {
+// Set sets one attribute from its text; event-invalid for a time that is none.
+// Validate tells whether the name and the value may be.
+func (e *Event) Set(name, value string) error {
 	switch name {
 	case "id":
 		e.ID = value
@@ -168,19 +154,22 @@ func (e *Event) set(name, value string) error {
 	case "dataschema":
 		e.DataSchema = value
 	case "time":
-		t, err := time.Parse(time.RFC3339Nano, value)
-		if err != nil {
-			return invalid("time", fmt.Sprintf("%q", value), "a time as RFC 3339 has it")
+		var t time.Time
+		if err := t.UnmarshalText([]byte(value)); err != nil || t.IsZero() || t.UTC().Year() < 0 || t.UTC().Year() > 9999 {
+			return invalid("time", fmt.Sprintf("%q", shorten(value)), "a time as RFC 3339 has it, as 2026-01-31T12:00:00Z")
 		}
 		e.Time = t
 	default:
+		if e.Extensions == nil {
+			e.Extensions = map[string]string{}
+		}
 		e.Extensions[name] = value
 	}
 	return nil
 }
 
 func invalid(attribute, is, expected string) error {
-	return fault.Newf(fault.EventInvalid, "attribute %s of the event is %s", attribute, is).
+	return fault.Newf(fault.EventInvalid, "attribute %s of the event is %s", shorten(attribute), is).
 		Why("expected " + expected).Fix("set " + attribute)
 }
 
@@ -199,9 +188,22 @@ func validName(s string) bool {
 
 func control(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
-// encode writes a value as the HTTP binding does: printable ASCII but space,
-// quote and percent as it is, the rest percent-encoded.
-func encode(s string) string {
+// notURI tells of a text that holds what no URI reference does (RFC 3986).
+func notURI(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}", r) })
+}
+
+// shorten keeps what a sender wrote from filling a message.
+func shorten(s string) string {
+	if len(s) <= 100 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:100], "") + "…"
+}
+
+// Escape writes a value as the HTTP binding of CloudEvents does: printable
+// ASCII but space, quote and percent as it is, the rest percent-encoded.
+func Escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; c <= 0x20 || c >= 0x7f || c == '"' || c == '%' {
@@ -213,8 +215,8 @@ func encode(s string) string {
 	return b.String()
 }
 
-// decode reads what encode wrote; what is no encoding stays.
-func decode(s string) string {
+// Unescape reads what Escape wrote; what is no encoding stays.
+func Unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}

@@ -34,20 +34,26 @@ const (
 
 // Options of a room.
 type Options struct {
-	Broker Broker       // required
-	Log    *slog.Logger // nil: discard
+	Broker   Broker        // required
+	Log      *slog.Logger  // nil: discard
+	Receiver Receiver      // of events that are pushed; nil: none is
+	Pause    time.Duration // before the second delivery of a pushed event, doubled each time up to a minute; default 1s
 }
 
 // Room keeps the broker true to the plan. It is safe for concurrent use.
 type Room struct {
-	broker Broker
-	log    *slog.Logger
+	broker    Broker
+	log       *slog.Logger
+	receiver  Receiver
+	pushFirst time.Duration
+	changed   chan struct{} // holds one when Apply changed what is pushed
 
 	applying sync.Mutex // one Apply at a time
 
 	mu        sync.Mutex
 	streams   map[string]plan.Stream   // by name, of the last Apply
 	consumers map[string]plan.Consumer // by stream/name
+	workers   map[string]*worker       // that push, by stream/name
 }
 
 // New makes a room; Run and Apply make it work.
@@ -55,12 +61,21 @@ func New(o Options) *Room {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Room{broker: o.Broker, log: o.Log}
+	if o.Pause <= 0 {
+		o.Pause = pushFirst
+	}
+	return &Room{broker: o.Broker, log: o.Log, receiver: o.Receiver, pushFirst: o.Pause, changed: make(chan struct{}, 1)}
 }
 
-// Run resolves dead letters until ctx ends, which is no error. It waits for a
-// broker that does not answer.
+// Run pushes events and resolves dead letters until ctx ends, which is no
+// error. It waits for a broker that does not answer. What is being pushed when
+// ctx ends gets 5 s to be answered.
 func (r *Room) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var pushing sync.WaitGroup
+	pushing.Go(func() { r.pushing(ctx) })
+	defer pushing.Wait()
+	defer stop()
 	wait := 50 * time.Millisecond
 	for err := r.ensureOwn(ctx); err != nil; err = r.ensureOwn(ctx) {
 		if ctx.Err() == nil {
@@ -78,21 +93,4 @@ func (r *Room) Run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("dead letters: %w", err)
-}
-
-// declared tells whether a service provides an event, by the last Apply.
-func (r *Room) declared(service, subject string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.streams {
-		if s.Provider != service {
-			continue
-		}
-		for _, have := range s.Subjects {
-			if have == subject {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -40,6 +40,8 @@ type ConsumerReport struct {
 	Redelivered int       `json:"redelivered"` // of those, delivered more than once
 	Active      time.Time `json:"active,omitzero"`
 	Orphan      bool      `json:"orphan,omitempty"`
+
+	Push *PushReport `json:"push,omitempty"` // nil: the service pulls by itself
 }
 
 // DeadReport counts the dead letters.
@@ -91,6 +93,7 @@ func (r *Room) Report(ctx context.Context) (Report, error) {
 				Name: c.Name, Stream: c.Stream, Service: c.Service, Event: c.Event,
 				Lag: c.Pending, Unhandled: c.Unhandled, Redelivered: c.Redelivered, Active: c.Active,
 				Orphan: declaredConsumers != nil && !declared,
+				Push:   r.pushState(c.Stream + "/" + c.Name),
 			})
 		}
 	}

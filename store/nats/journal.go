@@ -38,21 +38,26 @@ func (s *Server) Publish(ctx context.Context, m event.Message) (event.Receipt, e
 	if err == nil {
 		return event.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 	}
+	return event.Receipt{}, s.refusal(m, err)
+}
+
+// refusal gives an error of a publish its meaning.
+func (s *Server) refusal(m event.Message, err error) error {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
 		switch int(api.ErrorCode) {
 		case codeWrongSequence, codeWrongSequenceHere:
-			return event.Receipt{}, fmt.Errorf("publish to %s: %w", m.Subject, event.ErrExists)
+			return fmt.Errorf("publish to %s: %w", m.Subject, event.ErrExists)
 		case codeStoreFailed:
-			return event.Receipt{}, s.full(api)
+			return s.full(api)
 		case codeTooLarge:
-			return event.Receipt{}, tooLarge(m, err)
+			return tooLarge(m, err)
 		}
 	}
 	if errors.Is(err, natsgo.ErrMaxPayload) {
-		return event.Receipt{}, tooLarge(m, err)
+		return tooLarge(m, err)
 	}
-	return event.Receipt{}, fault.New(fault.EventUnavailable, "the event broker did not take an event").Why(err.Error()).
+	return fault.New(fault.EventUnavailable, "the event broker did not take an event").Why(err.Error()).
 		Fix("try again; publishing an event with the same ID twice stores it once").Because(err)
 }
 
