@@ -1,0 +1,34 @@
+import { Spotlight, type SpotlightActionData } from '@mantine/spotlight'
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { servicesQuery } from '../api/queries'
+import { places } from './places'
+
+// Palette goes to any page or service by its name.
+export function Palette() {
+  const navigate = useNavigate()
+  const services = useQuery(servicesQuery)
+  const actions: SpotlightActionData[] = places.map(({ to, label, icon: Icon }) => ({
+    id: to,
+    label,
+    leftSection: <Icon size={16} aria-hidden />,
+    onClick: () => void navigate({ to }),
+  }))
+  for (const { name, about } of services.data ?? []) {
+    actions.push(
+      { id: `service ${name}`, label: name, description: about, onClick: () => void navigate({ to: '/services/$name', params: { name } }) },
+      { id: `logs ${name}`, label: `Logs of ${name}`, onClick: () => void navigate({ to: '/logs', search: { service: name } }) },
+      { id: `map ${name}`, label: `${name} on the map`, onClick: () => void navigate({ to: '/map', search: { focus: name } }) },
+    )
+  }
+  return (
+    <Spotlight
+      actions={actions}
+      limit={12}
+      shortcut="mod + K"
+      scrollable
+      nothingFound="Nothing of that name"
+      searchProps={{ placeholder: 'Go to a page or a service', 'aria-label': 'Go to a page or a service' }}
+    />
+  )
+}

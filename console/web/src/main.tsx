@@ -1,0 +1,50 @@
+import '@mantine/core/styles.css'
+import '@mantine/notifications/styles.css'
+import '@mantine/spotlight/styles.css'
+import './app/app.css'
+import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core'
+import { Notifications } from '@mantine/notifications'
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { Problem } from './api/client'
+import { Live } from './api/live'
+import { LiveContext } from './app/live'
+import { makeRouter } from './app/router'
+import { cssVariables, theme } from './app/theme'
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 30_000, // changes are told, see Live
+      refetchOnWindowFocus: false,
+      retry: (failures, error) => failures < 2 && !(error instanceof Problem && error.status < 500),
+      retryDelay: failures => 300 * 2 ** failures,
+    },
+  },
+})
+const router = makeRouter()
+const live = new Live(queries)
+live.open()
+
+const nonce = document.querySelector<HTMLMetaElement>('meta[name=csp-nonce]')?.content ?? ''
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={cssVariables}
+        defaultColorScheme="auto"
+        colorSchemeManager={localStorageColorSchemeManager({ key: 'plat-color-scheme' })}
+        getStyleNonce={() => nonce}
+      >
+        <LiveContext value={live}>
+          <Notifications position="bottom-right" />
+          <RouterProvider router={router} />
+        </LiveContext>
+      </MantineProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+)

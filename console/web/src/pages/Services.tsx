@@ -1,0 +1,153 @@
+import { Anchor, Select, Text } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { useMemo } from 'react'
+import { servicesQuery } from '../api/queries'
+import type { Service } from '../api/types'
+import { type Column, DataTable } from '../parts/DataTable'
+import { counted } from '../parts/format'
+import { Loaded, Nothing, Page } from '../parts/Page'
+import { Search } from '../parts/Search'
+import { Mark, State, toneOf } from '../parts/State'
+import { Age } from '../parts/time'
+
+const route = getRouteApi('/services')
+
+type Filter = { q?: string; owner?: string; context?: string; state?: string }
+
+export function Services() {
+  const services = useQuery(servicesQuery)
+  return (
+    <Page title="Services" actions={services.data && <Summary services={services.data} />}>
+      <Loaded query={services}>{all => <List all={all} />}</Loaded>
+    </Page>
+  )
+}
+
+function List({ all }: { all: Service[] }) {
+  const search = route.useSearch()
+  const navigate = route.useNavigate()
+  const set = (change: Partial<typeof search>) => void navigate({ search: { ...search, ...change }, replace: true })
+  const rows = useMemo(() => all.filter(service => fits(service, search)), [all, search])
+  if (all.length === 0) {
+    return <Nothing>The plan has no services. A folder with a service.yaml that plat.yaml names makes one.</Nothing>
+  }
+  return (
+    <>
+      <div className="filters">
+        <Search label="Filter services" value={search.q ?? ''} onChange={q => set({ q })} />
+        <Choice label="Owner" values={all.map(service => service.owner)} value={search.owner} onChange={owner => set({ owner })} />
+        <Choice label="Context" values={all.map(service => service.context)} value={search.context} onChange={context => set({ context })} />
+        <Choice label="State" values={all.map(service => service.state)} value={search.state} onChange={state => set({ state })} />
+      </div>
+      {rows.length === 0 ? (
+        <Nothing>No service fits the filter.</Nothing>
+      ) : (
+        <DataTable label="Services" columns={columns} rows={rows} id={service => service.name} sort={search.sort ?? 'name'} onSort={sort => set({ sort })} />
+      )}
+    </>
+  )
+}
+
+function Choice(props: { label: string; values: (string | undefined)[]; value?: string; onChange: (value: string | undefined) => void }) {
+  const values = [...new Set(props.values)].filter(value => value !== undefined && value !== '').sort()
+  if (values.length < 2 && !props.value) return null
+  return (
+    <Select
+      size="xs"
+      w={150}
+      aria-label={props.label}
+      placeholder={props.label}
+      data={values}
+      value={props.value ?? null}
+      onChange={value => props.onChange(value ?? undefined)}
+      clearable
+      searchable
+    />
+  )
+}
+
+function Summary({ services }: { services: Service[] }) {
+  const settled = services.filter(service => toneOf(service.state) === 'good').length
+  const failed = services.filter(service => ['bad', 'warn'].includes(toneOf(service.state))).length
+  return (
+    <Text size="sm" component="span" c="dimmed">
+      {counted(services.length, 'service')}, {settled} ready{failed > 0 && `, ${failed} not well`}
+    </Text>
+  )
+}
+
+function fits(service: Service, { q, owner, context, state }: Filter): boolean {
+  if (owner && service.owner !== owner) return false
+  if (context && service.context !== context) return false
+  if (state && service.state !== state) return false
+  const words = (q ?? '').toLowerCase().split(/\s+/)
+  const text = [service.name, service.owner, service.context, service.about, service.state, service.version].join(' ').toLowerCase()
+  return words.every(word => text.includes(word))
+}
+
+const columns: Column<Service>[] = [
+  { key: 'name', header: 'Name', sort: service => service.name, cell: service => <Name service={service} /> },
+  { key: 'state', header: 'State', sort: service => service.state, cell: service => <State state={service.state} /> },
+  { key: 'ready', header: 'Ready', number: true, sort: service => service.ready, cell: service => <Ready service={service} /> },
+  { key: 'errors', header: 'Errors', number: true, sort: service => service.errors?.count ?? 0, cell: service => <Errors service={service} /> },
+  { key: 'version', header: 'Version', from: 'md', sort: service => service.version ?? '', cell: service => <span className="mono">{versions(service)}</span> },
+  { key: 'owner', header: 'Owner', from: 'sm', sort: service => service.owner, cell: service => service.owner },
+  { key: 'context', header: 'Context', from: 'lg', sort: service => service.context ?? '', cell: service => service.context },
+  { key: 'uptime', header: 'Uptime', from: 'sm', number: true, sort: service => -Date.parse(oldest(service) ?? ''), cell: service => <Uptime service={service} /> },
+  { key: 'restarts', header: 'Restarts', from: 'md', number: true, sort: service => service.restarts, cell: service => service.restarts },
+  { key: 'url', header: 'Address', from: 'sm', cell: service => <Address service={service} /> },
+]
+
+function Name({ service }: { service: Service }) {
+  return (
+    <>
+      <Anchor component={Link} to={`/services/${encodeURIComponent(service.name)}`} size="sm" fw={600}>
+        {service.name}
+      </Anchor>
+      {service.outside && <span className="dim"> outside</span>}
+      {service.fault && <div className="bad">{service.fault.what}</div>}
+    </>
+  )
+}
+
+function Ready({ service }: { service: Service }) {
+  return (
+    <span title={service.override ? 'The number of instances was set by hand' : undefined}>
+      {service.ready}/{service.desired}
+      {service.override && <span className="dim"> by hand</span>}
+    </span>
+  )
+}
+
+function Errors({ service }: { service: Service }) {
+  if (!service.errors?.count) return null
+  return (
+    <Link to="/logs" search={{ service: service.name, level: 'error' }} title={service.errors.text} className="badge-link">
+      <Mark tone="bad">{counted(service.errors.count, 'error')}</Mark>
+    </Link>
+  )
+}
+
+function Uptime({ service }: { service: Service }) {
+  const since = oldest(service)
+  return since ? <Age since={since} /> : null
+}
+
+function Address({ service }: { service: Service }) {
+  if (!service.url) return null
+  return (
+    <Anchor href={service.url} target="_blank" rel="noreferrer" size="sm" className="mono">
+      {service.url.replace(/^https?:\/\//, '')}
+    </Anchor>
+  )
+}
+
+function oldest(service: Service): string | undefined {
+  return service.instances?.map(instance => instance.started).sort()[0]
+}
+
+function versions(service: Service): string {
+  const all = new Set((service.instances ?? []).map(instance => instance.version).filter(Boolean))
+  return all.size > 0 ? [...all].join(', ') : (service.version ?? '')
+}
