@@ -50,7 +50,7 @@ func compile(gatewayName string, routes []plan.Route, old *table, poolOf func(st
 		}
 		compiled := &route{
 			host: strings.ToLower(r.Host), path: r.Path, methods: r.Methods, service: r.Service,
-			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Service),
+			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Pool()),
 		}
 		compiled.count = old.counters(compiled)
 		t.routes = append(t.routes, compiled)
