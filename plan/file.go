@@ -10,7 +10,7 @@ type SystemFile struct {
 	Gateways     map[string]GatewayFile     `json:"gateways,omitempty" jsonschema_description:"Public entrances, by name."`
 	Defaults     DefaultsFile               `json:"defaults,omitempty" jsonschema_description:"The required standard; a service overrides what it must."`
 	Environments map[string]EnvironmentFile `json:"environments,omitempty" jsonschema_description:"What differs by environment. The environment local is always there."`
-	Doors        []string                   `json:"doors,omitempty" jsonschema_description:"Compatibility listeners to open: dns, consul. All are closed until named."`
+	Doors        []string                   `json:"doors,omitempty" jsonschema:"enum=dns,enum=consul" jsonschema_description:"Compatibility listeners to open on this machine: dns answers DNS (port 8600), consul the Consul HTTP API (port 8500). All are closed until named."`
 }
 
 // ServiceRef tells where declarations are: folders of the system, or an

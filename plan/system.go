@@ -28,9 +28,9 @@ const internalSuffix = ".internal"
 
 // Owner is the team or person who answers for a service.
 type Owner struct {
-	Mail string `json:"mail,omitempty"`
-	Chat string `json:"chat,omitempty"`
-	URL  string `json:"url,omitempty"`
+	Mail string `json:"mail,omitempty" jsonschema_description:"Mail address."`
+	Chat string `json:"chat,omitempty" jsonschema_description:"Where to reach them in a chat, in your own words."`
+	URL  string `json:"url,omitempty" jsonschema_description:"Page about them, http or https."`
 }
 
 // Service is one service of the system.
@@ -120,14 +120,14 @@ type Setting struct {
 
 // Limits are what the runtime holds an instance to; zero is unlimited.
 type Limits struct {
-	Memory Size    `json:"memory,omitempty"`
-	CPU    float64 `json:"cpu,omitempty"` // cores
+	Memory Size    `json:"memory,omitempty" jsonschema_description:"Memory of an instance and all that it starts; absent: no limit."`
+	CPU    float64 `json:"cpu,omitempty" jsonschema_description:"Processor cores, such as 0.5; absent: no limit."`
 }
 
 // Objectives are how good the service must be.
 type Objectives struct {
-	Availability *Percent `json:"availability,omitempty"`
-	Latency      *Latency `json:"latency,omitempty"`
+	Availability *Percent `json:"availability,omitempty" jsonschema_description:"Share of requests that are answered well."`
+	Latency      *Latency `json:"latency,omitempty" jsonschema_description:"Response time at percentiles, as {p95: 300ms}."`
 }
 
 // Latency is a response time at a percentile, under a load.

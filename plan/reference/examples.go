@@ -1,0 +1,87 @@
+package reference
+
+// examples show keys with a value, by file and path. A test reads each of them
+// as a plan.
+func examples() map[string]string {
+	all := map[string]string{}
+	for file, paths := range map[string]map[string]string{SystemFile: systemExamples(), ServiceFile: serviceExamples()} {
+		for path, text := range paths {
+			all[file+" "+path] = text
+		}
+	}
+	return all
+}
+
+func systemExamples() map[string]string {
+	return map[string]string{
+		"plat":                                "plat: 1",
+		"system":                              "system: musiccorp",
+		"owners":                              "owners:\n  ordering: {mail: ordering@musiccorp.example, chat: \"#ordering\"}",
+		"owners.<name>.url":                   "url: https://wiki.musiccorp.example/ordering",
+		"services":                            "services:\n  - path: services/*\n  - path: legacy/mailer",
+		"services[].artifact":                 "artifact: registry.example/shop/order:1.2",
+		"external":                            "external:\n  stripe: {url: https://api.stripe.com, owner: ordering}\n  legacy: {url: http://legacy.internal, owner: ordering}   # registers itself",
+		"external.<name>.url":                 "url: http://legacy.internal",
+		"gateways":                            "gateways:\n  public:\n    timeout: 10s\n    routes:\n      - {path: /, service: web}\n      - {path: /api/orders, service: order, methods: [GET, POST], timeout: 5s}",
+		"gateways.<name>.routes[].host":       "host: shop.example.com",
+		"gateways.<name>.routes[].path":       "path: /api/orders",
+		"gateways.<name>.routes[].methods":    "methods: [GET, POST]",
+		"defaults":                            "defaults:\n  timeout: 1s\n  access: enforce\n  objectives: {availability: 99.5%, latency: {p95: 300ms}}",
+		"defaults.timeout":                    "timeout: 800ms",
+		"defaults.limits":                     "limits: {memory: 512MiB, cpu: 2}",
+		"defaults.objectives":                 "objectives: {availability: 99.5%, latency: {p95: 300ms}}",
+		"defaults.access":                     "access: enforce",
+		"environments":                        "environments:\n  staging:\n    access: observe\n    set:\n      order: {instances: 3, config: {credit-limit: 50000}}",
+		"environments.<name>.access":          "access: observe",
+		"environments.<name>.set":             "set:\n  order:\n    instances: 3\n    config: {credit-limit: 50000}\n    consumes: {services: {catalog: {timeout: 1s}}}",
+		"environments.<name>.set.<name>.port": "port: 9090",
+		"doors":                               "doors: [dns, consul]",
+	}
+}
+
+func serviceExamples() map[string]string {
+	return map[string]string{
+		"service":                             "service: order",
+		"owner":                               "owner: ordering",
+		"context":                             "context: ordering",
+		"about":                               "about: Takes an order from basket to dispatch.",
+		"build":                               "build: {go: .}",
+		"build.go":                            "go: ./cmd/order",
+		"build.command":                       "command: [npm, ci]",
+		"run":                                 "run: [node, server.js]",
+		"needs":                               "needs: [node]",
+		"port":                                "port: 9090",
+		"instances":                           "instances: 2",
+		"grace":                               "grace: 30s",
+		"start":                               "start: 2m",
+		"provides":                            "provides:\n  http: {ready: /health/ready}\n  events:\n    order.placed: {key: /customer}",
+		"provides.http":                       "http: {openapi: api/openapi.yaml, ready: /health/ready, live: /health/live}",
+		"provides.http.protocol":              "protocol: h2c   # gRPC",
+		"provides.events":                     "events:\n  order.placed: {schema: api/order-placed.json, key: /customer}",
+		"provides.events.<type>.key":          "key: /customer",
+		"consumes":                            "consumes:\n  services:\n    catalog: {timeout: 400ms}\n  events:\n    payment.taken: {}",
+		"consumes.services":                   "services:\n  catalog: {timeout: 400ms, on-failure: degrade, optional: true}",
+		"consumes.services.<name>.timeout":    "timeout: 400ms",
+		"consumes.services.<name>.optional":   "optional: true",
+		"consumes.events":                     "events:\n  payment.taken: {}\n  customer.registered: {push: /events, retries: 10}",
+		"consumes.events.<type>.retries":      "retries: 10",
+		"consumes.events.<type>.push":         "push: /events/customer-registered",
+		"stores":                              "stores:\n  orders: {engine: sqlite, holds: [personal], keep: 7y, may-lose: 0s}",
+		"stores.<name>.holds":                 "holds: [personal, payment]",
+		"stores.<name>.keep":                  "keep: 7y",
+		"stores.<name>.may-lose":              "may-lose: 5m",
+		"config":                              "config:\n  currency: {default: EUR}             # text; arrives as CURRENCY\n  credit-limit: {type: int, default: 100000}\n  poll-every: {type: duration, default: 5s}\n  cookie-key: {secret: true}",
+		"config.<name>.type":                  "type: duration",
+		"config.<name>.secret":                "secret: true",
+		"limits":                              "limits: {memory: 256MiB, cpu: 1}",
+		"limits.memory":                       "memory: 256MiB",
+		"limits.cpu":                          "cpu: 0.5",
+		"objectives":                          "objectives:\n  availability: 99.9%\n  latency: {p90: 300ms, concurrent: 200}",
+		"objectives.availability":             "availability: 99.9%",
+		"objectives.latency":                  "latency: {p90: 300ms, concurrent: 200}",
+		"objectives.latency.<percentile>":     "p99.9: 2s",
+		"config.<name>.default":               "default: EUR",
+		"stores.<name>.engine":                "engine: sqlite",
+		"consumes.services.<name>.on-failure": "on-failure: degrade",
+	}
+}
