@@ -165,7 +165,7 @@ func (s *Server) compare(loaded map[string]*jetstream.StreamInfo) {
 
 // note takes over what a stream is now, and tells whether that is news.
 func (w *watermarks) note(info *jetstream.StreamInfo) bool {
-	if info.Config.Name == probeStream {
+	if unmarked(info.Config.Name) {
 		return false
 	}
 	is := info.State
@@ -252,7 +252,7 @@ func (s *Server) scrub(ctx context.Context) {
 	for _, info := range infos {
 		name, last := info.Config.Name, info.State.LastSeq
 		stream, err := s.js.Stream(ctx, name)
-		if err != nil || name == probeStream {
+		if err != nil || unmarked(name) {
 			continue
 		}
 		first := info.State.FirstSeq
