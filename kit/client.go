@@ -32,8 +32,9 @@ const (
 // setup and keep it.
 type Client struct {
 	// HTTP sends the requests. Its Transport carries trace, correlation ID
-	// and deadline downstream; wrap it to add retries or a breaker of your
-	// own. Requests made with HTTP directly must close the answer's body.
+	// and deadline downstream, and gRPC by HTTP/2, so that it serves a
+	// generated gRPC client as well; wrap it to add retries or a breaker of
+	// your own. Requests made with HTTP directly must close the answer's body.
 	HTTP *http.Client
 	Base *url.URL // PLAT_URL_<SERVICE>; nil where the call is not declared
 
@@ -47,7 +48,7 @@ type Client struct {
 func (s *Service) Client(service string) *Client {
 	c := &Client{service: service}
 	c.HTTP = &http.Client{
-		Transport:     &carrier{next: s.transport, service: s, callee: service},
+		Transport:     &carrier{next: s.transport, grpc: s.h2c, service: s, callee: service},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	variable := "PLAT_URL_" + envName(service)
@@ -243,11 +244,16 @@ func (e *callError) Error() string {
 
 func (e *callError) Unwrap() error { return e.err }
 
-// newTransport makes the connections of all clients of a service. A call's
-// context bounds the wait for its answer.
-func newTransport() *http.Transport {
+// newTransport makes the connections of all clients of a service, of HTTP/1.1
+// or of HTTP/2. A call's context bounds the wait for its answer.
+func newTransport(h2c bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
+	var protocols http.Protocols
+	protocols.SetHTTP1(!h2c)
+	protocols.SetHTTP2(h2c) // of an https address
+	protocols.SetUnencryptedHTTP2(h2c)
 	return &http.Transport{
+		Protocols:              &protocols,
 		DialContext:            dialer.DialContext,
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    64,
@@ -262,6 +268,7 @@ func newTransport() *http.Transport {
 // each request, in a span of its own.
 type carrier struct {
 	next    http.RoundTripper
+	grpc    http.RoundTripper // for what is gRPC, which needs HTTP/2
 	service *Service
 	callee  string
 }
@@ -284,7 +291,11 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		left := time.Until(deadline).Milliseconds()
 		r.Header.Set(headerTimeout, strconv.FormatInt(max(left, 1), 10))
 	}
-	resp, err := c.next.RoundTrip(r)
+	next := c.next
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		next = c.grpc
+	}
+	resp, err := next.RoundTrip(r)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return nil, err

@@ -60,6 +60,41 @@ func TestACall(t *testing.T) {
 	}
 }
 
+// TestGRPCGoesByHTTP2 calls another service of the kit as a generated gRPC
+// client does: by HTTP/2, with trailers after the answer.
+func TestGRPCGoesByHTTP2(t *testing.T) {
+	t.Parallel()
+	catalog := start(t, nil, func(s *kit.Service) error {
+		s.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Trailer", "Grpc-Status")
+			fmt.Fprint(w, r.Proto, " ", kit.CorrelationID(r.Context()))
+			w.Header().Set("Grpc-Status", "0")
+		})
+		return nil
+	})
+	var c *kit.Client
+	start(t, map[string]string{"PLAT_URL_CATALOG": catalog.URL()}, func(s *kit.Service) error {
+		c = s.Client("catalog")
+		return nil
+	})
+	for kind, want := range map[string]string{"application/grpc+proto": "HTTP/2.0 c-1", "application/grpc": "HTTP/2.0 c-1", "application/json": "HTTP/1.1 c-1"} {
+		req, err := http.NewRequestWithContext(kit.WithCorrelationID(t.Context(), "c-1"), http.MethodPost, c.Base.String()+"/", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", kind)
+		resp, err := c.HTTP.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(body) != want || resp.Trailer.Get("Grpc-Status") != "0" {
+			t.Errorf("%s: %q, %v, trailer %v", kind, body, err, resp.Trailer)
+		}
+	}
+}
+
 func TestACallCarriesTheWorkItBelongsTo(t *testing.T) {
 	t.Parallel()
 	var last http.Header

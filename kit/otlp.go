@@ -72,7 +72,7 @@ func newExporter(env func(string) string, log *slog.Logger) (*exporter, error) {
 	for _, kv := range headers {
 		e.header.Set(kv[0], kv[1])
 	}
-	e.client = &http.Client{Transport: newTransport()}
+	e.client = &http.Client{Transport: newTransport(false)}
 	return e, nil
 }
 

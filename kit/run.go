@@ -68,7 +68,8 @@ func open(ctx context.Context, name string) (*Service, error) {
 	s := &Service{
 		mux:       http.NewServeMux(),
 		draining:  make(chan struct{}),
-		transport: newTransport(),
+		transport: newTransport(false),
+		h2c:       newTransport(true),
 		propagate: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}
 	s.workers.running = map[int]string{}
@@ -187,6 +188,7 @@ func (s *Service) end(server *http.Server, cancelBase context.CancelFunc, failed
 		errs = append(errs, stopOne(stops[i]))
 	}
 	s.transport.CloseIdleConnections()
+	s.h2c.CloseIdleConnections()
 	if err := s.traces.close(); err != nil {
 		s.log.Warn("the last spans were not exported", "error", err.Error())
 	}

@@ -37,6 +37,7 @@ type Service struct {
 	traces    *tracing
 	propagate propagation.TextMapPropagator
 	transport *http.Transport // shared by all clients
+	h2c       *http.Transport // for their gRPC
 	limits    atomic.Pointer[Limits]
 	phase     atomic.Int32
 	traffic   traffic
