@@ -35,6 +35,9 @@ func (r *rig) Build(_ context.Context, services []plan.Service, done func(runner
 	return nil
 }
 
+// Sources has nothing to tell: no file is watched.
+func (r *rig) Sources(context.Context, []plan.Service) []runner.Sources { return nil }
+
 // Up puts the instance in rotation.
 func (r *rig) Up(in runner.Instance) {
 	if err := r.registry.Register(registry.Instance{ID: in.ID, Service: in.Service, Addr: in.Addr}, 0); err != nil {

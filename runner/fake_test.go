@@ -36,6 +36,7 @@ type machine struct {
 	notes     []string
 	pids      int
 	missing   string // fault of the next launches of this service
+	installed map[string]bool
 }
 
 type behaviour struct {
@@ -152,6 +153,15 @@ func (m *machine) Listening(pid int) []string {
 
 func (m *machine) Holder(port int) string { return fmt.Sprintf("nginx (pid %d)", port) }
 
+func (m *machine) Lacking(program string) *fault.Fault {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.installed[program] {
+		return nil
+	}
+	return fault.New(fault.RunToolMissing, program+" is not installed")
+}
+
 // crash ends an instance as by itself.
 func (m *machine) crash(t *testing.T, id string) {
 	t.Helper()
@@ -215,6 +225,13 @@ func (w *workshop) Build(ctx context.Context, services []plan.Service, done func
 		done(b)
 	}
 	return nil
+}
+
+func (w *workshop) Sources(_ context.Context, services []plan.Service) (all []runner.Sources) {
+	for _, svc := range services {
+		all = append(all, runner.Sources{Service: svc.Name, Trees: []string{"/src/" + svc.Name}})
+	}
+	return all
 }
 
 func (w *workshop) batches() []string {
@@ -317,7 +334,7 @@ type rig struct {
 func start(t *testing.T, pace runner.Pace, services ...plan.Service) *rig {
 	t.Helper()
 	r := &rig{
-		machine:  &machine{behave: map[string]*behaviour{}, processes: map[string]*proc{}},
+		machine:  &machine{behave: map[string]*behaviour{}, processes: map[string]*proc{}, installed: map[string]bool{}},
 		workshop: &workshop{faults: map[string]*fault.Fault{}, stamp: map[string]int{}},
 		rotation: &rotation{up: map[string]runner.Instance{}, known: map[string]bool{}, least: map[string]int{}},
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
 )
 
 // instance is one place in which a program runs, and runs again when it ends.
@@ -90,13 +91,7 @@ func (r *Runner) record(i *instance, o outcome, ends int) {
 	if ends >= loopAfter {
 		state = CrashLooping
 		if i.fault == nil && o.exit != nil {
-			last := o.exit.String()
-			if len(o.lines) > 0 {
-				last += ", last words: " + o.lines[len(o.lines)-1]
-			}
-			i.fault = fault.Newf(fault.RunCrashLoop, "%s ended %d times without a minute of health", i.id, ends).
-				Why(last).Fix("plat logs "+i.release.spec.Name+" shows its output; after the correction, plat restart "+i.release.spec.Name).
-				At(i.release.file(), 0, 0)
+			i.fault = i.loopFault(o, ends)
 		}
 	}
 	if i.state != Stopping {
@@ -105,12 +100,25 @@ func (r *Runner) record(i *instance, o outcome, ends int) {
 	r.changed()
 }
 
+// loopFault says what an instance that ends again and again said last.
+func (i *instance) loopFault(o outcome, ends int) *fault.Fault {
+	last := o.exit.String()
+	if len(o.lines) > 0 {
+		last += ", last words: " + o.lines[len(o.lines)-1]
+	}
+	return fault.Newf(fault.RunCrashLoop, "%s ended %d times without a minute of health", i.id, ends).
+		Why(last).Fix("plat logs "+i.release.spec.Name+" shows its output; after the correction, plat restart "+i.release.spec.Name).
+		At(i.release.file(), 0, 0)
+}
+
 // file is where the service is declared, as people know it.
-func (l *release) file() string {
-	if l.spec.Dir == "" {
+func (l *release) file() string { return fileOf(l.spec) }
+
+func fileOf(spec plan.Service) string {
+	if spec.Dir == "" {
 		return ""
 	}
-	return strings.TrimPrefix(l.spec.Dir+"/service.yaml", "./")
+	return strings.TrimPrefix(spec.Dir+"/service.yaml", "./")
 }
 
 // runOnce runs one process from start to end.
@@ -220,6 +228,7 @@ func (r *Runner) rise(alive context.Context, i *instance, ready question, pid in
 		if c.OK {
 			r.enter(alive, i)
 			r.note(i, fmt.Sprintf("ready after %s", time.Since(begun).Round(time.Millisecond)))
+			r.lookAround(i, pid)
 			return nil
 		}
 		left := allowed - time.Since(begun)
@@ -242,30 +251,6 @@ func (r *Runner) rise(alive context.Context, i *instance, ready question, pid in
 		case <-time.After(min(poll, left)):
 		}
 	}
-}
-
-// neverReady says what was asked and answered, and where the program listens
-// if that is somewhere else.
-func (r *Runner) neverReady(i *instance, q question, c Check, after time.Duration, pid int) *fault.Fault {
-	f := fault.Newf(fault.RunNeverReady, "%s is not ready after %s", i.id, after).
-		Why(q.String()+": "+c.Answer).At(i.release.file(), 0, 0)
-	_, port, _ := net.SplitHostPort(q.addr)
-	var elsewhere []string
-	for _, addr := range r.o.Launcher.Listening(pid) {
-		host, p, _ := net.SplitHostPort(addr)
-		switch {
-		case p == port && host == "::1":
-			return f.Fix(fmt.Sprintf("it listens on [::1]:%s only: let it listen on 127.0.0.1:%s", port, port))
-		case p == port:
-			return f.Fix(fmt.Sprintf("it listens on %s, but its check does not pass: see plat logs %s", addr, i.release.spec.Name))
-		}
-		elsewhere = append(elsewhere, addr)
-	}
-	if len(elsewhere) > 0 {
-		_, other, _ := net.SplitHostPort(elsewhere[0])
-		return f.Fix(fmt.Sprintf("it listens on %s, not on PORT=%s: let it read PORT, or set port: %s in %s", strings.Join(elsewhere, ", "), port, other, i.release.file()))
-	}
-	return f.Fix(fmt.Sprintf("it listens on no port: it should listen on 127.0.0.1:%s (PORT); see plat logs %s, or raise start: if it is slow", port, i.release.spec.Name))
 }
 
 // hold keeps asking whether the instance is ready and alive; readiness puts it
@@ -435,6 +420,10 @@ func (r *Runner) finish(ctx context.Context, i *instance, proc Process, o outcom
 	i.pid, i.addr = 0, ""
 	r.changed()
 	r.mu.Unlock()
+	if ctx.Err() == nil && o.fault == nil && o.exit.Left > 0 && o.exit.Code == 0 {
+		o.fault = i.backgroundFault(o.exit.Left)
+		r.note(i, o.fault.Error())
+	}
 	if ctx.Err() == nil && o.fault == nil && o.healthy == 0 && saysTaken(o.lines) {
 		o.another, o.fault = r.portTaken(i)
 	}

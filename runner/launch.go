@@ -16,6 +16,10 @@ type Builder interface {
 	// built has its Fault there and does not stop the others. The error is
 	// for what concerns no single service: ctx ended.
 	Build(ctx context.Context, services []plan.Service, done func(Built)) error
+	// Sources tells of which files the services are made, as far as they may
+	// change; it is asked after a build, and only when files are watched. A
+	// service of which it knows nothing is left out.
+	Sources(ctx context.Context, services []plan.Service) []Sources
 }
 
 // Built is what became of one service's build.
@@ -35,12 +39,17 @@ type Launcher interface {
 	Launch(ctx context.Context, l Launch) (Process, error)
 	// Note adds a line of plat's own (stream "plat") to a service's log.
 	Note(service, instance, text string)
-	// Listening tells the TCP addresses on which a process and its
-	// descendants listen, as far as the system lets one see.
+	// Listening tells the addresses on which a process and its descendants
+	// listen, as far as the system lets one see: TCP as 127.0.0.1:80, Unix
+	// sockets as unix:/path.
 	Listening(pid int) []string
 	// Holder names who listens on a TCP port of this machine, as "nginx
 	// (pid 12)"; empty when it cannot be told.
 	Holder(port int) string
+	// Lacking tells why a program that a service needs cannot be run: a
+	// warning (run-tool-missing) with where it was looked for; nil when it
+	// is there.
+	Lacking(program string) *fault.Fault
 }
 
 // Launch is one program to start.
@@ -76,7 +85,8 @@ type Exit struct {
 	Signal string    `json:"signal,omitempty"` // SIGKILL, SIGSEGV, …
 	Reason string    `json:"reason,omitempty"` // what plat knows beyond that
 	Reaped time.Time `json:"reaped"`
-	Lines  []string  `json:"-"` // its last lines of output, at most 20; only from Gone
+	Left   int       `json:"left,omitempty"` // processes that it left running when it ended by itself; they were ended
+	Lines  []string  `json:"-"`              // its last lines of output, at most 20; only from Gone
 }
 
 // String says it in words: "exited 1", "killed by SIGKILL (over its memory limit)".

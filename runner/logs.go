@@ -76,9 +76,10 @@ func ReadLogs(ctx context.Context, dir string, q LogQuery, give func(Line) error
 
 // merge is the logs of several services as one.
 type merge struct {
-	dir  string
-	q    LogQuery
-	logs map[string]*logReader
+	dir   string
+	q     LogQuery
+	logs  map[string]*logReader
+	begin int64 // read at most so many bytes of what is there; 0: all
 }
 
 func (m *merge) close() {
@@ -106,7 +107,11 @@ func (m *merge) open(later bool) error {
 		l := &logReader{service: name, path: filepath.Join(m.dir, name+".log")}
 		err := fs.ErrNotExist
 		if name == filepath.Base(name) { // and no way out of the folder
-			err = l.open(m.q, later)
+			if m.begin > 0 {
+				err = l.openNear(m.begin)
+			} else {
+				err = l.open(m.q, later)
+			}
 		}
 		if errors.Is(err, fs.ErrNotExist) && (m.q.Follow || len(m.q.Services) == 0) {
 			continue

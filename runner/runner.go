@@ -24,6 +24,9 @@ type Options struct {
 	// may be called from several goroutines.
 	Env func(svc plan.Service, instance, version string, port int) ([]string, error)
 	Log *slog.Logger
+	// Watch follows the files of the services: what is saved is built, and
+	// its instances are replaced. nil: nothing is followed.
+	Watch Watcher
 	// Pace is how often and how long; zero fields have their defaults.
 	Pace Pace
 }
@@ -69,6 +72,9 @@ func New(o Options) *Runner {
 func (r *Runner) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx) // instances end by being stopped, not with ctx
 	r.work.Go(func() { r.buildLoop(ctx) })
+	if r.o.Watch != nil {
+		r.work.Go(func() { r.watching(ctx) })
+	}
 	done := ctx.Done()
 	for !r.reconcileAll(lasting, done == nil) {
 		select {
@@ -106,12 +112,25 @@ func (r *Runner) reconcileAll(ctx context.Context, stopping bool) bool {
 // replaced (a new instance is ready before an old one is stopped, unless the
 // service has a fixed port), new ones started, removed ones stopped; others
 // are not touched. It returns at once.
+//
+// A part of a system is a system too: services that sys does not have are
+// stopped, whoever calls them.
 func (r *Runner) Apply(sys *plan.System) {
+	lacking := map[string]*fault.Fault{}
+	for _, spec := range sys.Services {
+		lacking[spec.Name] = r.lacking(spec)
+	}
+	r.unfollow(r.take(sys, lacking))
+}
+
+// take is Apply with the mutex held; it tells which services are removed.
+func (r *Runner) take(sys *plan.System, lacking map[string]*fault.Fault) (removed []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, s := range r.services {
 		if _, ok := sys.Service(name); !ok {
 			s.removed = true
+			removed = append(removed, name)
 		}
 	}
 	for _, spec := range sys.Services {
@@ -121,21 +140,60 @@ func (r *Runner) Apply(sys *plan.System) {
 			r.services[spec.Name] = s
 		}
 		mark := fingerprint(spec)
-		if s.removed || s.print != mark {
+		if s.removed || s.print != mark || s.skipped != nil {
 			s.queued = true
 		}
-		s.removed, s.spec, s.print = false, spec, mark
+		s.removed, s.spec, s.print, s.skipped = false, spec, mark, lacking[spec.Name]
 	}
 	r.changed()
 	poke(r.build)
 	poke(r.kick)
+	return removed
+}
+
+// lacking tells which program a service needs and does not find; nil when it
+// may run.
+func (r *Runner) lacking(spec plan.Service) *fault.Fault {
+	for _, program := range spec.Needs {
+		if f := r.o.Launcher.Lacking(program); f != nil {
+			f.What = fmt.Sprintf("service %q is skipped: %s", spec.Name, f.What)
+			return f.At(fileOf(spec), 0, 0).Warn()
+		}
+	}
+	return nil
+}
+
+// lookAgain asks anew whether a service has what it needs; it is an error
+// when not.
+func (r *Runner) lookAgain(name string) error {
+	r.mu.Lock()
+	s, err := r.find(name)
+	if err != nil {
+		r.mu.Unlock()
+		return err
+	}
+	spec := s.spec
+	r.mu.Unlock()
+	lacks := r.lacking(spec)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.skipped = lacks
+	r.changed()
+	poke(r.kick)
+	return s.missing()
 }
 
 // Restart replaces every instance of a service, one by one and without a gap
 // (unless it has a fixed port), building it first when rebuild is set. It
 // returns when that is done, when ctx ends, or with the fault that stands in
 // the way: a failed build, a crash loop.
+//
+// A service that was skipped is looked at again; the fault is run-tool-missing
+// when it still lacks a program.
 func (r *Runner) Restart(ctx context.Context, name string, rebuild bool) error {
+	if err := r.lookAgain(name); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	s, err := r.find(name)
 	if err != nil {
@@ -217,7 +275,8 @@ func (r *Runner) Unscale(name string) error {
 }
 
 // Wait returns when as many instances of a service are ready as are wanted;
-// with the build's fault when there is no program; and when ctx ends, with
+// with the build's fault when there is no program, with run-tool-missing when
+// the service is skipped; and when ctx ends, with
 // the fault that is known, or run-not-ready-yet.
 func (r *Runner) Wait(ctx context.Context, name string) error {
 	return r.await(ctx, name, func(s *service) (bool, error) {
@@ -237,7 +296,9 @@ func (r *Runner) await(ctx context.Context, name string, check func(*service) (b
 		var done bool
 		var st ServiceStatus
 		if err == nil {
-			done, err = check(s)
+			if err = s.missing(); err == nil {
+				done, err = check(s)
+			}
 			st = s.status(r.stopping)
 		}
 		r.mu.Unlock()

@@ -21,6 +21,7 @@ type service struct {
 	print   string       // fingerprint of spec
 	scaled  *int         // instances, set by hand
 	removed bool         // no longer in the plan: stop and forget
+	skipped *fault.Fault // what it needs and does not find: it does not run
 
 	queued     bool // wants a build
 	renew      bool // replace the instances even if the build changes nothing
@@ -32,6 +33,7 @@ type service struct {
 	live       *release // what instances are started from; nil before the first build
 	unenforced *fault.Fault
 	clamped    *fault.Fault
+	exposed    *fault.Fault
 	instances  map[string]*instance // by ID
 }
 
@@ -67,7 +69,10 @@ func (s *service) desired() int {
 		n = *s.scaled
 	}
 	limit := MaxInstances
-	if s.spec.Port != 0 {
+	if s.skipped != nil {
+		limit = 0
+	}
+	if s.spec.Port != 0 && limit > 0 {
 		limit = 1
 	}
 	return max(0, min(n, limit))
@@ -99,6 +104,16 @@ func (s *service) unbuilt() error {
 		return s.buildFault
 	}
 	return nil
+}
+
+// missing is why a service is skipped, as an error; nil when it is not.
+func (s *service) missing() error {
+	if s.skipped == nil {
+		return nil
+	}
+	f := *s.skipped
+	f.Severity = fault.Error
+	return &f
 }
 
 // reconcile starts and stops instances by one step towards what is wanted. It
@@ -171,7 +186,7 @@ func (r *Runner) reconcile(ctx context.Context, s *service) {
 
 func (s *service) clamp(want int) {
 	s.clamped = nil
-	if s.scaled == nil && s.spec.Instances > want {
+	if s.scaled == nil && s.skipped == nil && s.spec.Instances > want {
 		s.clamped = fault.Newf(fault.RunScaleRefused, "service %q asks for %d instances, %d run", s.spec.Name, s.spec.Instances, want).
 			Why("of a service with a fixed port there is one, of others there are at most 100").Fix("change instances: or remove port:").Warn()
 	}
@@ -229,6 +244,8 @@ func (r *Runner) buildLoop(ctx context.Context) {
 			continue
 		}
 		specs := slices.SortedFunc(maps.Values(batch), func(a, b plan.Service) int { return strings.Compare(a.Name, b.Name) })
+		begun := time.Now()
+		r.beforeBuild(ctx, specs)
 		err := r.o.Builder.Build(ctx, specs, func(b Built) {
 			if spec, ok := batch[b.Service]; ok {
 				delete(batch, b.Service)
@@ -244,6 +261,7 @@ func (r *Runner) buildLoop(ctx context.Context) {
 		for name, spec := range batch {
 			r.built(spec, Built{Service: name, Fault: fault.Newf(fault.RunBuildFailed, "service %q was not built", name).Why(err.Error()).Because(err)})
 		}
+		r.afterBuild(ctx, specs, begun)
 	}
 }
 
@@ -252,7 +270,7 @@ func (r *Runner) takeQueue() map[string]plan.Service {
 	defer r.mu.Unlock()
 	batch := map[string]plan.Service{}
 	for name, s := range r.services {
-		if s.queued && !s.removed {
+		if s.queued && !s.removed && s.skipped == nil {
 			s.queued, s.building = false, true
 			batch[name] = s.spec
 		}
@@ -263,6 +281,9 @@ func (r *Runner) takeQueue() map[string]plan.Service {
 
 // built takes the outcome of one build.
 func (r *Runner) built(spec plan.Service, b Built) {
+	if r.o.Watch != nil && len(spec.Build.Command) > 0 {
+		r.o.Watch.Building(spec.Name, false)
+	}
 	if b.Fault != nil {
 		r.o.Log.Warn("build failed", "service", spec.Name, "error", b.Fault)
 		r.o.Launcher.Note(spec.Name, "", "build failed: "+b.Fault.Error())

@@ -25,6 +25,7 @@ const (
 	CrashLooping State = "crash-looping" // ended five times or more without a minute of health
 	Stopping     State = "stopping"
 	Stopped      State = "stopped" // nothing runs, and nothing should
+	Skipped      State = "skipped" // a program that it needs is not installed: nothing is built or run
 )
 
 // ServiceStatus is what runs of one service, beside what should.
@@ -73,7 +74,13 @@ func (r *Runner) Status() []ServiceStatus {
 	defer r.mu.Unlock()
 	all := make([]ServiceStatus, 0, len(r.services))
 	for _, s := range r.services {
-		all = append(all, s.status(r.stopping))
+		st := s.status(r.stopping)
+		if r.o.Watch != nil {
+			if f := r.o.Watch.Warning(st.Service); f != nil {
+				st.Findings = append(st.Findings, f)
+			}
+		}
+		all = append(all, st)
 	}
 	slices.SortFunc(all, func(a, b ServiceStatus) int { return cmp.Compare(a.Service, b.Service) })
 	return all
@@ -88,7 +95,10 @@ func (s *service) status(stopping bool) ServiceStatus {
 	if s.live != nil {
 		st.Version = s.live.version
 	}
-	for _, f := range []*fault.Fault{s.unenforced, s.clamped} {
+	if s.skipped != nil {
+		st.Fault, st.Lines = s.skipped, nil
+	}
+	for _, f := range []*fault.Fault{s.unenforced, s.clamped, s.exposed} {
 		if f != nil {
 			st.Findings = append(st.Findings, f)
 		}
@@ -120,6 +130,11 @@ func (s *service) state(st ServiceStatus, stopping bool) State {
 	case stopping || s.removed:
 		if len(st.Instances) == 0 {
 			return Stopped
+		}
+		return Stopping
+	case s.skipped != nil:
+		if len(st.Instances) == 0 {
+			return Skipped
 		}
 		return Stopping
 	case st.Desired == 0 && len(st.Instances) == 0:

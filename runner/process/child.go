@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -55,7 +56,7 @@ func (c *child) see() {
 	if !late.deadline.IsZero() {
 		left = time.Until(late.deadline)
 	}
-	c.sweep(left)
+	orphans := c.sweep(left)
 	for _, p := range c.pumps {
 		p.hurry(pipeTimeout) // an escaped process may hold the pipe for ever
 	}
@@ -63,6 +64,9 @@ func (c *child) see() {
 
 	gone := c.exit
 	gone.Event = "gone"
+	if late.deadline.IsZero() { // nobody asked it to end: it went and left them
+		gone.Left = orphans
+	}
 	c.mu.Lock()
 	gone.Lines = c.tail
 	dropped := c.dropped
@@ -126,26 +130,31 @@ func (c *child) signal(s syscall.Signal) {
 	}
 }
 
-// sweep ends what the program left behind. What is still in its process
-// group, and was asked to end with it, has the rest of the grace.
-func (c *child) sweep(grace time.Duration) {
+// sweep ends what the program left behind, and tells how many there were at
+// first. What is still in its process group, and was asked to end with it, has
+// the rest of the grace.
+func (c *child) sweep(grace time.Duration) (found int) {
 	deadline := time.Now().Add(grace)
 	for pause := time.Millisecond; grace > 0 && time.Now().Before(deadline) && groupAlive(c.pid); pause = min(2*pause, 50*time.Millisecond) {
 		time.Sleep(pause)
 	}
 	end := time.Now().Add(sweepMax)
 	for pause := time.Millisecond; time.Now().Before(end); pause = min(2*pause, 50*time.Millisecond) {
-		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
 		left := leftovers(c.pid, c.mark)
 		left = append(left, c.group.members()...)
+		slices.Sort(left)
+		left = slices.Compact(left)
+		found = max(found, len(left))
+		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if len(left) == 0 && !groupAlive(c.pid) {
-			return
+			break
 		}
 		time.Sleep(pause)
 	}
+	return found
 }
 
 // lines takes whole lines of output.

@@ -162,11 +162,7 @@ func (b *Builder) buildBatch(ctx context.Context, batch []goPackage, say func(ru
 // it takes time, can fail, and would make a new program of each commit.
 func (b *Builder) goBuild(ctx context.Context, p goPackage, out string, pkgs ...string) ([]string, error) {
 	argv := append([]string{"go", "build", "-o", out, "-buildvcs=false", "-ldflags=-s -w"}, pkgs...)
-	env := os.Environ()
-	if _, set := os.LookupEnv("CGO_ENABLED"); !set {
-		env = append(env, "CGO_ENABLED=0") // no C compiler is asked for
-	}
-	return b.run(ctx, p.svc.Name, argv, p.module, env)
+	return b.run(ctx, p.svc.Name, argv, p.module, append(os.Environ(), goEnv()...))
 }
 
 // install puts the program that go build made where it is run from, under

@@ -386,15 +386,6 @@ func (g *Guard) launch(ctx context.Context, m message, exited func(runner.Exit),
 	}
 }
 
-func noProgram(m message, why string) *fault.Fault {
-	name := ""
-	if len(m.Argv) > 0 {
-		name = m.Argv[0]
-	}
-	return fault.Newf(fault.RunNoProgram, "the program %q of service %q cannot be started", name, m.Service).
-		Why(why).Fix("correct run: in its service.yaml, or install the program")
-}
-
 // Note adds a line of plat's own to a service's log: see runner.Launcher. A
 // line that the guard cannot be told goes to plat's own log.
 func (g *Guard) Note(service, instance, text string) {

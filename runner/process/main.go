@@ -215,7 +215,7 @@ func (k *keeper) fork(m message) (*child, error) {
 	}
 	k.byPID[c.pid], k.byRun[m.Run] = c, c
 	// Said under the lock, so that plat hears of the start before the end.
-	k.out <- message{Event: "launched", Run: m.Run, PID: c.pid, Unenforced: c.unenforced}
+	k.out <- message{Event: "launched", Run: m.Run, PID: c.pid, Reason: c.unenforced}
 	return c, nil
 }
 

@@ -77,8 +77,26 @@ func sockets(pid int) map[string]bool {
 	return open
 }
 
-// Listening tells the TCP addresses on which a process and its descendants
-// listen, sorted: see runner.Launcher.
+// unixListeners reads the kernel's table of Unix sockets that accept
+// connections: inode to path.
+func unixListeners() map[string]string {
+	all := map[string]string{}
+	f, err := os.Open("/proc/net/unix")
+	if err != nil {
+		return all
+	}
+	defer func() { _ = f.Close() }()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		fields := strings.Fields(lines.Text()) // Num RefCount Protocol Flags Type St Inode Path
+		if len(fields) >= 8 && fields[3] == "00010000" {
+			all[fields[6]] = fields[7]
+		}
+	}
+	return all
+}
+
+// Listening tells the addresses on which a process and its descendants
+// listen, sorted, TCP first: see runner.Launcher.
 func (g *Guard) Listening(pid int) []string {
 	open := map[string]bool{}
 	for _, p := range append(descendants(pid), pid) {
@@ -93,7 +111,14 @@ func (g *Guard) Listening(pid int) []string {
 		}
 	}
 	slices.Sort(addrs)
-	return slices.Compact(addrs)
+	var paths []string
+	for inode, path := range unixListeners() {
+		if open[inode] {
+			paths = append(paths, "unix:"+path)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(append(addrs, paths...))
 }
 
 // Holder names who listens on a port: see runner.Launcher and PortHolder.

@@ -14,7 +14,7 @@ import (
 // wireVersion changes with every change of the messages. Both ends are the
 // same binary; it is checked all the same, since a binary may be replaced
 // while plat runs.
-const wireVersion = "1"
+const wireVersion = "2"
 
 // maxMessage bounds one message, both ways.
 const maxMessage = 1 << 20
@@ -39,13 +39,13 @@ type message struct {
 	GraceMS int64  `json:"grace_ms,omitempty"` // stop
 	Text    string `json:"text,omitempty"`     // note, output, failed, hello (the version)
 
-	PID        int      `json:"pid,omitempty"`        // launched
-	Unenforced string   `json:"unenforced,omitempty"` // launched
-	Code       int      `json:"code,omitempty"`       // exit, gone
-	Signal     string   `json:"signal,omitempty"`
-	Reason     string   `json:"reason,omitempty"`
-	Reaped     int64    `json:"reaped,omitempty"` // Unix nanoseconds
-	Lines      []string `json:"lines,omitempty"`  // gone
+	PID    int      `json:"pid,omitempty"`  // launched
+	Code   int      `json:"code,omitempty"` // exit, gone
+	Signal string   `json:"signal,omitempty"`
+	Reason string   `json:"reason,omitempty"` // also launched: why limits are not held
+	Reaped int64    `json:"reaped,omitempty"` // Unix nanoseconds
+	Left   int      `json:"left,omitempty"`   // gone
+	Lines  []string `json:"lines,omitempty"`  // gone
 }
 
 // reader reads messages.

@@ -43,11 +43,11 @@ func (p *process) Stop(grace time.Duration) {
 
 // take is called by the link's reader for each message about the program.
 func (p *process) take(m message) {
-	exit := runner.Exit{Code: m.Code, Signal: m.Signal, Reason: m.Reason, Reaped: time.Unix(0, m.Reaped), Lines: m.Lines}
+	exit := runner.Exit{Code: m.Code, Signal: m.Signal, Reason: m.Reason, Reaped: time.Unix(0, m.Reaped), Left: m.Left, Lines: m.Lines}
 	switch m.Event {
 	case "launched", "failed":
 		if m.Event == "launched" {
-			p.pid, p.unenforced = m.PID, m.Unenforced
+			p.pid, p.unenforced = m.PID, m.Reason
 		}
 		p.started <- m
 	case "output":
