@@ -116,3 +116,21 @@ func badSettingName(name string) *fault.Fault {
 	return fault.Newf(fault.PlanReservedName, "the setting %s would be the variable %s", name, env).
 		Why("plat or the operating system sets it").Fix("choose another name")
 }
+
+// ValidService tells whether a service can have this name: the error is a
+// fault of code plan-bad-name or plan-reserved-name.
+func ValidService(name string) error {
+	if f := badServiceName("the service", name); f != nil {
+		return f
+	}
+	return nil
+}
+
+// ValidEvent tells whether an event can have this type: the error is a fault
+// of code plan-bad-name.
+func ValidEvent(eventType string) error {
+	if f := badEventType(eventType); f != nil {
+		return f
+	}
+	return nil
+}

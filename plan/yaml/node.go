@@ -30,6 +30,7 @@ type Node struct {
 	Kind      Kind
 	Text      string // of a single value: as written, without quotes and escapes
 	Quoted    bool
+	Flow      bool // of a list or mapping: written in brackets
 	Line, Col int
 	Items     []*Node // of a list
 	Entries   []Entry // of a mapping, each key once

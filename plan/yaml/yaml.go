@@ -221,7 +221,7 @@ func (c *converter) find(f *fault.Fault, n *yaml.Node) { c.report(f.At(c.file, n
 // convert turns the library's tree into nodes, and refuses in it what a plan
 // does not use and what would be read otherwise than it is written.
 func (c *converter) convert(n *yaml.Node, depth int) *Node {
-	out := &Node{Line: n.Line, Col: n.Column}
+	out := &Node{Line: n.Line, Col: n.Column, Flow: n.Style&yaml.FlowStyle != 0}
 	bad := func(f *fault.Fault) *Node {
 		out.Kind = Bad
 		c.find(f, n)
