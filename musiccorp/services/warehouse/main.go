@@ -40,5 +40,6 @@ func newService(k *kit.Service) (*service, error) {
 	s := &service{log: k.Log(), db: db, publish: bus.Publish}
 	s.subscribe(bus)
 	s.serve(k.Mux())
+	s.serveRPC(k.Mux())
 	return s, nil
 }
