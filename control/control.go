@@ -12,21 +12,29 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/api/serve"
+	"github.com/plat-dev/plat/console"
+	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/event"
+	"github.com/plat-dev/plat/event/cloudevents"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/mail"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/runner"
 	"github.com/plat-dev/plat/runner/process"
 	"github.com/plat-dev/plat/state"
 	"github.com/plat-dev/plat/store/nats"
+	"github.com/plat-dev/plat/topology"
 )
 
 // Options say which system to serve, and where.
@@ -56,22 +64,48 @@ type plane struct {
 	secret  []byte // of the system, for ever
 	stop    context.CancelFunc
 
-	broker   *nats.Server
-	events   *event.Room
+	eventing
 	registry *registry.Registry
+	topology *topology.Topology
+	mail     *mail.Box
 	gateway  *gateway.Gateway
 	launcher *process.Guard
 	runner   *runner.Runner
-	edges    *edges
-
-	api      string            // http://host:port
-	gateways map[string]string // by name
+	errors   *runner.ErrorLines
+	ways     *ways
+	addresses
 
 	routing sync.Mutex // one route at a time, so that the last one told is the last one that is true
-
-	mu   sync.Mutex
-	plan livePlan
+	current
 }
+
+// eventing is what carries events.
+type eventing struct {
+	broker    *nats.Server
+	events    *event.Room
+	publisher *cloudevents.Publisher
+	receiver  *cloudevents.Receiver
+}
+
+// addresses are where this plat listens.
+type addresses struct {
+	api      string            // http://host:port
+	smtp     string            // host:port of the development mailbox
+	gateways map[string]string // by name
+	doors    []api.Door
+}
+
+// current is the live plan.
+type current struct {
+	access atomic.Pointer[drift.Access] // who may call whom
+
+	mu           sync.Mutex // guards what follows
+	plan         livePlan
+	planWatchers map[chan struct{}]bool
+}
+
+// part starts a part of plat: when it ends by itself, all of it stops.
+type part func(name string, run func(context.Context) error)
 
 // Serve runs the system at o.Root until ctx ends or somebody asks the control
 // API to stop. It calls ready when that API answers, and returns when nothing
@@ -80,6 +114,9 @@ type plane struct {
 func Serve(ctx context.Context, o Options, ready func()) (err error) {
 	result, files := loadPlan(o)
 	if err := usable(result); err != nil {
+		return err
+	}
+	if _, err := plan.Needed(result.System, o.Only); err != nil {
 		return err
 	}
 	folder, err := state.Open(o.Root)
@@ -92,8 +129,8 @@ func Serve(ctx context.Context, o Options, ready func()) (err error) {
 	log := slog.New(slog.NewJSONHandler(own, nil))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	p := &plane{o: o, folder: folder, log: log, started: time.Now(), stop: stop, registry: registry.New(), gateways: map[string]string{}}
-	p.plan = livePlan{system: result.System, findings: result.Findings, since: p.started}
+	p := &plane{o: o, folder: folder, log: log, started: time.Now(), stop: stop, registry: registry.New(), addresses: addresses{gateways: map[string]string{}}}
+	p.set(livePlan{system: result.System, findings: result.Findings, since: p.started})
 	log.InfoContext(ctx, "plat starts", "system", result.System.Name, "revision", result.System.Revision, "version", o.Version, "pid", os.Getpid())
 	return p.serve(ctx, files, ready)
 }
@@ -118,40 +155,13 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 		})
 	}
 
-	if p.token, err = p.folder.NewToken(); err != nil {
-		return err
+	var open closers
+	defer open.close(&err)
+	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openRunner} {
+		if err := part(base, run, &open); err != nil {
+			return err
+		}
 	}
-	if p.secret, err = p.folder.Secret(); err != nil {
-		return err
-	}
-	access := rotated(filepath.Join(p.folder.Path, "access.log"))
-	defer closing(&err, access.Close)
-	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log})
-	defer p.gateway.Close()
-	p.edges = newEdges(p.gateway, p.log)
-	defer p.edges.close()
-	run("registry", p.registry.Run)
-	run("announcements", p.announceOthers)
-
-	if err := p.openEvents(base, run); err != nil {
-		return err
-	}
-	defer closing(&err, p.broker.Close)
-	if p.launcher, err = process.Open(base, p.folder.Path, p.log); err != nil {
-		return err
-	}
-	defer closing(&err, p.launcher.Close)
-	builder, err := process.NewBuilder(p.launcher, p.o.Root)
-	if err != nil {
-		return err
-	}
-	p.runner = runner.New(runner.Options{
-		Builder:   builder,
-		Launcher:  p.launcher,
-		Announcer: p,
-		Env:       p.environment,
-		Log:       p.log,
-	})
 	if err := p.listen(run); err != nil {
 		return err
 	}
@@ -183,18 +193,78 @@ func partEnded(name string, err error) error {
 	return fault.Newf(fault.PartEnded, "the part %q of plat ended", name).Why(reason(err)).Because(err)
 }
 
-func (p *plane) openEvents(ctx context.Context, run func(string, func(context.Context) error)) (err error) {
+// openGateway opens who is there, what was seen of them, and the way to them.
+func (p *plane) openGateway(ctx context.Context, run part, open *closers) (err error) {
+	if p.token, err = p.folder.NewToken(); err != nil {
+		return err
+	}
+	if p.secret, err = p.folder.Secret(); err != nil {
+		return err
+	}
+	access := rotated(filepath.Join(p.folder.Path, "access.log"))
+	open.add(access.Close)
+	var damage *fault.Fault
+	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log}); damage != nil {
+		p.log.WarnContext(ctx, "the map is forgotten", "fault", damage.Error())
+	}
+	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Seen: p.seen})
+	open.add(func() error { p.gateway.Close(); return nil })
+	p.ways = newWays(p.gateway, p.log)
+	open.add(func() error { p.ways.close(); return nil })
+	run("topology", p.topology.Run)
+	run("registry", p.registry.Run)
+	run("announcements", p.announceOthers)
+	return nil
+}
+
+func (p *plane) openEvents(ctx context.Context, run part, open *closers) (err error) {
 	p.broker, err = nats.Open(ctx, nats.Options{Dir: filepath.Join(p.folder.Path, "nats"), Log: p.log})
 	if err != nil {
 		return err
 	}
-	p.events = event.New(event.Options{Broker: p.broker, Log: p.log})
+	open.add(p.broker.Close)
+	p.receiver = cloudevents.NewReceiver(p, 0)
+	open.add(func() error { p.receiver.Close(); return nil })
+	p.events = event.New(event.Options{Broker: p.broker, Log: p.log, Receiver: p.receiver})
+	p.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: p.events, Log: p.log})
 	run("events", p.events.Run)
 	return nil
 }
 
+func (p *plane) openRunner(ctx context.Context, run part, open *closers) (err error) {
+	if p.launcher, err = process.Open(ctx, p.folder.Path, p.log); err != nil {
+		return err
+	}
+	open.add(p.launcher.Close)
+	builder, err := process.NewBuilder(p.launcher, p.o.Root)
+	if err != nil {
+		return err
+	}
+	p.errors = runner.NewErrorLines(filepath.Join(p.folder.Path, "logs"))
+	run("error lines", p.errors.Run)
+	p.runner = runner.New(runner.Options{
+		Builder:   builder,
+		Launcher:  p.launcher,
+		Announcer: p,
+		Env:       p.environment,
+		Log:       p.log,
+	})
+	return nil
+}
+
+// closers close what was opened, in reverse.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c *closers) close(err *error) {
+	for _, f := range slices.Backward(*c) {
+		*err = errors.Join(*err, f())
+	}
+}
+
 // listen opens the gateways' and the control API's addresses.
-func (p *plane) listen(run func(string, func(context.Context) error)) error {
+func (p *plane) listen(run part) error {
 	for i, g := range p.live().Gateways {
 		named, fallback := "", ""
 		if i == 0 {
@@ -205,7 +275,7 @@ func (p *plane) listen(run func(string, func(context.Context) error)) error {
 			return err
 		}
 		p.gateways[g.Name] = "http://" + l.Addr().String()
-		run("gateway "+g.Name, func(ctx context.Context) error { return p.gateway.Serve(ctx, l, p.gateway.Public(g.Name)) })
+		run("gateway "+g.Name, func(ctx context.Context) error { return p.gateway.Serve(ctx, l, keepConsole(p.gateway.Public(g.Name))) })
 	}
 	l, err := listen("api", p.o.API, defaultAPI)
 	if err != nil {
@@ -217,7 +287,11 @@ func (p *plane) listen(run func(string, func(context.Context) error)) error {
 }
 
 func (p *plane) handler() http.Handler {
-	return serve.New(serve.Options{Source: p, Operator: p, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version})
+	return serve.New(serve.Options{
+		Source: p, Operator: p, Viewer: p, Mailbox: p,
+		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler()},
+		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
+	})
 }
 
 // apply brings a plan to everything that derives from it.
@@ -228,7 +302,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	if err := p.broker.SetGrants(plan.Grants(sys)); err != nil {
 		return err
 	}
-	if err := p.edges.set(plan.Edges(sys)); err != nil {
+	if err := p.ways.set(sys, p.general); err != nil {
 		return err
 	}
 	routes := map[string][]plan.Route{}
@@ -238,7 +312,12 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	for name := range p.gateways {
 		p.gateway.SetRoutes(name, routes[name])
 	}
-	p.runner.Apply(sys)
+	part, err := p.wanted(sys)
+	if err != nil {
+		return err
+	}
+	p.topology.Declare(plan.Edges(sys), time.Now())
+	p.runner.Apply(part)
 	return nil
 }
 

@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 )
@@ -76,6 +78,9 @@ func (p *plane) followPlan(ctx context.Context, files *watchedFiles) error {
 func (p *plane) reload(ctx context.Context, result plan.Result) {
 	old := p.live()
 	err := usable(result)
+	if err == nil {
+		_, err = p.wanted(result.System)
+	}
 	if err == nil && !sameGateways(old, result.System) {
 		err = fault.New(fault.PlanNeedsRestart, "the set of gateways changed").Why("their addresses are opened when plat starts").Fix("plat down, then plat up")
 	}
@@ -95,10 +100,33 @@ func (p *plane) reload(ctx context.Context, result plan.Result) {
 	p.log.InfoContext(ctx, "the changed plan is live", "revision", result.System.Revision)
 }
 
+// wanted is the part of a plan that should run: all of it, or what plat up was
+// asked for with what that needs. The rest of the plan holds all the same: its
+// events are kept, its routes answer that nobody is there.
+func (p *plane) wanted(sys *plan.System) (*plan.System, error) {
+	if len(p.o.Only) == 0 {
+		return sys, nil
+	}
+	names, err := plan.Needed(sys, p.o.Only)
+	if err != nil {
+		return nil, err
+	}
+	part := *sys
+	part.Services = slices.DeleteFunc(slices.Clone(sys.Services), func(svc plan.Service) bool { return !slices.Contains(names, svc.Name) })
+	return &part, nil
+}
+
 func (p *plane) set(l livePlan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.plan = l
+	p.access.Store(drift.NewAccess(l.system, p.outsider))
+	for c := range p.planWatchers {
+		select {
+		case c <- struct{}{}:
+		default: // it is poked already
+		}
+	}
 }
 
 func sameGateways(a, b *plan.System) bool {

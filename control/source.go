@@ -13,6 +13,7 @@ import (
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/runner"
+	"github.com/plat-dev/plat/runner/process"
 )
 
 // System tells what runs.
@@ -23,6 +24,7 @@ func (p *plane) System() api.System {
 	s := api.System{
 		Name: live.system.Name, Environment: live.system.Environment, Revision: live.system.Revision,
 		PID: p.run().PID, Guard: p.launcher.PID(), Started: p.started, Root: p.o.Root, Logs: filepath.Join(p.folder.Path, "logs"), API: p.api,
+		Console: p.api, Access: live.system.Access, Only: p.o.Only, Watch: p.o.Watch, Doors: slices.Concat([]api.Door{}, p.doors),
 		Plan:     api.PlanState{State: "live", Since: live.since, Findings: slices.Concat([]*fault.Fault{}, live.findings)},
 		Warnings: []*fault.Fault{}, Gateways: []api.Gateway{},
 	}
@@ -51,22 +53,32 @@ func warnings(all []runner.ServiceStatus) []*fault.Fault {
 	return list
 }
 
-// Services tells how each service of the plan runs.
+// Services tells how each service of the plan runs, and who registered
+// himself from outside.
 func (p *plane) Services() []api.Service {
 	sys := p.live()
 	urls := p.publicURLs(sys)
 	services := []api.Service{}
 	for _, st := range p.runner.Status() {
 		spec, _ := sys.Service(st.Service)
-		services = append(services, p.service(st, spec.Owner, urls[st.Service]))
+		svc := p.service(st, spec)
+		svc.URL = urls[st.Service]
+		services = append(services, svc)
+	}
+	for _, name := range p.outsiders(sys) {
+		services = append(services, p.outsideService(name))
 	}
 	return services
 }
 
-func (p *plane) service(st runner.ServiceStatus, owner, url string) api.Service {
+func (p *plane) service(st runner.ServiceStatus, spec plan.Service) api.Service {
 	svc := api.Service{
-		Name: st.Service, Owner: owner, State: string(st.State), Desired: st.Desired, Ready: st.Ready, Override: st.Scaled,
-		Version: st.Version, URL: url, Settled: settled(st), Fault: st.Fault, LastLines: st.Lines, Instances: []api.Instance{},
+		Name: st.Service, Owner: spec.Owner, Context: spec.Context, About: spec.About, OpenAPI: spec.HTTP != nil && spec.HTTP.OpenAPI != "",
+		State: string(st.State), Desired: st.Desired, Ready: st.Ready, Override: st.Scaled,
+		Version: st.Version, Settled: settled(st), Fault: st.Fault, LastLines: st.Lines, Instances: []api.Instance{},
+	}
+	if n := p.errors.Count(st.Service); n.Count > 0 {
+		svc.Errors = &api.ErrorCount{Count: n.Count, Last: n.Last, Text: n.Text}
 	}
 	if st.Building && st.State == runner.Ready {
 		svc.State = string(runner.Building)
@@ -75,6 +87,10 @@ func (p *plane) service(st runner.ServiceStatus, owner, url string) api.Service 
 		i := api.Instance{ID: in.ID, PID: in.PID, Addr: in.Addr, Version: in.Version, State: string(in.State), Started: in.Started, Restarts: in.Restarts, Checks: []api.Check{}}
 		if in.LastExit != nil {
 			i.LastExit = in.LastExit.String()
+		}
+		if in.PID != 0 {
+			u, _ := process.TreeUsage(in.PID) // zero where the system does not tell
+			i.Memory = u.Memory
 		}
 		for _, c := range in.Checks {
 			status := registry.Critical
@@ -85,6 +101,31 @@ func (p *plane) service(st runner.ServiceStatus, owner, url string) api.Service 
 		}
 		svc.Restarts += in.Restarts
 		svc.Instances = append(svc.Instances, i)
+	}
+	return svc
+}
+
+// outsideService is a program that plat did not start.
+func (p *plane) outsideService(name string) api.Service {
+	instances, _ := p.registry.Instances(name)
+	svc := api.Service{Name: name, Outside: true, State: string(runner.Unready), Desired: len(instances), Settled: true, Instances: []api.Instance{}}
+	for _, in := range instances {
+		i := api.Instance{ID: in.ID, Addr: in.Addr, Version: in.Version, State: string(runner.Ready), Started: in.Registered, Checks: []api.Check{}}
+		if in.Status() == registry.Critical {
+			i.State = string(runner.Unready)
+		} else {
+			svc.Ready++
+		}
+		for _, c := range in.Checks {
+			i.Checks = append(i.Checks, api.Check{ID: c.ID, Status: string(c.Status), Output: c.Output, Since: c.Since})
+		}
+		svc.Instances = append(svc.Instances, i)
+	}
+	if svc.Ready > 0 {
+		svc.State = string(runner.Ready)
+	}
+	if svc.Ready > 0 && svc.Ready < svc.Desired {
+		svc.State = string(runner.Degraded)
 	}
 	return svc
 }
@@ -158,7 +199,7 @@ func (p *plane) self(service string) (api.Self, bool) {
 	self := api.Self{Service: service, System: sys.Name, Environment: sys.Environment, Owner: spec.Owner, Declaration: declaration}
 	for _, st := range p.runner.Status() {
 		if st.Service == service {
-			self.Instances = p.service(st, spec.Owner, "").Instances
+			self.Instances = p.service(st, spec).Instances
 		}
 	}
 	return self, true
@@ -191,12 +232,19 @@ func (p *plane) Events(ctx context.Context) (api.Events, error) {
 		if c.Orphan {
 			out.Orphans = append(out.Orphans, "consumer "+c.Name+" of stream "+c.Stream)
 		}
-		out.Consumers = append(out.Consumers, api.Consumer{Name: c.Name, Service: c.Service, Event: c.Event, Stream: c.Stream, Lag: c.Lag, Unacked: c.Unhandled, Redelivered: c.Redelivered, Active: c.Active})
+		out.Consumers = append(out.Consumers, api.Consumer{Name: c.Name, Service: c.Service, Event: c.Event, Stream: c.Stream, Lag: c.Lag, Unacked: c.Unhandled, Redelivered: c.Redelivered, Active: c.Active, Push: pushPath(c)})
 	}
 	for _, d := range letters {
 		out.DeadLetters = append(out.DeadLetters, deadLetter(d))
 	}
 	return out, nil
+}
+
+func pushPath(c event.ConsumerReport) string {
+	if c.Push == nil {
+		return ""
+	}
+	return c.Push.Path
 }
 
 func deadLetter(d event.DeadLetter) api.DeadLetter {

@@ -82,6 +82,9 @@ func invalid(status int, message string, errs ...error) huma.StatusError {
 	return problemOf(status, f)
 }
 
+// Problem answers with an error as RFC 9457 has it.
+func Problem(w http.ResponseWriter, status int, err error) { writeProblem(w, status, err) }
+
 func writeProblem(w http.ResponseWriter, status int, err error) {
 	p := problemOf(status, err)
 	w.Header().Set("Content-Type", "application/problem+json")

@@ -66,6 +66,7 @@ type Options struct {
 	Viewer       Viewer
 	Mailbox      Mailbox
 	Wires        Wires
+	Base         string                                // http://host:port, where all of it is answered
 	Token        string                                // of the operator
 	ServiceToken func(token string) (service string)   // whose token it is; "" for nobody's
 	Self         func(service string) (api.Self, bool) // what a service may know of itself
@@ -89,7 +90,7 @@ func New(o Options) http.Handler {
 	config.SchemasPath = "/v1/schemas"
 	config.CreateHooks = nil // no $schema links in answers: they are read by programs
 	a := humago.New(mux, config)
-	sessions := newSessions(o.Token)
+	sessions := newSessions(o.Base, o.Token)
 	register(a, o)
 	registerViews(a, o.Viewer)
 	registerMail(a, o.Mailbox)

@@ -22,6 +22,8 @@ import (
 type fake struct {
 	restarted, scaled string
 	stopped           chan struct{}
+	topics            chan []string // what changed, for whoever follows
+	called            chan *http.Request
 }
 
 func (f *fake) System() api.System {
@@ -60,9 +62,10 @@ func (f *fake) Stop() { close(f.stopped) }
 
 func start(t *testing.T) (*fake, *httptest.Server) {
 	t.Helper()
-	f := &fake{stopped: make(chan struct{})}
-	server := httptest.NewServer(serve.New(serve.Options{
-		Source: f, Operator: f, Token: "operator", Version: "1",
+	f := &fake{stopped: make(chan struct{}), topics: make(chan []string), called: make(chan *http.Request, 1)}
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.Handler = serve.New(serve.Options{
+		Source: f, Operator: f, Viewer: f, Mailbox: f, Wires: f.wires(), Base: "http://" + server.Listener.Addr().String(), Token: "operator", Version: "1",
 		ServiceToken: func(token string) string {
 			if token == "orders-own" {
 				return "order"
@@ -72,7 +75,8 @@ func start(t *testing.T) (*fake, *httptest.Server) {
 		Self: func(service string) (api.Self, bool) {
 			return api.Self{Service: service, Declaration: json.RawMessage(`{}`), Instances: []api.Instance{}}, service == "order"
 		},
-	}))
+	})
+	server.Start()
 	t.Cleanup(server.Close)
 	return f, server
 }

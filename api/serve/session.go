@@ -31,6 +31,7 @@ const CookiePrefix = "plat-console-"
 // sessions are the console's: a code in an address is changed for a cookie,
 // whose value is derived from the token and lasts as long as this plat.
 type sessions struct {
+	base   string // of the console's address
 	cookie string // the value
 
 	mu    sync.Mutex
@@ -42,26 +43,24 @@ type code struct {
 	expires time.Time
 }
 
-func newSessions(token string) *sessions {
+func newSessions(base, token string) *sessions {
 	mac := hmac.New(sha256.New, []byte(token))
 	mac.Write([]byte("console"))
-	return &sessions{cookie: hex.EncodeToString(mac.Sum(nil))}
+	return &sessions{base: base, cookie: hex.EncodeToString(mac.Sum(nil))}
 }
 
 // opened is the answer to POST /v1/session.
 type opened struct{ Body api.Session }
 
 // open makes a code.
-func (s *sessions) open(_ context.Context, in *struct {
-	Host string `header:"Host"`
-}) (*opened, error) {
+func (s *sessions) open(context.Context, *struct{}) (*opened, error) {
 	c := code{text: rand.Text(), expires: time.Now().Add(codeTime)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.codes = append(s.codes, c); len(s.codes) > maxCodes {
 		s.codes = s.codes[1:]
 	}
-	return &opened{api.Session{URL: "http://" + in.Host + "/?code=" + c.text, Expires: c.expires}}, nil
+	return &opened{api.Session{URL: s.base + "/?code=" + c.text, Expires: c.expires}}, nil
 }
 
 // use takes a code, which is worth something once.

@@ -1,0 +1,227 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/drift"
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/runner/process"
+	"github.com/plat-dev/plat/topology"
+)
+
+// Map is the system as a graph.
+func (p *plane) Map() api.Map {
+	sys, seen := p.live(), p.topology.Snapshot()
+	m := api.Map{Since: seen.Since, Nodes: []api.Node{}, Edges: []api.Edge{}}
+	states := map[string]string{}
+	for _, st := range p.runner.Status() {
+		states[st.Service] = string(st.State)
+	}
+	known := map[string]bool{}
+	add := func(n api.Node) {
+		known[n.Name] = true
+		m.Nodes = append(m.Nodes, n)
+	}
+	for _, svc := range sys.Services {
+		add(api.Node{Name: svc.Name, Kind: "service", Owner: svc.Owner, Context: svc.Context, State: states[svc.Name]})
+	}
+	for _, e := range sys.External {
+		add(api.Node{Name: e.Name, Kind: "external", Owner: e.Owner})
+	}
+	for _, g := range sys.Gateways {
+		m.Nodes = append(m.Nodes, api.Node{Name: g.Name, Kind: "gateway"})
+	}
+	for _, name := range p.outsiders(sys) {
+		add(api.Node{Name: name, Kind: "outside"})
+	}
+	m.Edges = append(m.Edges, callEdges(sys, seen, p.Findings())...)
+	for _, e := range m.Edges { // who is gone was seen all the same
+		for _, name := range []string{e.From, e.To} {
+			if !known[name] {
+				add(api.Node{Name: name, Kind: "outside"})
+			}
+		}
+	}
+	m.Edges = append(m.Edges, routeEdges(sys, seen)...)
+	for _, c := range plan.Consumers(sys) {
+		m.Edges = append(m.Edges, api.Edge{From: c.Stream, To: c.Service, Kind: "event", Label: c.Event, Declared: true})
+	}
+	return m
+}
+
+func callEdges(sys *plan.System, seen topology.Observation, findings []api.Finding) []api.Edge {
+	byEnds := map[wayKey]int{}
+	var edges []api.Edge
+	at := func(caller, callee string) *api.Edge {
+		i, ok := byEnds[wayKey{caller, callee}]
+		if !ok {
+			i = len(edges)
+			byEnds[wayKey{caller, callee}] = i
+			edges = append(edges, api.Edge{From: caller, To: callee, Kind: "call"})
+		}
+		return &edges[i]
+	}
+	for _, e := range plan.Edges(sys) {
+		at(e.Caller, e.Callee).Declared = true
+	}
+	for _, s := range seen.Edges {
+		e := at(s.Caller, s.Callee)
+		e.DeclaredAt, e.Count, e.Errors, e.Refused, e.First, e.Last = s.DeclaredAt, s.Count-s.Refused, s.Errors, s.Refused, s.First, s.Last
+	}
+	for _, f := range findings {
+		at(f.Caller, f.Callee).Finding = f.ID
+	}
+	return edges
+}
+
+func routeEdges(sys *plan.System, seen topology.Observation) []api.Edge {
+	type routeKey struct{ gateway, path, service string }
+	used := map[routeKey]topology.Uses{}
+	for _, r := range seen.Routes {
+		used[routeKey{r.Gateway, r.Path, r.Service}] = r.Uses
+	}
+	var edges []api.Edge
+	for _, r := range plan.Routes(sys) {
+		key := routeKey{r.Gateway, r.Path, r.Service}
+		u := used[key]
+		delete(used, key) // of two routes by method, the first has the count of both
+		edges = append(edges, api.Edge{From: r.Gateway, To: r.Service, Kind: "route", Label: r.Path, Declared: true, Count: u.Count, Errors: u.Errors, First: u.First, Last: u.Last})
+	}
+	return edges
+}
+
+// Findings is where reality and the plan differ.
+func (p *plane) Findings() []api.Finding {
+	out := []api.Finding{}
+	for _, f := range p.compare() {
+		out = append(out, findingOf(f))
+	}
+	return out
+}
+
+// Why explains a finding, or one refused call.
+func (p *plane) Why(id string) (api.Finding, error) {
+	findings := p.compare()
+	for _, f := range findings {
+		if f.ID == id || slices.ContainsFunc(f.Evidence, func(e drift.Evidence) bool { return e.ID == id }) {
+			return findingOf(f), nil
+		}
+	}
+	if call, ok := p.topology.Call(id); ok {
+		for _, f := range findings {
+			if f.Caller == call.Caller && f.Callee == call.Callee {
+				return findingOf(f), nil
+			}
+		}
+		return api.Finding{}, fault.Newf(fault.NoSuchFinding, "the call %s, by which %s asked %s, is settled: the plan declares it now", id, call.Caller, call.Callee)
+	}
+	return api.Finding{}, fault.New(fault.NoSuchFinding, "plat knows nothing of the ID "+id).Fix("plat get findings lists what differs from the plan")
+}
+
+// Describe tells all about one service.
+func (p *plane) Describe(ctx context.Context, name string) (api.Description, error) {
+	sys := p.live()
+	svc, ok := sys.Service(name)
+	if !ok {
+		return api.Description{}, fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them")
+	}
+	declaration, err := json.Marshal(svc)
+	if err != nil {
+		return api.Description{}, err
+	}
+	d := api.Description{Declaration: declaration, File: path.Join(svc.Dir, "service.yaml"), Routes: []api.Route{}, Edges: []api.Edge{}, Consumers: []api.Consumer{}, Findings: []api.Finding{}}
+	for _, s := range p.Services() {
+		if s.Name == name {
+			d.Service = s
+		}
+	}
+	for _, r := range plan.Routes(sys) {
+		if r.Service == name {
+			d.Routes = append(d.Routes, api.Route{URL: p.address(r), Methods: r.Methods})
+		}
+	}
+	for _, e := range p.Map().Edges {
+		if e.From == name || e.To == name {
+			d.Edges = append(d.Edges, e)
+		}
+	}
+	for _, f := range p.Findings() {
+		if f.Caller == name || f.Callee == name {
+			d.Findings = append(d.Findings, f)
+		}
+	}
+	events, err := p.Events(ctx)
+	if err != nil {
+		return d, err
+	}
+	for _, c := range events.Consumers {
+		if c.Service == name {
+			d.Consumers = append(d.Consumers, c)
+		}
+	}
+	first := api.Instance{}
+	if len(d.Service.Instances) > 0 {
+		first = d.Service.Instances[0]
+	}
+	d.Environment, err = p.shownEnvironment(svc, first)
+	return d, err
+}
+
+// address is where a route leads from, as a person would type it.
+func (p *plane) address(r plan.Route) string {
+	base := p.gateways[r.Gateway]
+	if u, err := url.Parse(base); err == nil && r.Host != "" {
+		return "http://" + net.JoinHostPort(r.Host, u.Port()) + r.Path
+	}
+	return base + r.Path
+}
+
+// openAPI reads a service's OpenAPI document, as it is now.
+func (p *plane) openAPI(name string) ([]byte, error) {
+	svc, ok := p.live().Service(name)
+	if !ok {
+		return nil, fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them")
+	}
+	if svc.HTTP == nil || svc.HTTP.OpenAPI == "" {
+		return nil, fault.New(fault.NotFound, name+" declares no OpenAPI document").Fix("name the file in provides.http.openapi of its service.yaml")
+	}
+	root, err := os.OpenRoot(p.o.Root) // a link may not lead out of the system's folder
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	return root.ReadFile(filepath.FromSlash(path.Join(svc.Dir, svc.HTTP.OpenAPI)))
+}
+
+// Platform is what plat itself costs.
+func (p *plane) Platform() api.Platform {
+	out := api.Platform{Processes: []api.Process{}}
+	for _, part := range []struct {
+		name string
+		pid  int
+	}{{"plat", os.Getpid()}, {"guard", p.launcher.PID()}} {
+		u, _ := process.ProcessUsage(part.pid) // zero where the system does not tell
+		out.Processes = append(out.Processes, api.Process{Name: part.name, PID: part.pid, Memory: u.Memory, CPU: u.CPU, Started: u.Started})
+	}
+	return out
+}
+
+func findingOf(f drift.Finding) api.Finding {
+	out := api.Finding{
+		ID: f.ID, Code: f.Code, Severity: f.Severity, Caller: f.Caller, Callee: f.Callee, What: f.What, Why: f.Why, Remedy: f.Remedy,
+		File: f.File, Line: f.Line, Patch: f.Patch, Refused: f.Refused, Count: f.Count, First: f.First, Last: f.Last, Evidence: []api.Evidence{},
+	}
+	for _, e := range f.Evidence {
+		out.Evidence = append(out.Evidence, api.Evidence(e))
+	}
+	return out
+}
