@@ -73,9 +73,12 @@ func read(source []byte) Content {
 	fields, err := textproto.ReadHeader(buffered)
 	header := message.Header{Header: fields}
 	r.headers(header)
-	if err != nil {
-		r.problem("the header cannot be read to its end: %v", err)
-	} else {
+	switch {
+	case err != nil && limited.N == 0:
+		r.problem("the header is longer than %d bytes", maxHeader)
+	case err != nil:
+		r.problem("the header cannot be read to its end: %s", strings.TrimSpace(strings.TrimPrefix(err.Error(), "message: ")))
+	default:
 		limited.N = int64(len(source))
 		r.body(header, buffered)
 	}
@@ -130,7 +133,7 @@ func (r *reader) body(header message.Header, body io.Reader) {
 	switch {
 	case errors.Is(err, errEnough):
 		r.problem("it has more than %d parts, or parts within parts deeper than %d", maxParts, maxDepth)
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case err != nil && strings.HasSuffix(err.Error(), "EOF"): // which the library does not wrap
 		r.problem("it ends before its last part does")
 	case err != nil:
 		r.problem("%v", err)

@@ -93,26 +93,23 @@ func TestProblems(t *testing.T) {
 		"unreadable type":      {"Content-Type: text/plain; charset\r\n\r\ntext", "content type", ""},
 		"broken base64":        {"Content-Transfer-Encoding: base64\r\n\r\naGVsbG8h!!!!", "part 1", "hello!"},
 		"no boundary":          {"Content-Type: multipart/mixed\r\n\r\n--\r\n\r\ntext", "boundary", ""},
-		"boundary never comes": {"Content-Type: multipart/mixed; boundary=x\r\n\r\ntext", "", ""},
-		"cut in a part":        {"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nthe beginning", "end", "the beginning"},
+		"boundary never comes": {"Content-Type: multipart/mixed; boundary=x\r\n\r\ntext", "it ends before", ""},
+		"cut in a part":        {"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nthe beginning", "it ends before", "the beginning"},
 		"too deep":             {deep, "deeper", ""},
 		"too many parts":       {"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + strings.Repeat("--x\r\n\r\n.\r\n", 1000) + "--x--", "500 parts", ""},
 		"too many fields":      {strings.Repeat("A: b\r\n", 2000) + "\r\ntext", "500 fields", "text"},
-		"endless header":       {"A: " + strings.Repeat("b", 1<<20) + "\r\n\r\ntext", "", ""},
+		"endless header":       {"A: " + strings.Repeat("b", 1<<20) + "\r\n\r\ntext", "longer than", ""},
 		"long text":            {"\r\n" + strings.Repeat("é", 2<<20), "cut", ""},
 		"NUL and bad UTF-8":    {"Subject: a\x00b\r\n\r\n\x00\xff", "", "\x00\uFFFD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := content(t, test.source)
-			if !strings.Contains(c.Problem, test.problem) || (c.Problem == "") != (test.problem == "") && name != "endless header" && name != "boundary never comes" {
+			if !strings.Contains(c.Problem, test.problem) || (c.Problem == "") != (test.problem == "") {
 				t.Errorf("problem = %q, want one of %q", c.Problem, test.problem)
 			}
 			if test.text != "" && c.Text != test.text {
 				t.Errorf("text = %.80q, want %q", c.Text, test.text)
-			}
-			if name == "endless header" && (c.Text == "text" || len(c.Text) > 0) {
-				t.Errorf("text = %.20q", c.Text)
 			}
 		})
 	}
