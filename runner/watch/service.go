@@ -92,29 +92,23 @@ func (s *service) differs(now *picture) (paths []string) {
 			paths = append(paths, path)
 		}
 	}
-	if paths = s.reread(now, paths); len(paths) > 0 {
-		slices.Sort(paths)
-	}
+	slices.Sort(paths)
 	for _, path := range paths {
 		s.edited[path] = true
 	}
 	return paths
 }
 
-// reread asks git anew when what it ignores has changed, which is no change
-// of the program.
-func (s *service) reread(now *picture, paths []string) []string {
+// reread asks git anew when what it ignores has changed, and looks again.
+// That is no change of the program.
+func (s *service) reread(paths []string, now *picture, l limits) ([]string, *picture) {
 	rules := func(path string) bool { return filepath.Base(path) == ".gitignore" }
 	if !slices.ContainsFunc(paths, rules) {
-		return paths
+		return paths, now
 	}
 	s.become(s.src)
-	now.without(s.ignored)
-	return slices.DeleteFunc(paths, func(path string) bool {
-		_, there := now.files[path]
-		_, was := s.files[path]
-		return rules(path) || was && !there && within(s.ignored, path)
-	})
+	now = s.scan(l)
+	return slices.DeleteFunc(paths, func(path string) bool { return rules(path) || within(s.ignored, path) }), now
 }
 
 // sift asks git about what is new.

@@ -239,7 +239,7 @@ func (w *Watcher) lookDue() {
 // known.
 func (w *Watcher) look(s *service) (changed []string) {
 	now := s.scan(w.limits)
-	changed = s.differs(now)
+	changed, now = s.reread(s.differs(now), now, w.limits)
 	s.accept(now)
 	w.subscribe(s)
 	w.limited(s)
