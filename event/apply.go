@@ -168,8 +168,9 @@ func consumerConfig(c plan.Consumer) ConsumerConfig {
 	if c.Push != "" {
 		// The room's own worker counts and gives up with a reason. The broker
 		// must not give up before it: an event that was in hand when plat died
-		// may never have reached the service.
-		config.Deliveries = 0
+		// may never have reached the service. Without a back-off of its own the
+		// broker keeps to the worker's pauses: it would add its own to them.
+		config.Deliveries, config.BackOff = 0, nil
 	}
 	return config
 }

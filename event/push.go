@@ -253,7 +253,9 @@ func (w *worker) deliver(ctx context.Context, d Delivery) {
 	}
 	for pause := pushLook; ; pause = min(2*pause, 5*time.Second) {
 		if !w.ready(ctx) {
-			w.answered(ctx, e, d.Again(0)) // plat ends, or the plan says otherwise
+			// Plat ends, or the plan says otherwise. The broker remembers a
+			// pause over its end, but no return without one.
+			w.answered(ctx, e, d.Again(time.Millisecond))
 			return
 		}
 		err := w.receive(ctx, e)

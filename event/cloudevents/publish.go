@@ -125,8 +125,18 @@ func (p *publishing) publish(w http.ResponseWriter, r *http.Request, correlation
 	if err != nil {
 		return nil, 0, err
 	}
+	var faults []error
 	for i := range events {
 		place(&events[i], r.Header, correlation)
+		// The room would fill in a specversion and a source.
+		if err := events[i].Validate(); err != nil && batch {
+			faults = append(faults, event.InBatch(i, err))
+		} else if err != nil {
+			return nil, 0, err
+		}
+	}
+	if len(faults) > 0 {
+		return nil, 0, errors.Join(faults...)
 	}
 	// What was accepted is stored even if the sender has gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeWait)
