@@ -162,6 +162,18 @@ func (m *machine) Lacking(program string) *fault.Fault {
 	return fault.New(fault.RunToolMissing, program+" is not installed")
 }
 
+func (m *machine) install(program string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.installed[program] = true
+}
+
+func (m *machine) remove(program string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.installed, program)
+}
+
 // crash ends an instance as by itself.
 func (m *machine) crash(t *testing.T, id string) {
 	t.Helper()
@@ -202,10 +214,34 @@ type workshop struct {
 	hold   chan struct{} // when set, Build waits for it
 }
 
+func (w *workshop) fail(service string, f *fault.Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults[service] = f
+}
+
+// set gives services another program.
+func (w *workshop) set(stamp int, services ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range services {
+		w.stamp[s] = stamp
+	}
+}
+
+func (w *workshop) wait(hold chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hold = hold
+}
+
 func (w *workshop) Build(ctx context.Context, services []plan.Service, done func(runner.Built)) error {
-	if w.hold != nil {
+	w.mu.Lock()
+	hold := w.hold
+	w.mu.Unlock()
+	if hold != nil {
 		select {
-		case <-w.hold:
+		case <-hold:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -333,12 +369,19 @@ type rig struct {
 
 func start(t *testing.T, pace runner.Pace, services ...plan.Service) *rig {
 	t.Helper()
+	return startWith(t, runner.Options{Pace: pace}, services...)
+}
+
+// startWith is start with options; the fakes are set here.
+func startWith(t *testing.T, o runner.Options, services ...plan.Service) *rig {
+	t.Helper()
 	r := &rig{
 		machine:  &machine{behave: map[string]*behaviour{}, processes: map[string]*proc{}, installed: map[string]bool{}},
 		workshop: &workshop{faults: map[string]*fault.Fault{}, stamp: map[string]int{}},
 		rotation: &rotation{up: map[string]runner.Instance{}, known: map[string]bool{}, least: map[string]int{}},
 	}
-	r.Runner = runner.New(runner.Options{Builder: r.workshop, Launcher: r.machine, Announcer: r.rotation, Pace: pace})
+	o.Builder, o.Launcher, o.Announcer = r.workshop, r.machine, r.rotation
+	r.Runner = runner.New(o)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	r.Apply(system(services...))

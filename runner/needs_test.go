@@ -1,0 +1,55 @@
+package runner_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/runner"
+)
+
+func TestSkipped(t *testing.T) {
+	t.Parallel()
+	needy := svc("recommendation", 2)
+	needy.Needs = []string{"sh", "node"}
+	r := start(t, quick(), needy, svc("order", 1))
+	r.machine.install("sh")
+	r.wait(t, "order")
+
+	st := r.status("recommendation")
+	if st.State != runner.Skipped || st.Desired != 0 || len(st.Instances) != 0 || st.Building {
+		t.Errorf("it is %+v", st)
+	}
+	if f := st.Fault; f == nil || f.Code != fault.RunToolMissing || f.Severity != fault.Warning ||
+		f.Error() != `services/recommendation/service.yaml: service "recommendation" is skipped: sh is not installed [run-tool-missing]` {
+		t.Errorf("the fault is %v", f)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	for name, err := range map[string]error{
+		"Wait": r.Wait(ctx, "recommendation"), "Scale": r.Scale(ctx, "recommendation", 1), "Restart": r.Restart(ctx, "recommendation", true),
+	} {
+		if !fault.Is(err, fault.RunToolMissing) || fault.All(err)[0].Severity != fault.Error {
+			t.Errorf("%s gives %v", name, err)
+		}
+	}
+	if err := r.Unscale("recommendation"); err != nil {
+		t.Error(err)
+	}
+
+	// A restart looks again, and so does a change of the plan.
+	r.machine.install("node")
+	if err := r.Restart(ctx, "recommendation", false); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.status("recommendation"); st.State != runner.Ready || st.Ready != 2 || st.Fault != nil {
+		t.Errorf("it is %+v", st)
+	}
+	r.machine.remove("node")
+	r.Apply(system(needy, svc("order", 1)))
+	r.eventually(t, "it is skipped again", func() bool { return r.status("recommendation").State == runner.Skipped })
+	r.machine.install("node")
+	r.Apply(system(needy, svc("order", 1)))
+	r.eventually(t, "it runs again", func() bool { return r.status("recommendation").State == runner.Ready })
+}
