@@ -23,6 +23,7 @@ type requestBody struct {
 	answer  *answer
 	source  io.Reader
 	control *http.ResponseController
+	shared  bool // its connection has other streams: HTTP/2
 	paced   bool // deadlines apply: not to an open-ended HTTP/2 stream
 	start   time.Time
 	stall   time.Duration
@@ -50,7 +51,7 @@ func (x *exchange) attachBody(out *http.Request, a *answer) {
 	}
 	l := x.gateway.limits
 	x.body = &requestBody{
-		answer: a, source: r.Body, control: x.control, limit: l.Body,
+		answer: a, source: r.Body, control: x.control, limit: l.Body, shared: r.ProtoMajor == 2,
 		paced: r.ProtoMajor == 1 || r.ContentLength > 0, start: x.Start, stall: l.BodyStall, rate: l.BodyRate,
 	}
 	if r.ProtoMajor == 1 {
@@ -126,8 +127,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close is called by the transport; the server closes the source itself.
-func (b *requestBody) Close() error { return nil }
+// Close is called by the transport, which then waits for its reader. An HTTP/2
+// client may be silent for long: nobody waits for its next piece when there is
+// nobody left to have it. (In HTTP/1.1 that would end the client's connection,
+// with an answer that may be on its way.) Before the first Read another try
+// may follow.
+func (b *requestBody) Close() error {
+	if b.shared && b.touched() {
+		b.abort()
+	}
+	return nil
+}
 
 // close lets the connection alone from now on, and gives the count.
 func (b *requestBody) close() int64 {

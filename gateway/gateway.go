@@ -115,8 +115,8 @@ func New(o Options) *Gateway {
 	return g
 }
 
-// Close writes out the access log, waits for that, and closes the idle
-// connections to upstreams. It is called when every Serve has returned; what
+// Close writes out the access log, waits for that, closes the idle
+// connections to upstreams, and ends tunnels that no Serve has ended. It is called when every Serve has returned; what
 // is served after it is not logged, but counted as dropped.
 func (g *Gateway) Close() {
 	g.mu.Lock()
@@ -127,6 +127,11 @@ func (g *Gateway) Close() {
 	}
 	for _, r := range g.remotes {
 		r.transport.CloseIdleConnections()
+	}
+	for _, tunnels := range g.tunnels { // of handlers that others serve
+		for t := range tunnels {
+			t.close()
+		}
 	}
 	g.mu.Unlock()
 	if g.access != nil {

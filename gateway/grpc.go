@@ -17,6 +17,9 @@ const (
 	grpcUnavailable       = 14
 )
 
+// asGRPC tells whether the client reads gRPC's statuses.
+func (x *exchange) asGRPC() bool { return x.r.ProtoMajor == 2 && grpc(x.r) }
+
 // grpcProblem answers a gRPC request with an error of the gateway's own: 200,
 // and the status in the header alone ("Trailers-Only").
 func (x *exchange) grpcProblem(code fault.Code, detail, remedy string) {
@@ -30,6 +33,17 @@ func (x *exchange) grpcProblem(code fault.Code, detail, remedy string) {
 	h["Grpc-Status"] = []string{strconv.Itoa(grpcStatus(x.Status, code))}
 	h["Grpc-Message"] = []string{grpcMessage(message)}
 	x.w.WriteHeader(http.StatusOK)
+}
+
+// grpcBroken ends a gRPC answer that broke off on its way, so that its client
+// learns more than that the stream was reset.
+func (x *exchange) grpcBroken(h http.Header) bool {
+	if !x.asGRPC() {
+		return false
+	}
+	h[http.TrailerPrefix+"Grpc-Status"] = []string{strconv.Itoa(grpcUnavailable)}
+	h[http.TrailerPrefix+"Grpc-Message"] = []string{grpcMessage(x.Service + " broke off [" + string(x.Code) + "]")}
+	return true
 }
 
 // grpcStatus is the gRPC status for an error of the gateway's own.

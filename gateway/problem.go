@@ -30,7 +30,7 @@ func (x *exchange) problemWith(status int, code fault.Code, detail, remedy strin
 	if x.CorrelationID == "" {
 		x.identify(false)
 	}
-	if x.r.ProtoMajor == 2 && grpc(x.r) {
+	if x.asGRPC() {
 		x.grpcProblem(code, detail, remedy)
 		return
 	}

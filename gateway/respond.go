@@ -56,6 +56,9 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 			x.Code = fault.GatewayClientGone
 		} else {
 			x.Code = fault.GatewayUpstreamFailed
+			if x.grpcBroken(h) {
+				return
+			}
 		}
 		panic(http.ErrAbortHandler)
 	}
@@ -143,9 +146,7 @@ func (o *answerWriter) pace() {
 }
 
 func (o *answerWriter) flush() {
-	if f, ok := o.exchange.w.(http.Flusher); ok {
-		f.Flush()
-	}
+	_ = o.exchange.control.Flush() // unsupported: what takes the answer keeps it together
 }
 
 // extend gives a body of known length more time.
