@@ -214,9 +214,9 @@ func (r *Registry) Withdraw(id, source string) bool {
 }
 
 // SetChecks replaces all checks of an instance if it is of that source, and
-// tells whether it was. A check whose status did not change keeps its Since,
-// and checks that say the same as before are no change to watchers. At most
-// MaxChecks are kept.
+// tells whether it was. A check whose status did not change keeps its Since. A
+// new output with the old status is no change to watchers: outsiders like to put
+// the time into it. At most MaxChecks are kept.
 func (r *Registry) SetChecks(id, source string, checks []Check) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -235,10 +235,14 @@ func (r *Registry) SetChecks(id, source string, checks []Check) bool {
 			c.Since = inst.Checks[at].Since
 		}
 	}
-	if !slices.Equal(checks, inst.Checks) {
-		inst.Checks = checks
+	same := slices.EqualFunc(checks, inst.Checks, func(a, b Check) bool { return a.ID == b.ID && a.Status == b.Status })
+	inst.Checks = checks
+	if !same {
 		r.put(inst)
+		return true
 	}
+	r.instances[id] = inst
+	r.services[inst.Service][id] = inst
 	return true
 }
 
