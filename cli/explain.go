@@ -8,24 +8,30 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/plan/reference"
 )
 
 func (a *app) explain() *cobra.Command {
+	var fields bool
 	cmd := &cobra.Command{
-		Use:     "explain [CODE]",
-		Short:   "Say more about an error's code",
-		Long:    "Says when an error happens, why it is one, and what to do. Works offline.\nWithout a code it lists them all.",
-		Example: "  plat explain plan-unknown-field\n  plat explain\n  plat explain -o markdown > docs/errors.md",
+		Use:     "explain [CODE|FIELD]",
+		Short:   "Say more about an error's code, or a key of the plan",
+		Long:    "Says when an error happens, why it is one, and what to do; or what a key of\nplat.yaml or service.yaml takes, by its path or its name alone. Works offline.\nWithout either it lists all codes, with --fields all keys.",
+		Example: "  plat explain plan-unknown-field\n  plat explain consumes.services.catalog.timeout\n  plat explain on-failure\n  plat explain --fields",
 		GroupID: "tools",
-		Args:    args(0, 1, "one code"),
+		Args:    args(0, 1, "one code or key"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return codes(), cobra.ShellCompDirectiveNoFileComp
+			return append(codes(), names(reference.Fields(), func(f reference.Field) string { return f.Path })...), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
+	cmd.Flags().BoolVar(&fields, "fields", false, "list the keys of the plan's files")
 	a.outputs(cmd, "table", "json", "yaml", "name", "markdown")
 	cmd.RunE = func(_ *cobra.Command, given []string) error {
 		if len(given) == 1 {
 			return a.explainOne(given[0])
+		}
+		if fields {
+			return a.listFields(reference.Fields())
 		}
 		catalogue := fault.Catalogue()
 		if a.output == "markdown" {
@@ -44,8 +50,15 @@ func (a *app) explain() *cobra.Command {
 func (a *app) explainOne(code string) error {
 	e, ok := fault.Lookup(fault.Code(strings.Trim(code, "[]")))
 	if !ok {
-		f := fault.New(fault.NoSuchCode, "there is no code "+code)
-		if near := plan.Nearest(code, codes()); near != "" {
+		if found := reference.Lookup(code); len(found) > 0 {
+			return a.explainFields(found)
+		}
+		f := fault.New(fault.NoSuchCode, "there is no code and no key "+code)
+		near := plan.Nearest(code, codes())
+		if keys := reference.Near(code); near == "" && len(keys) > 0 {
+			near = keys[0]
+		}
+		if near != "" {
 			f.Fix("did you mean " + near + "? plat explain " + near)
 		}
 		return f
@@ -59,6 +72,52 @@ func (a *app) explainOne(code string) error {
 		return err
 	}
 	return a.print(e, table{header: []string{"CODE"}, rows: [][]string{{string(e.Code)}}})
+}
+
+func (a *app) listFields(fields []reference.Field) error {
+	if a.output == "markdown" {
+		_, err := fmt.Fprint(a.Out, reference.Markdown())
+		return err
+	}
+	t := table{header: []string{"KEY", "FILE", "TYPE", "DEFAULT", "MEANING"}}
+	for _, f := range fields {
+		t.rows = append(t.rows, []string{f.Path, f.File, f.Type, f.Default, f.Description})
+	}
+	return a.print(fields, t)
+}
+
+// explainFields prints keys of the plan, one after the other.
+func (a *app) explainFields(fields []reference.Field) error {
+	if a.output != "table" {
+		return a.listFields(fields)
+	}
+	for i, f := range fields {
+		if i > 0 {
+			_, _ = fmt.Fprintln(a.Out) // the next write reports
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "%s in %s: %s", f.Path, f.File, f.Type)
+		if f.Required {
+			b.WriteString(", required")
+		}
+		if f.Default != "" {
+			b.WriteString(", default " + f.Default)
+		}
+		fmt.Fprintf(&b, "\n\n%s\n", f.Description)
+		if len(f.Values) > 0 {
+			fmt.Fprintf(&b, "\nOne of: %s\n", strings.Join(f.Values, ", "))
+		}
+		if f.Minimum != "" || f.Maximum != "" {
+			fmt.Fprintf(&b, "\nFrom %s to %s\n", f.Minimum, f.Maximum)
+		}
+		if f.Example != "" {
+			fmt.Fprintf(&b, "\nExample:\n\n  %s\n", strings.ReplaceAll(strings.TrimRight(f.Example, "\n"), "\n", "\n  "))
+		}
+		if _, err := fmt.Fprint(a.Out, b.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func codes() []string {

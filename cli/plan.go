@@ -1,6 +1,15 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/plan/edit"
+)
 
 func (a *app) plan() *cobra.Command {
 	cmd := &cobra.Command{
@@ -34,7 +43,84 @@ func (a *app) plan() *cobra.Command {
 		}
 		return a.print(result.System, t)
 	}
+	cmd.AddCommand(a.planAdd())
 	return cmd
+}
+
+func (a *app) planAdd() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use:     "add SERVICE consumes NAME",
+		Short:   "Declare that a service uses another, or receives an event",
+		Long:    "Writes the line into the service's own service.yaml that declares a call of\nanother service, or of an external one, or (a name with a dot) the subscription to\nan event. Everything else in the file stays as it is.",
+		Example: "  plat plan add order consumes catalog\n  plat plan add loyalty consumes order.dispatched\n  plat plan add order consumes catalog --dry-run",
+		Args:    args(3, 3, "SERVICE consumes NAME"),
+		ValidArgsFunction: func(cmd *cobra.Command, given []string, start string) ([]string, cobra.ShellCompDirective) {
+			switch len(given) {
+			case 1:
+				return []string{"consumes"}, cobra.ShellCompDirectiveNoFileComp
+			case 0, 2:
+				return a.plannedNames(cmd, given, start)
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the lines, and write nothing")
+	a.environment(cmd)
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		if given[1] != "consumes" {
+			return usage(cmd, fmt.Sprintf("the second word is consumes, not %q", given[1]))
+		}
+		root, err := a.system()
+		if err != nil {
+			return err
+		}
+		result := a.load(root)
+		if err := result.Err(); err != nil {
+			return err
+		}
+		patch, err := edit.Consume(os.DirFS(root), result.System, given[0], given[2])
+		if err != nil {
+			return err
+		}
+		if !dry {
+			if err := overwrite(filepath.Join(root, filepath.FromSlash(patch.File)), patch.Source); err != nil {
+				return err
+			}
+		}
+		a.words("%s:%d", a.display(filepath.Join(root, patch.File)), patch.Line)
+		for _, line := range patch.Lines {
+			if _, err := fmt.Fprintln(a.Out, line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// overwrite replaces a file's text, whole or not at all, and keeps its mode.
+func overwrite(path string, text []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil { // a link stays one
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".plat-*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(text)
+	err = errors.Join(err, temp.Chmod(info.Mode().Perm()), temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
 }
 
 func list[T any](items []T, name func(int) string) string {

@@ -32,6 +32,7 @@ import (
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/runner"
 	"github.com/plat-dev/plat/runner/process"
+	"github.com/plat-dev/plat/runner/watch"
 	"github.com/plat-dev/plat/state"
 	"github.com/plat-dev/plat/store/nats"
 	"github.com/plat-dev/plat/topology"
@@ -157,7 +158,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openRunner} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openDoors, p.openRunner} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -242,13 +243,11 @@ func (p *plane) openRunner(ctx context.Context, run part, open *closers) (err er
 	}
 	p.errors = runner.NewErrorLines(filepath.Join(p.folder.Path, "logs"))
 	run("error lines", p.errors.Run)
-	p.runner = runner.New(runner.Options{
-		Builder:   builder,
-		Launcher:  p.launcher,
-		Announcer: p,
-		Env:       p.environment,
-		Log:       p.log,
-	})
+	o := runner.Options{Builder: builder, Launcher: p.launcher, Announcer: p, Env: p.environment, Log: p.log}
+	if p.o.Watch {
+		o.Watch = watch.New(p.log)
+	}
+	p.runner = runner.New(o)
 	return nil
 }
 
