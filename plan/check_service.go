@@ -150,12 +150,12 @@ func (d *Declaration) checkNeeds() {
 	}
 }
 
+const programCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-"
+
 // isProgramName reports whether s is the name of a program without folder and
 // arguments.
 func isProgramName(s string) bool {
-	return len(s) <= 255 && strings.Trim(s, ".") != "" && !strings.HasPrefix(s, "-") && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+-", r))
-	})
+	return len(s) <= 255 && strings.Trim(s, ".") != "" && !strings.HasPrefix(s, "-") && strings.Trim(s, programCharacters) == ""
 }
 
 // checkPath refuses a path that leads out of the service's folder or to

@@ -94,8 +94,8 @@ func (s *SystemDeclaration) checkExternal(name string, e ExternalFile) {
 	s.doc.required(e.URL, "the address of "+name, "external", name, "url")
 	if e.URL != "" {
 		f := badURL("the address of "+name, e.URL)
-		if f == nil {
-			f = badRegistered("the address of "+name, e.URL)
+		if u, err := url.Parse(e.URL); f == nil && err == nil {
+			f = badRegistered("the address of "+name, u)
 		}
 		s.doc.report(f, "external", name, "url")
 	}
@@ -123,11 +123,7 @@ func badURL(what, address string) *fault.Fault {
 
 // badRegistered is the finding about an address of http://NAME.internal that
 // says more than the name; nil for any other.
-func badRegistered(what, address string) *fault.Fault {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil
-	}
+func badRegistered(what string, u *url.URL) *fault.Fault {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if !strings.HasSuffix(host, internalSuffix) {
 		return nil

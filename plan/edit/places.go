@@ -76,21 +76,21 @@ func (t *text) into(n *yaml.Node, end int, keys []string) []place {
 	first := n.Entries[0]
 	block := t.block(keys, strings.Repeat(" ", first.Col-1), t.quote(first))
 	after := end - 1
-	for after > n.Entries[last].Line && idle(t.line(after)) {
+	for after > n.Entries[last].Line && idle(t.line(after), first.Col-1) {
 		after--
 	}
 	return []place{t.below(after, block), t.below(end-1, block), t.below(first.Line-1, block)}
 }
 
-// idle reports whether a line says nothing: blank, a comment, or the end of
-// the document.
-func idle(line []byte) bool {
-	line = bytes.TrimSpace(line)
-	return len(line) == 0 || line[0] == '#' || string(line) == "..."
+// idle reports whether a line says nothing about what stands above it: blank,
+// the end of the document, or a comment that is indented no deeper.
+func idle(line []byte, indent int) bool {
+	text := bytes.TrimSpace(line)
+	return len(text) == 0 || string(text) == "..." || text[0] == '#' && bytes.IndexByte(line, '#') <= indent
 }
 
 // maxClosers bounds how many closing brackets are tried.
-const maxClosers = 32
+const maxClosers = 8
 
 // intoFlow puts the key behind the last one, before the bracket that closes
 // the mapping. Which of the brackets after the last key that is, trying tells.
@@ -122,6 +122,11 @@ func (t *text) intoFlow(n *yaml.Node, keys []string) []place {
 			all = append(all, place{at: behind, text: "," + between + text})
 		}
 		at += closer + 1
+	}
+	first := n.Entries[0]
+	start := t.starts[first.Line-1]
+	if before := t.source[start:t.offset(first.Line, first.Col)]; first.Line > n.Line && len(bytes.TrimSpace(before)) == 0 {
+		all = append(all, place{at: start, text: string(before) + text + "," + t.lineEnd(first.Line)})
 	}
 	return append(all, place{at: open, text: text + ", "})
 }
