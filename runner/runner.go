@@ -157,6 +157,9 @@ func (r *Runner) lacking(spec plan.Service) *fault.Fault {
 	for _, program := range spec.Needs {
 		if f := r.o.Launcher.Lacking(program); f != nil {
 			f.What = fmt.Sprintf("service %q is skipped: %s", spec.Name, f.What)
+			if f.Remedy != "" {
+				f.Remedy += ", then plat restart " + spec.Name
+			}
 			return f.At(fileOf(spec), 0, 0).Warn()
 		}
 	}

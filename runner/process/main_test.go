@@ -106,6 +106,21 @@ func play(act string, args []string) {
 		signal.Notify(signals, syscall.SIGTERM)
 		go func() { <-signals; os.Exit(0) }()
 		_ = http.Serve(l, http.NotFoundHandler()) // #nosec G114 -- a test's
+	case "unix": // serves on a Unix socket alone
+		l, err := net.Listen("unix", args[0])
+		if err != nil {
+			panic(err)
+		}
+		_ = http.Serve(l, http.NotFoundHandler()) // #nosec G114 -- a test's
+	case "wrapped": // as npm: a shell that starts the program
+		cmd := exec.Command("/bin/sh", "-c", os.Args[0]+"; true")
+		cmd.Env = append(os.Environ(), "ACT=serve")
+		if err := cmd.Run(); err != nil {
+			panic(err)
+		}
+	case "daemonise": // starts the server in a session of its own, and ends
+		spawn("serve", true)
+		fmt.Println("started")
 	case "hog":
 		var hold [][]byte
 		for {
@@ -135,7 +150,7 @@ func play(act string, args []string) {
 // spawn starts this binary once more, in a session of its own if asked.
 func spawn(act string, session bool) {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{"ACT=" + act, "PLAT_RUN=" + os.Getenv("PLAT_RUN"), "FAMILY=" + os.Getenv("FAMILY")}
+	cmd.Env = []string{"ACT=" + act, "PORT=" + os.Getenv("PORT"), "PLAT_RUN=" + os.Getenv("PLAT_RUN"), "FAMILY=" + os.Getenv("FAMILY")}
 	cmd.Env = append(cmd.Env, quiet()...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: session}

@@ -51,10 +51,10 @@ func (g *Guard) Lacking(program string) *fault.Fault {
 		where += fmt.Sprintf(" and %d more folders", more)
 	}
 	f := fault.Newf(fault.RunToolMissing, "%s is not installed", program).
-		Why("not found on the PATH: " + where).Fix("install " + program + ", then plat restart it").Warn()
+		Why("not found on the PATH: " + where).Fix("install " + program).Warn()
 	for line := range strings.Lines(toolHints) {
 		if name, site, ok := strings.Cut(strings.TrimSpace(line), " "); ok && name == program {
-			f.Remedy = fmt.Sprintf("install %s (%s), then plat restart it", program, strings.TrimSpace(site))
+			f.Remedy = fmt.Sprintf("install %s (%s)", program, strings.TrimSpace(site))
 		}
 	}
 	return f
