@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/smtp"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -77,24 +78,26 @@ func serve(port string) {
 	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
 	mux.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
 		callee := strings.TrimPrefix(r.URL.Path, "/call/")
-		url := os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))) + "/called"
-		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		for _, name := range []string{"Traceparent", "X-Correlation-Id"} { // as every good neighbour does
-			req.Header.Set(name, r.Header.Get(name))
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer func() { _ = resp.Body.Close() }()
-		w.WriteHeader(resp.StatusCode)
-		_ = resp.Write(w)
+		ask(w, r, os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))), "")
 	})
+	mux.HandleFunc("/mesh/", func(w http.ResponseWriter, r *http.Request) {
+		ask(w, r, os.Getenv("PLAT_MESH"), strings.TrimPrefix(r.URL.Path, "/mesh/")+".internal")
+	})
+	mux.HandleFunc("/mail", func(w http.ResponseWriter, _ *http.Request) {
+		text := "Subject: a dummy writes\r\n\r\nnothing much\r\n"
+		if err := smtp.SendMail(strings.TrimPrefix(os.Getenv("SMTP_URL"), "smtp://"), nil, "dummy@dummy.example", []string{"you@dummy.example"}, []byte(text)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		}
+	})
+	var taken atomic.Int64
+	mux.HandleFunc("POST /events", func(_ http.ResponseWriter, r *http.Request) {
+		taken.Add(1)
+		fmt.Println("took", r.Header.Get("ce-type"), r.Header.Get("ce-id"))
+	})
+	mux.HandleFunc("POST /refuse", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "not in the mood", http.StatusInternalServerError)
+	})
+	mux.HandleFunc("/taken", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, taken.Load()) })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(2 * time.Second):
@@ -107,6 +110,27 @@ func serve(port string) {
 	server := &http.Server{Addr: "127.0.0.1:" + port, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintln(os.Stderr, server.ListenAndServe())
 	os.Exit(1)
+}
+
+// ask calls /called at base, under a host where one is named.
+func ask(w http.ResponseWriter, r *http.Request, base, host string) {
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, base+"/called", nil)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	req.Host = host
+	for _, name := range []string{"Traceparent", "X-Correlation-Id"} { // as every good neighbour does
+		req.Header.Set(name, r.Header.Get(name))
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer func() { _ = resp.Body.Close() }()
+	w.WriteHeader(resp.StatusCode)
+	_ = resp.Write(w)
 }
 
 // names are the variables that plat gave, without their values.

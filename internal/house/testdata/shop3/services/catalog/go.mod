@@ -1,0 +1,3 @@
+module shop3.example/catalog
+
+go 1.26

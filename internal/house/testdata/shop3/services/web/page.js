@@ -1,0 +1,1 @@
+exports.page = (url) => `<h1>The shop</h1><p>You asked for ${url}</p>`;
