@@ -14,14 +14,16 @@ import (
 )
 
 // session is one client's connection. The library calls Data from a goroutine
-// of its own when a mail comes in chunks, so the envelope has a lock.
+// of its own when a mail comes in chunks (BDAT), so the envelope has a lock.
 type session struct {
 	box *mail.Box
 	log *slog.Logger
+	end func() error // closes the connection
 
-	mu   sync.Mutex
-	from string
-	to   []string
+	mu     sync.Mutex
+	from   string
+	to     []string
+	taking bool // Data is at work
 }
 
 // Mail begins a mail.
@@ -44,10 +46,17 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 func (s *session) Data(source io.Reader) error {
 	s.mu.Lock()
 	from, to := s.from, s.to
+	s.taking = true
 	s.mu.Unlock()
 	_, err := s.box.Add(from, to, source)
+	s.mu.Lock()
+	s.taking = false
+	s.mu.Unlock()
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, smtp.ErrDataReset) {
+		_ = s.end() // as in Reset, which may have come before this
 	}
 	if answer := (*smtp.SMTPError)(nil); errors.As(err, &answer) {
 		return answer // the library's own: larger than the limit, or reset
@@ -62,11 +71,16 @@ func (s *session) Data(source io.Reader) error {
 	return err
 }
 
-// Reset forgets the mail that was begun.
+// Reset forgets the mail that was begun. One that was given up in the middle
+// of its chunks ends the connection: the library would give the result of the
+// old mail to the next one that comes in chunks.
 func (s *session) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.from, s.to = "", nil
+	if s.taking {
+		_ = s.end() // it is closed once more by the library
+	}
 }
 
 // Logout ends the session.

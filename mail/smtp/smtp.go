@@ -43,7 +43,9 @@ type limits struct {
 }
 
 func serve(ctx context.Context, l net.Listener, box *mail.Box, log *slog.Logger, lim limits) error {
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{box: box, log: log}, nil }))
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &session{box: box, log: log, end: c.Conn().Close}, nil
+	}))
 	server.Domain = "plat.localhost"
 	server.MaxMessageBytes, server.MaxRecipients, server.MaxLineLength = MaxBytes, MaxRecipients, MaxLine
 	server.ReadTimeout, server.WriteTimeout = lim.idle, lim.idle
@@ -52,24 +54,24 @@ func serve(ctx context.Context, l net.Listener, box *mail.Box, log *slog.Logger,
 	server.ErrorLog = errorLog{log}
 
 	door := &gate{Listener: l, limits: lim, log: log, open: map[*guarded]struct{}{}}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(door) }()
-	var failed error
+	ended, failed := make(chan struct{}), error(nil)
+	go func() {
+		failed = server.Serve(door)
+		close(ended)
+	}()
 	select {
-	case failed = <-ended:
+	case <-ended:
 	case <-ctx.Done():
 	}
 	// No new connection is served once the gate is shut and the listener has
 	// ended, so that what Shutdown waits for grows no more.
 	door.shut()
-	if failed == nil {
-		<-ended
-	}
+	<-ended
 	_ = server.Shutdown(context.Background()) // ends, as every connection does; that the listener is closed already is no news
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return fmt.Errorf("the mail listener ended: %w", failed)
 	}
-	return fmt.Errorf("the mail listener ended: %w", failed)
+	return nil
 }
 
 // gate bounds the connections of a listener, and ends them.
@@ -129,7 +131,7 @@ func (g *gate) shut() {
 		all = append(all, c)
 	}
 	g.mu.Unlock()
-	_ = g.Listener.Close()
+	_ = g.Close()
 	for _, c := range all {
 		_ = c.Close()
 	}

@@ -298,7 +298,12 @@ func TestChunks(t *testing.T) {
 	d.say("EHLO x", "250", "MAIL FROM:<a@b.c>", "250", "RCPT TO:<a@b.c>", "250")
 	d.send("BDAT 5\r\nSubje")
 	d.expect("250")
-	d.say("RSET", "250", "MAIL FROM:<a@b.c>", "250", "RCPT TO:<a@b.c>", "250")
+	d.send("RSET\r\n") // given up half way: nothing is kept, and the connection ends
+	if rest, err := io.ReadAll(d.r); err != nil || len(rest) != 0 || len(box.List()) != 0 {
+		t.Fatalf("after a mail that was given up: %q, %v, %d mails", rest, err, len(box.List()))
+	}
+	d = dial(t, addr)
+	d.say("EHLO x", "250", "MAIL FROM:<a@b.c>", "250", "RCPT TO:<a@b.c>", "250")
 	d.send("BDAT 10\r\nSubject: x")
 	d.expect("250")
 	d.send("BDAT 9 LAST\r\n\r\n\r\nfine.")

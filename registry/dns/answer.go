@@ -222,7 +222,9 @@ func (a *answers) services(list []registry.Instance) {
 		a.r.Rcode = dns.RcodeNameError
 		return
 	}
-	rand.Shuffle(len(ends), func(i, j int) { ends[i], ends[j] = ends[j], ends[i] }) // spreads load, protects nothing
+	rand.Shuffle(len(ends), func(i, j int) { // #nosec G404 -- spreads load, protects nothing
+		ends[i], ends[j] = ends[j], ends[i]
+	})
 	ends = ends[:min(len(ends), MaxInstances)]
 	switch a.q.Qtype {
 	case dns.TypeSRV:

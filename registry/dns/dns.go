@@ -68,6 +68,8 @@ type Server struct {
 	datacenter  string
 	ttl         uint32
 	log         *slog.Logger
+	idle        time.Duration
+	lifetime    time.Duration
 	own         netip.Addr // of the server itself, for ns.ZONE; set by Serve before any query
 
 	udp, tcp, noName, refused, malformed, truncated, dropped, closed, failed atomic.Uint64
@@ -88,6 +90,8 @@ func New(o Options) *Server {
 		datacenter:  strings.ToLower(cmp.Or(o.Datacenter, "dc1")),
 		ttl:         uint32(min(max(o.TTL/time.Second, 0), math.MaxInt32)),
 		log:         o.Log,
+		idle:        IdleTimeout,
+		lifetime:    Lifetime,
 	}
 }
 

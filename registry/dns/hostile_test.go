@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -115,7 +116,7 @@ func TestSlowTCP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { c.Close() })
 		if _, err := c.Write([]byte{0}); err != nil {
 			t.Fatal(err)
 		}
@@ -157,6 +158,47 @@ func TestSlowTCP(t *testing.T) {
 	}
 }
 
+// TestTCPTimes: a connection on which nothing or too little comes is ended, and
+// so is one that is busy for ever.
+func TestTCPTimes(t *testing.T) {
+	t.Parallel()
+	s := New(Options{Registry: registry.New()})
+	s.idle, s.lifetime = 200*time.Millisecond, time.Second
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { _ = s.Serve(ctx, nil, l) })
+	query := packed(t, "web.service.plat.", nil)
+	framed := append([]byte{0, byte(len(query))}, query...)
+	for name, chunk := range map[string][]byte{"hangs": nil, "drips": framed[:1], "never ends": framed} {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if name != "hangs" {
+			wg.Go(func() {
+				for {
+					if _, err := c.Write(chunk); err != nil {
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+			})
+		}
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a client that %s is not ended", name)
+		}
+		c.Close()
+	}
+}
+
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -166,7 +208,7 @@ func TestTooManyConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { c.Close() })
 		held = append(held, c)
 		if r, err := exchangeOn(c, packed(t, "web.service.plat.", nil)); err != nil || r.Rcode != 0 {
 			t.Fatalf("%v, %v", r, err)

@@ -174,10 +174,10 @@ func (s *Server) serveTCP(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	framed := &dns.Conn{Conn: conn}
-	until := time.Now().Add(Lifetime)
+	until := time.Now().Add(s.lifetime)
 	for range MaxQueries {
 		now := time.Now()
-		if now.After(until) || conn.SetDeadline(now.Add(IdleTimeout)) != nil {
+		if now.After(until) || conn.SetDeadline(now.Add(s.idle)) != nil {
 			return
 		}
 		query, err := framed.ReadMsgHeader(nil)
