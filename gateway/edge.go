@@ -27,8 +27,21 @@ type edgeKey struct{ caller, callee string }
 
 // remote is a service that is not ours.
 type remote struct {
-	target    *url.URL
-	transport *http.Transport
+	target *url.URL
+	usual  *http.Transport
+	h2c    *http.Transport // of gRPC without TLS
+}
+
+func (r *remote) transport(out *http.Request) *http.Transport {
+	if r.target.Scheme == "http" && grpc(out) {
+		return r.h2c
+	}
+	return r.usual
+}
+
+func (r *remote) close() {
+	r.usual.CloseIdleConnections()
+	r.h2c.CloseIdleConnections()
 }
 
 // Edge is the handler of one declared call: whoever reaches it is the caller.
@@ -88,7 +101,7 @@ func (g *Gateway) remoteAt(name, targetURL string) (*remote, error) {
 			Why("it must be http or https, with a host, without user, query and fragment")
 	}
 	target.Path, target.RawPath = strings.TrimRight(target.Path, "/"), ""
-	r := &remote{target: target, transport: &http.Transport{
+	r := &remote{target: target, usual: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * g.limits.Connect}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12},
@@ -100,6 +113,9 @@ func (g *Gateway) remoteAt(name, targetURL string) (*remote, error) {
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 1 << 20,
 	}}
+	r.h2c = r.usual.Clone()
+	r.h2c.Proxy, r.h2c.ForceAttemptHTTP2, r.h2c.Protocols = nil, false, new(http.Protocols)
+	r.h2c.Protocols.SetUnencryptedHTTP2(true)
 	g.remotes[targetURL] = r
 	return r, nil
 }

@@ -67,6 +67,9 @@ func (x *exchange) forward(c *call) {
 	x.attachBody(out, a)
 	if grpc(x.r) {
 		a.timeout = 0 // it has a deadline of its own; a stream may begin late
+		if x.body != nil {
+			x.body.unlimited()
+		}
 	}
 	if x.body == nil || c.absolute {
 		a.start()
@@ -107,7 +110,7 @@ func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Respons
 			joinPath(&target, c.remote.target)
 		}
 		out.URL = &target
-		res, err := c.remote.transport.RoundTrip(out)
+		res, err := c.remote.transport(x.r).RoundTrip(out)
 		return res, nil, err
 	}
 	var triedBuf [maxRetries + 1]*instance
@@ -128,9 +131,6 @@ func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Respons
 		target := *x.r.URL // afresh: an abandoned try may still look at it
 		target.Scheme, target.Host, target.User = "http", inst.Addr, nil
 		out.URL = &target
-		if x.body != nil && grpc(x.r) {
-			x.body.unlimited()
-		}
 		res, err := inst.transport(x.r, upgrade).RoundTrip(out)
 		if err == nil {
 			return res, inst, nil

@@ -126,7 +126,7 @@ func (g *Gateway) Close() {
 		}
 	}
 	for _, r := range g.remotes {
-		r.transport.CloseIdleConnections()
+		r.close()
 	}
 	for _, tunnels := range g.tunnels { // of handlers that others serve
 		for t := range tunnels {

@@ -346,6 +346,23 @@ func TestRPCBesideHTTP(t *testing.T) {
 	}
 }
 
+// TestRPCOutside: gRPC to an external service without TLS.
+func TestRPCOutside(t *testing.T) {
+	t.Parallel()
+	_, up := newRPC(t, "shop-1")
+	r, _ := rpcRig(t, up)
+	h, err := r.ExternalEdge("web", "stripe", "http://"+up.Addr, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got, err := dialRPC(t, r.serve(t, h), "").UnaryCall(ctx, &pb.SimpleRequest{})
+	if err != nil || got.Username != "" || got.Hostname != up.Addr {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
 // TestRPCClientGone: a caller that goes away ends the instance's work.
 func TestRPCClientGone(t *testing.T) {
 	t.Parallel()

@@ -141,7 +141,7 @@ func (m *mesh) edge(d MeshDecision) (*edge, error) {
 func (x *exchange) unknown(name, meant string) {
 	remedy := x.gateway.entries[fault.GatewayUnknownService].remedy
 	if meant != "" {
-		remedy = "did you mean " + meant + "? " + remedy
+		remedy = "did you mean " + meant + internalSuffix + "? plat ps lists the names"
 	}
 	x.problemWith(http.StatusBadGateway, fault.GatewayUnknownService, "nobody here is called "+name, remedy)
 }

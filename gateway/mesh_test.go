@@ -150,7 +150,7 @@ func TestMeshRefuses(t *testing.T) {
 	}
 	a = do(t, c, "GET", "http://"+m.mesh+"/", "", "Host", "catalgo.internal")
 	problem(t, a, 502, "gateway-unknown-service")
-	if !strings.Contains(a.body, "did you mean catalog?") {
+	if !strings.Contains(a.body, "did you mean catalog.internal?") {
 		t.Errorf("%s", a.body)
 	}
 	problem(t, do(t, c, "GET", "http://"+m.mesh+"/", "", "Host", "broken.internal"), 502, "gateway-external-url")
