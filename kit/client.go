@@ -48,7 +48,7 @@ type Client struct {
 func (s *Service) Client(service string) *Client {
 	c := &Client{service: service}
 	c.HTTP = &http.Client{
-		Transport:     &carrier{next: s.transport, grpc: s.h2c, service: s, callee: service},
+		Transport:     &carrier{next: s.transport, service: s, callee: service},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	variable := "PLAT_URL_" + envName(service)
@@ -244,14 +244,30 @@ func (e *callError) Error() string {
 
 func (e *callError) Unwrap() error { return e.err }
 
-// newTransport makes the connections of all clients of a service, of HTTP/1.1
-// or of HTTP/2. A call's context bounds the wait for its answer.
-func newTransport(h2c bool) *http.Transport {
+// connections are those of all clients of a service.
+type connections struct{ http1, http2 *http.Transport }
+
+// RoundTrip implements http.RoundTripper: gRPC goes by HTTP/2, which it needs.
+func (c connections) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		return c.http2.RoundTrip(r)
+	}
+	return c.http1.RoundTrip(r)
+}
+
+func (c connections) closeIdle() {
+	c.http1.CloseIdleConnections()
+	c.http2.CloseIdleConnections()
+}
+
+// newTransport makes connections of HTTP/1.1, or of HTTP/2. A call's context
+// bounds the wait for its answer.
+func newTransport(http2 bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
 	var protocols http.Protocols
-	protocols.SetHTTP1(!h2c)
-	protocols.SetHTTP2(h2c) // of an https address
-	protocols.SetUnencryptedHTTP2(h2c)
+	protocols.SetHTTP1(!http2)
+	protocols.SetHTTP2(http2) // of an https address
+	protocols.SetUnencryptedHTTP2(http2)
 	return &http.Transport{
 		Protocols:              &protocols,
 		DialContext:            dialer.DialContext,
@@ -268,7 +284,6 @@ func newTransport(h2c bool) *http.Transport {
 // each request, in a span of its own.
 type carrier struct {
 	next    http.RoundTripper
-	grpc    http.RoundTripper // for what is gRPC, which needs HTTP/2
 	service *Service
 	callee  string
 }
@@ -291,11 +306,7 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		left := time.Until(deadline).Milliseconds()
 		r.Header.Set(headerTimeout, strconv.FormatInt(max(left, 1), 10))
 	}
-	next := c.next
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-		next = c.grpc
-	}
-	resp, err := next.RoundTrip(r)
+	resp, err := c.next.RoundTrip(r)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return nil, err

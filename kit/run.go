@@ -68,8 +68,7 @@ func open(ctx context.Context, name string) (*Service, error) {
 	s := &Service{
 		mux:       http.NewServeMux(),
 		draining:  make(chan struct{}),
-		transport: newTransport(false),
-		h2c:       newTransport(true),
+		transport: connections{newTransport(false), newTransport(true)},
 		propagate: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}
 	s.workers.running = map[int]string{}
@@ -187,8 +186,7 @@ func (s *Service) end(server *http.Server, cancelBase context.CancelFunc, failed
 	for i := len(stops) - 1; i >= 0; i-- {
 		errs = append(errs, stopOne(stops[i]))
 	}
-	s.transport.CloseIdleConnections()
-	s.h2c.CloseIdleConnections()
+	s.transport.closeIdle()
 	if err := s.traces.close(); err != nil {
 		s.log.Warn("the last spans were not exported", "error", err.Error())
 	}

@@ -36,8 +36,7 @@ type Service struct {
 	listener  net.Listener
 	traces    *tracing
 	propagate propagation.TextMapPropagator
-	transport *http.Transport // shared by all clients
-	h2c       *http.Transport // for their gRPC
+	transport connections // shared by all clients
 	limits    atomic.Pointer[Limits]
 	phase     atomic.Int32
 	traffic   traffic
