@@ -68,19 +68,21 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) error {
 	}{title, asked.Get("genre"), to(found.Page.Number - 1), to(found.Page.Number + 1), found})
 }
 
-// album shows an album with its tracks. How many the warehouse has is shown
-// if it says so in time.
+// album shows an album with its tracks. How many the warehouse has, and what
+// others bought as well, is shown if it is said in time.
 func (s *site) album(w http.ResponseWriter, r *http.Request) error {
 	sku := r.PathValue("sku")
 	var (
 		found    album
 		err      error
 		shelf    shelf
+		others   []album
 		asked    sync.WaitGroup
 		quantity = basketOf(r).quantity(sku)
 	)
 	asked.Go(func() { found, err = s.albumOf(r.Context(), sku) })
 	asked.Go(func() { shelf = s.shelf(r, sku) })
+	asked.Go(func() { others = s.others(r, sku) })
 	asked.Wait()
 	switch status := kit.StatusOf(err); {
 	case status == http.StatusNotFound || status == http.StatusUnprocessableEntity:
@@ -92,13 +94,24 @@ func (s *site) album(w http.ResponseWriter, r *http.Request) error {
 		album
 		InBasket  int
 		Known     bool
-		Available int
-	}{found, quantity, shelf.knows(sku), shelf[sku]})
+		Available int64
+		Others    []album
+	}{found, quantity, shelf.knows(sku), shelf[sku], others})
+}
+
+// others are albums that customers bought as well. Pages go without them if
+// no answer comes.
+func (s *site) others(r *http.Request, sku string) []album {
+	albums, err := s.alsoBought(r.Context(), sku)
+	if err != nil {
+		s.log.WarnContext(r.Context(), "page without recommendations", "path", r.URL.Path, "error", err.Error())
+	}
+	return albums
 }
 
 // shelf is what the warehouse has; an album that it says nothing about is
 // missing.
-type shelf map[string]int
+type shelf map[string]int64
 
 func (s shelf) knows(sku string) bool { _, ok := s[sku]; return ok }
 

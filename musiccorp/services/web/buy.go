@@ -19,7 +19,7 @@ type basketLine struct {
 	Quantity  int
 	Gone      bool // it is not sold any more
 	Known     bool // the warehouse says how many it has
-	Available int
+	Available int64
 }
 
 // Total is what the line costs.
@@ -217,11 +217,26 @@ func (s *site) orders(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, "/register", http.StatusSeeOther)
 		return nil
 	}
-	list, err := s.ordersOf(r.Context(), id)
+	var (
+		list       []order
+		points     int64
+		err, noted error
+		asked      sync.WaitGroup
+	)
+	asked.Go(func() { list, err = s.ordersOf(r.Context(), id) })
+	asked.Go(func() { points, noted = s.pointsOf(r.Context(), id) })
+	asked.Wait()
 	if err != nil {
 		return unanswered(err)
 	}
-	return s.show(w, r, http.StatusOK, "orders.html", "Your orders", list)
+	if noted != nil {
+		s.log.WarnContext(r.Context(), "page without points", "path", r.URL.Path, "error", noted.Error())
+	}
+	return s.show(w, r, http.StatusOK, "orders.html", "Your orders", struct {
+		Orders []order
+		Points int64
+		Noted  bool // loyalty has said how many
+	}{list, points, noted == nil})
 }
 
 // step is one stage of an order's way.

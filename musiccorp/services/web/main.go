@@ -1,6 +1,7 @@
 // Command web is MusicCorp's website. It composes pages on the server out of
-// what catalog, customer, order and warehouse know, and keeps nothing itself:
-// basket and customer travel in cookies. Every page works without JavaScript.
+// what catalog, customer, order, warehouse, loyalty and recommendation know,
+// and keeps nothing itself: basket and customer travel in cookies. Every page
+// works without JavaScript, and without the last three of these services.
 // It must never import a sibling service.
 package main
 
@@ -29,7 +30,7 @@ func setup(s *kit.Service) error {
 		s.Log().Warn("cookie-key is not set: customers are forgotten when this instance ends, and other instances do not know them")
 		c.CookieKey = rand.Text()
 	}
-	site, err := newSite(s.Log(), connect(s), []byte(c.CookieKey))
+	site, err := newSite(s.Log(), meet(s), []byte(c.CookieKey))
 	if err != nil {
 		return err
 	}

@@ -6,24 +6,54 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/musiccorp/services/web/stockv1"
+	"github.com/plat-dev/plat/musiccorp/services/web/stockv1/stockv1connect"
 )
 
 // How long the site waits for each neighbour, as service.yaml declares.
 const (
-	catalogTimeout   = 300 * time.Millisecond
-	customerTimeout  = 500 * time.Millisecond
-	orderTimeout     = time.Second
-	warehouseTimeout = 200 * time.Millisecond
+	catalogTimeout        = 300 * time.Millisecond
+	customerTimeout       = 500 * time.Millisecond
+	loyaltyTimeout        = 100 * time.Millisecond
+	orderTimeout          = time.Second
+	recommendationTimeout = 100 * time.Millisecond
+	warehouseTimeout      = 200 * time.Millisecond
 )
 
-// neighbours are the services that the site asks.
-type neighbours struct{ catalog, customer, order, warehouse *kit.Client }
+const (
+	maxStock    = 64 << 10 // bytes of what the warehouse answers
+	recommended = 5        // albums that others bought as well
+)
 
-func connect(s *kit.Service) neighbours {
-	return neighbours{s.Client("catalog"), s.Client("customer"), s.Client("order"), s.Client("warehouse")}
+// neighbours are the services that the site asks: the warehouse by gRPC, the
+// others by HTTP.
+type neighbours struct {
+	catalog, customer, loyalty, order, recommendation *kit.Client
+	warehouse                                         stockv1connect.StockServiceClient
+}
+
+func meet(s *kit.Service) neighbours {
+	return neighbours{
+		catalog: s.Client("catalog"), customer: s.Client("customer"), loyalty: s.Client("loyalty"),
+		order: s.Client("order"), recommendation: s.Client("recommendation"),
+		warehouse: stockService(s.Client("warehouse")),
+	}
+}
+
+// stockService is the warehouse by gRPC. The kit's client carries trace,
+// correlation ID and deadline with it as with any call.
+func stockService(warehouse *kit.Client) stockv1connect.StockServiceClient {
+	base := "http://warehouse.invalid" // no name is found there
+	if warehouse.Base != nil {
+		base = warehouse.Base.String()
+	}
+	return stockv1connect.NewStockServiceClient(warehouse.HTTP, base, connect.WithGRPC(), connect.WithReadMaxBytes(maxStock))
 }
 
 // The answers of the neighbours, as far as the site reads them.
@@ -82,10 +112,6 @@ type (
 		Quantity int    `json:"quantity"`
 		Price    money  `json:"price"`
 	}
-	stock struct {
-		SKU       string `json:"sku"`
-		Available int    `json:"available"`
-	}
 )
 
 // albums searches the catalog; query has catalog's own parameters.
@@ -111,18 +137,57 @@ func (n neighbours) albumOf(ctx context.Context, sku string) (a album, err error
 
 // stockOf tells how many of each album the warehouse has. Albums that it
 // does not know are missing.
-func (n neighbours) stockOf(ctx context.Context, skus ...string) (map[string]int, error) {
+func (n neighbours) stockOf(ctx context.Context, skus ...string) (map[string]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, warehouseTimeout)
+	defer cancel()
+	answer, err := n.warehouse.GetAvailability(ctx, &stockv1.GetAvailabilityRequest{Skus: skus})
+	if err != nil {
+		return nil, err
+	}
+	available := map[string]int64{}
+	for _, a := range answer.Albums {
+		available[a.Sku] = a.Available
+	}
+	return available, nil
+}
+
+// alsoBought are albums that customers bought together with one. Those that
+// the catalog does not tell about in time are left out.
+func (n neighbours) alsoBought(ctx context.Context, sku string) ([]album, error) {
 	var list struct {
 		Embedded struct {
-			Stock []stock `json:"stock"`
+			Albums []struct {
+				SKU string `json:"sku"`
+			} `json:"albums"`
 		} `json:"_embedded"`
 	}
-	err := n.warehouse.Do(ctx, http.MethodGet, "/api/stock?"+url.Values{"sku": skus}.Encode(), nil, &list, kit.Timeout(warehouseTimeout))
-	available := map[string]int{}
-	for _, s := range list.Embedded.Stock {
-		available[s.SKU] = s.Available
+	path := fmt.Sprintf("/api/recommendations/%s?limit=%d", url.PathEscape(sku), recommended)
+	if err := n.recommendation.Do(ctx, http.MethodGet, path, nil, &list, kit.Timeout(recommendationTimeout)); err != nil {
+		return nil, err
 	}
-	return available, err
+	asked := list.Embedded.Albums[:min(len(list.Embedded.Albums), recommended)]
+	found, errs := make([]album, len(asked)), make([]error, len(asked))
+	var wg sync.WaitGroup
+	for i, a := range asked {
+		wg.Go(func() { found[i], errs[i] = n.albumOf(ctx, a.SKU) })
+	}
+	wg.Wait()
+	var albums []album
+	for i, err := range errs {
+		if err == nil {
+			albums = append(albums, found[i])
+		}
+	}
+	return albums, nil
+}
+
+// pointsOf is how many points a customer has.
+func (n neighbours) pointsOf(ctx context.Context, customer string) (int64, error) {
+	var account struct {
+		Points int64 `json:"points"`
+	}
+	err := n.loyalty.Do(ctx, http.MethodGet, "/api/customers/"+url.PathEscape(customer)+"/points?limit=1", nil, &account, kit.Timeout(loyaltyTimeout))
+	return account.Points, err
 }
 
 func (n neighbours) customerOf(ctx context.Context, id string) (c customer, err error) {

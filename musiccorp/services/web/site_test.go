@@ -132,8 +132,10 @@ func TestJourney(t *testing.T) {
 	v.get("/").expect(t, 200, "Hip & Hop", "Less <3 More", `Ivy "M" & Co.`, "€12.99", "€1,200.50", "Register")
 	v.get("/search?q=less+%3C3").expect(t, 200, "Results for “less <3”", "2 albums, page 2 of 3", "← Previous", "Next →")
 	v.get("/search?genre=Pop").expect(t, 200, "Pop – MusicCorp")
-	v.get("/albums/MC-0001").expect(t, 200, "Only 3 left", "2 tracks, 4 min", "1:01", "3:07")
-	v.get("/albums/MC-0002").expect(t, 200, "Sold out")
+	v.get("/albums/MC-0001").expect(t, 200, "Only 3 left", "2 tracks, 4 min", "1:01", "3:07", "Customers also bought Hum Fog Librarian €1,200.50")
+	page := v.get("/albums/MC-0002")
+	page.expect(t, 200, "Sold out")
+	page.lacks(t, "also bought") // nobody knows what
 	v.get("/basket").expect(t, 200, "It is empty")
 
 	v.submit("/basket", "do", "add", "sku", "MC-0001", "quantity", "1").expect(t, 200, "Less <3 More", "Total €12.99")
@@ -142,7 +144,7 @@ func TestJourney(t *testing.T) {
 	v.submit("/basket", "do", "remove", "sku", "MC-0002").lacks(t, "Hum")
 	v.submit("/basket", "do", "set", "sku", "MC-0001", "quantity", "4").expect(t, 200, "Total €51.96", "Only 3 left")
 
-	page := v.get("/checkout")
+	page = v.get("/checkout")
 	if page.path != "/register?next=/checkout" {
 		t.Errorf("checkout leads a stranger to %q", page.path)
 	}
@@ -169,7 +171,7 @@ func TestJourney(t *testing.T) {
 	if got := page.header.Get("Refresh"); got != "" {
 		t.Errorf("the page of a dispatched order has Refresh %q", got)
 	}
-	v.get("/orders").expect(t, 200, "Order 0rder", "dispatched", "€51.96", "14 November 2023")
+	v.get("/orders").expect(t, 200, "Order 0rder", "dispatched", "€51.96", "14 November 2023", "You have 1234 points")
 }
 
 func TestOrderSentTwiceIsOne(t *testing.T) {
@@ -260,10 +262,12 @@ func TestNeighboursFail(t *testing.T) {
 		},
 	}
 	for service, pages := range map[string]map[string]int{
-		"WAREHOUSE": {"/albums/MC-0001": 200, "/basket": 200, "/checkout": 200},
-		"ORDER":     {"/orders/1-0rder": 503, "POST /checkout": 503},
-		"CUSTOMER":  {"POST /register": 503, "/checkout": 503, "/basket": 200},
-		"CATALOG":   {"/": 503, "/search?q=x": 503, "/albums/MC-0001": 503, "/basket": 503, "/orders": 200},
+		"WAREHOUSE":      {"/albums/MC-0001": 200, "/basket": 200, "/checkout": 200},
+		"RECOMMENDATION": {"/albums/MC-0001": 200},
+		"LOYALTY":        {"/orders": 200},
+		"ORDER":          {"/orders/1-0rder": 503, "POST /checkout": 503},
+		"CUSTOMER":       {"POST /register": 503, "/checkout": 503, "/basket": 200},
+		"CATALOG":        {"/": 503, "/search?q=x": 503, "/albums/MC-0001": 503, "/basket": 503, "/orders": 200},
 	} {
 		for kind, handler := range kinds {
 			t.Run(service+" "+kind, func(t *testing.T) {
@@ -275,8 +279,9 @@ func TestNeighboursFail(t *testing.T) {
 				stubs.replace(service, handler)
 				for page, status := range pages {
 					got := v.endure(page, key, status)
-					if service == "WAREHOUSE" {
-						got.lacks(t, "Only 3 left")
+					without := map[string]string{"WAREHOUSE": "Only 3 left", "RECOMMENDATION": "also bought", "LOYALTY": "points"}
+					if text := without[service]; text != "" {
+						got.lacks(t, text)
 					}
 				}
 			})

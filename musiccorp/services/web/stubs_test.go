@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -11,7 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/musiccorp/services/web/stockv1"
+	"github.com/plat-dev/plat/musiccorp/services/web/stockv1/stockv1connect"
 )
 
 // stubs stand in for the neighbours. A handler that a test replaces is
@@ -19,7 +24,8 @@ import (
 type stubs struct {
 	mu       sync.Mutex
 	albums   map[string]album
-	stock    map[string]int
+	stock    map[string]int64
+	points   int64
 	orders   map[string]order // by Idempotency-Key
 	requests map[string]int   // by service
 	replaced map[string]http.HandlerFunc
@@ -33,7 +39,8 @@ func newStubs() *stubs {
 			"MC-0001": {SKU: "MC-0001", Title: "Less <3 More", Artist: `Ivy "M" & Co.`, Genre: "Pop", Year: 2025, Label: "Blue Door", Price: money{1299, "EUR"}, Cover: "/api/albums/MC-0001/cover", Tracks: []track{{"One", 61}, {"Two", 187}}},
 			"MC-0002": {SKU: "MC-0002", Title: "Hum", Artist: "Fog Librarian", Genre: "Ambient", Year: 2024, Label: "Old Attic", Price: money{120050, "EUR"}, Cover: "/api/albums/MC-0002/cover", Tracks: []track{{"Drift", 600}}},
 		},
-		stock:    map[string]int{"MC-0001": 3, "MC-0002": 0},
+		stock:    map[string]int64{"MC-0001": 3, "MC-0002": 0},
+		points:   1234,
 		orders:   map[string]order{},
 		requests: map[string]int{},
 		replaced: map[string]http.HandlerFunc{},
@@ -165,18 +172,52 @@ func (s *stubs) order() *http.ServeMux {
 	return mux
 }
 
-func (s *stubs) warehouse() *http.ServeMux {
+func (s *stubs) loyalty() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/stock", func(w http.ResponseWriter, r *http.Request) {
-		list := []stock{}
-		for _, sku := range r.URL.Query()["sku"] {
-			if n, ok := s.stock[sku]; ok {
-				list = append(list, stock{sku, n})
-			}
-		}
-		reply(w, http.StatusOK, map[string]any{"_embedded": map[string]any{"stock": list}})
+	mux.HandleFunc("GET /api/customers/"+ada+"/points", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, map[string]any{"points": s.points})
 	})
 	return mux
+}
+
+// recommendation knows that who bought MC-0001 bought MC-0002, and MC-0404,
+// which the catalog does not have any more.
+func (s *stubs) recommendation() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/recommendations/{sku}", func(w http.ResponseWriter, r *http.Request) {
+		type other struct {
+			SKU string `json:"sku"`
+		}
+		others := []other{}
+		if r.PathValue("sku") == "MC-0001" {
+			others = []other{{"MC-0404"}, {"MC-0002"}}
+		}
+		reply(w, http.StatusOK, map[string]any{"_embedded": map[string]any{"albums": others}})
+	})
+	return mux
+}
+
+func (s *stubs) warehouse() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle(stockv1connect.NewStockServiceHandler(stubStock{stock: s.stock}))
+	return mux
+}
+
+// stubStock is the warehouse's gRPC.
+type stubStock struct{ stock map[string]int64 }
+
+func (s stubStock) GetAvailability(ctx context.Context, in *stockv1.GetAvailabilityRequest) (*stockv1.GetAvailabilityResponse, error) {
+	call, ok := connect.CallInfoForHandlerContext(ctx)
+	if !ok || call.Peer().Protocol != connect.ProtocolGRPC || call.RequestHeader().Get("X-Correlation-ID") != "trail-7" || call.RequestHeader().Get("Traceparent") == "" {
+		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("no gRPC of the visitor's work"))
+	}
+	out := &stockv1.GetAvailabilityResponse{}
+	for _, sku := range in.Skus {
+		if n, ok := s.stock[sku]; ok {
+			out.Albums = append(out.Albums, &stockv1.Availability{Sku: sku, Available: n})
+		}
+	}
+	return out, nil
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
@@ -199,8 +240,15 @@ func serve(t *testing.T) (*stubs, *visitor) {
 	t.Helper()
 	s := newStubs()
 	env := map[string]string{"PORT": "0", "COOKIE_KEY": "a key for tests"}
-	for name, own := range map[string]*http.ServeMux{"CATALOG": s.catalog(), "CUSTOMER": s.customer(), "ORDER": s.order(), "WAREHOUSE": s.warehouse()} {
-		server := httptest.NewServer(s.answer(name, own))
+	for name, own := range map[string]*http.ServeMux{
+		"CATALOG": s.catalog(), "CUSTOMER": s.customer(), "LOYALTY": s.loyalty(), "ORDER": s.order(),
+		"RECOMMENDATION": s.recommendation(), "WAREHOUSE": s.warehouse(),
+	} {
+		server := httptest.NewUnstartedServer(s.answer(name, own))
+		server.Config.Protocols = new(http.Protocols)
+		server.Config.Protocols.SetHTTP1(true)
+		server.Config.Protocols.SetUnencryptedHTTP2(true)
+		server.Start()
 		t.Cleanup(server.Close)
 		env["PLAT_URL_"+name] = server.URL
 	}
