@@ -45,7 +45,7 @@ export default defineConfig(({ command }) => ({
     cssTarget: ['chrome125', 'firefox125', 'safari17.5'],
     assetsInlineLimit: 0,
     license: { fileName: 'LICENSES.md' },
-    chunkSizeWarningLimit: 1500,
+    chunkSizeWarningLimit: 1600,
   },
   worker: { format: 'es' },
   server: { host: '127.0.0.1', proxy: command === 'serve' ? plat() : undefined },

@@ -11,6 +11,7 @@ import { createRoot } from 'react-dom/client'
 import { Problem } from './api/client'
 import { Live } from './api/live'
 import { LiveContext } from './app/live'
+import { nonce } from './app/nonce'
 import { makeRouter } from './app/router'
 import { cssVariables, theme } from './app/theme'
 
@@ -27,8 +28,6 @@ const queries = new QueryClient({
 const router = makeRouter()
 const live = new Live(queries)
 live.open()
-
-const nonce = document.querySelector<HTMLMetaElement>('meta[name=csp-nonce]')?.content ?? ''
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

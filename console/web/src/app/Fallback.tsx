@@ -1,14 +1,15 @@
-import { Anchor, Text } from '@mantine/core'
-import { type ErrorComponentProps, Link } from '@tanstack/react-router'
+import { Text } from '@mantine/core'
+import { type ErrorComponentProps } from '@tanstack/react-router'
 import { Command } from '../parts/Copy'
 import { Failure } from '../parts/Faults'
 import { Page } from '../parts/Page'
+import { Go } from '../parts/Go'
 
 export function NoSuchPage() {
   return (
     <Page title="No such page">
       <Text size="sm">
-        The console has no page at this address. <Anchor component={Link} to="/services" size="sm">All services</Anchor>
+        The console has no page at this address. <Go to="/services">All services</Go>
       </Text>
     </Page>
   )

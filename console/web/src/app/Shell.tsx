@@ -36,7 +36,7 @@ export function Shell() {
       <AppShell.Header>
         <div className="bar">
           <Burger hiddenFrom="sm" size="sm" opened={open} onClick={menu.toggle} aria-label="Menu" aria-expanded={open} />
-          <Link to="/services" className="brand" aria-label={`plat, ${system.data?.name ?? ''} ${system.data?.environment ?? ''}`.trim()}>
+          <Link to="/services" className="brand">
             <b>plat</b>
             {system.data && (
               <span>

@@ -1,8 +1,8 @@
-import { Anchor } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { systemQuery } from '../api/queries'
 import { counted, place } from '../parts/format'
 import { Mark } from '../parts/State'
+import { Go } from '../parts/Go'
 import { useConnection } from './live'
 
 // ConnectionMark tells whether what the pages show is fresh.
@@ -40,9 +40,9 @@ export function PlanBanner() {
               <span className="mono">{place(first)}</span> {first.what}
             </span>
           )}
-          <Anchor href="/plan" size="sm">
+          <Go to="/plan">
             {counted(refused.length, 'finding')}
-          </Anchor>
+          </Go>
         </div>
       )}
     </>

@@ -28,6 +28,63 @@ const pages = [
     validateSearch: texts('q', 'owner', 'context', 'state', 'sort'),
     component: lazyRouteComponent(() => import('../pages/Services'), 'Services'),
   }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/services/$name',
+    validateSearch: texts('tab'),
+    component: lazyRouteComponent(() => import('../pages/Service'), 'Service'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/map',
+    validateSearch: texts('focus', 'depth', 'owner', 'context', 'hide', 'edge', 'view', 'sort'),
+    component: lazyRouteComponent(() => import('../pages/Map'), 'Map'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/logs',
+    validateSearch: texts('q', 'service', 'stream', 'level'),
+    component: lazyRouteComponent(() => import('../pages/Logs'), 'Logs'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/events',
+    validateSearch: texts('dead'),
+    component: lazyRouteComponent(() => import('../pages/Events'), 'Events'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/mail',
+    validateSearch: texts('q'),
+    component: lazyRouteComponent(() => import('../pages/Mail'), 'Mail'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/mail/$id',
+    validateSearch: texts('part'),
+    component: lazyRouteComponent(() => import('../pages/MailView'), 'MailView'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/apis',
+    component: lazyRouteComponent(() => import('../pages/Apis'), 'Apis'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/apis/$name',
+    component: lazyRouteComponent(() => import('../pages/Api'), 'Api'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/plan',
+    validateSearch: texts('service'),
+    component: lazyRouteComponent(() => import('../pages/Plan'), 'Plan'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/findings/$id',
+    component: lazyRouteComponent(() => import('../pages/Finding'), 'Finding'),
+  }),
 ] as const
 
 export function makeRouter() {

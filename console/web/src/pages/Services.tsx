@@ -1,15 +1,17 @@
-import { Anchor, Select, Text } from '@mantine/core'
+import { Anchor, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { getRouteApi, Link } from '@tanstack/react-router'
+import { getRouteApi } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { servicesQuery } from '../api/queries'
 import type { Service } from '../api/types'
+import { Choice } from '../parts/Choice'
 import { type Column, DataTable } from '../parts/DataTable'
 import { counted } from '../parts/format'
 import { Loaded, Nothing, Page } from '../parts/Page'
 import { Search } from '../parts/Search'
 import { Mark, State, toneOf } from '../parts/State'
 import { Age } from '../parts/time'
+import { Go } from '../parts/Go'
 
 const route = getRouteApi('/services')
 
@@ -49,24 +51,6 @@ function List({ all }: { all: Service[] }) {
   )
 }
 
-function Choice(props: { label: string; values: (string | undefined)[]; value?: string; onChange: (value: string | undefined) => void }) {
-  const values = [...new Set(props.values)].filter(value => value !== undefined && value !== '').sort()
-  if (values.length < 2 && !props.value) return null
-  return (
-    <Select
-      size="xs"
-      w={150}
-      aria-label={props.label}
-      placeholder={props.label}
-      data={values}
-      value={props.value ?? null}
-      onChange={value => props.onChange(value ?? undefined)}
-      clearable
-      searchable
-    />
-  )
-}
-
 function Summary({ services }: { services: Service[] }) {
   const settled = services.filter(service => toneOf(service.state) === 'good').length
   const failed = services.filter(service => ['bad', 'warn'].includes(toneOf(service.state))).length
@@ -102,9 +86,9 @@ const columns: Column<Service>[] = [
 function Name({ service }: { service: Service }) {
   return (
     <>
-      <Anchor component={Link} to={`/services/${encodeURIComponent(service.name)}`} size="sm" fw={600}>
+      <Go to="/services/$name" params={{ name: service.name }} fw={600}>
         {service.name}
-      </Anchor>
+      </Go>
       {service.outside && <span className="dim"> outside</span>}
       {service.fault && <div className="bad">{service.fault.what}</div>}
     </>
@@ -123,9 +107,9 @@ function Ready({ service }: { service: Service }) {
 function Errors({ service }: { service: Service }) {
   if (!service.errors?.count) return null
   return (
-    <Link to="/logs" search={{ service: service.name, level: 'error' }} title={service.errors.text} className="badge-link">
+    <Go to="/logs" search={{ service: service.name, level: 'error' }} title={service.errors.text} className="badge-link">
       <Mark tone="bad">{counted(service.errors.count, 'error')}</Mark>
-    </Link>
+    </Go>
   )
 }
 

@@ -1,0 +1,101 @@
+import '@xyflow/react/dist/style.css'
+import './map.css'
+import { useComputedColorScheme } from '@mantine/core'
+import { Controls, type Edge, MarkerType, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react'
+import { useEffect, useMemo } from 'react'
+import { Loading } from '../../parts/Page'
+import { type Layout, nodeSize, useLayout } from './layout'
+import { Member, type MemberNode } from './Member'
+import { type Bundle, caption, type View } from './model'
+
+interface Props {
+  view: View
+  focus: string
+  edge: string | undefined // the chosen one
+  onFocus: (name: string) => void
+  onEdge: (id: string) => void
+}
+
+const nodeTypes = { member: Member }
+const fewEdges = 24 // of which each has its caption on the map
+
+export function Canvas(props: Props) {
+  const placed = useLayout(props.view)
+  if (!placed) return <div className="canvas"><Loading rows={4} /></div>
+  return (
+    <div className="canvas">
+      <ReactFlowProvider>
+        <Graph {...props} layout={placed.layout} id={placed.id} />
+      </ReactFlowProvider>
+    </div>
+  )
+}
+
+function Graph({ view, focus, edge, onFocus, onEdge, layout, id }: Props & { layout: Layout; id: string }) {
+  const scheme = useComputedColorScheme()
+  const nodes = useMemo(() => view.nodes.map(node => memberOf(node, layout, focus)), [view, layout, focus])
+  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, bundle.id === edge, view.bundles.length <= fewEdges)), [view, edge])
+  return (
+    <ReactFlow
+      nodes={nodes}
+      edges={edges}
+      nodeTypes={nodeTypes}
+      colorMode={scheme}
+      onlyRenderVisibleElements
+      nodesDraggable={false}
+      nodesConnectable={false}
+      edgesReconnectable={false}
+      deleteKeyCode={null}
+      minZoom={0.1}
+      maxZoom={1.6}
+      onNodeClick={(_, node) => onFocus(node.id)}
+      onEdgeClick={(_, line) => onEdge(line.id)}
+      aria-label="Map of the system"
+    >
+      <Sight id={id} focus={focus} layout={layout} />
+      <Controls showInteractive={false} />
+    </ReactFlow>
+  )
+}
+
+// Sight brings the graph into view when it is another one: whole while its
+// names can be read, else around its focus.
+function Sight({ id, focus, layout }: { id: string; focus: string; layout: Layout }) {
+  const flow = useReactFlow()
+  useEffect(() => {
+    const readable = 0.55
+    const bounds = flow.getNodesBounds(Object.keys(layout))
+    const { clientWidth: width, clientHeight: height } = document.querySelector('.canvas')!
+    const zoom = Math.min(1.1, (width - 40) / bounds.width, (height - 40) / bounds.height)
+    const centre = layout[focus]
+    if (zoom >= readable || !centre) void flow.setCenter(bounds.x + bounds.width / 2, bounds.y + bounds.height / 2, { zoom: Math.max(zoom, readable) })
+    else void flow.setCenter(centre.x + nodeSize.width / 2, centre.y + nodeSize.height / 2, { zoom: readable })
+  }, [flow, id, focus, layout])
+  return null
+}
+
+function memberOf(node: View['nodes'][number], layout: Layout, focus: string): MemberNode {
+  return {
+    id: node.name,
+    type: 'member',
+    position: layout[node.name] ?? { x: 0, y: 0 },
+    ...nodeSize,
+    data: { node, focused: node.name === focus },
+    ariaLabel: `${node.name}, ${node.kind}${node.state ? `, ${node.state}` : ''}`,
+  }
+}
+
+function lineOf(bundle: Bundle, chosen: boolean, captioned: boolean): Edge {
+  const undeclared = bundle.standing === 'undeclared'
+  const text = caption(bundle)
+  return {
+    id: bundle.id,
+    source: bundle.from,
+    target: bundle.to,
+    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${bundle.edges.every(edge => edge.kind === 'event') ? ' line-event' : ''}`,
+    label: undeclared ? `undeclared ${text}` : captioned || chosen ? text : undefined,
+    markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, color: 'var(--edge-colour)' },
+    ariaLabel: `${bundle.from} to ${bundle.to}: ${text}, ${bundle.standing}`,
+  }
+}
+

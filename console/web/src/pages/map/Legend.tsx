@@ -1,0 +1,21 @@
+const kinds = [
+  { className: 'line', text: 'used or declared' },
+  { className: 'line line-unused', text: 'declared, never used' },
+  { className: 'line line-undeclared', text: 'undeclared' },
+  { className: 'line line-event', text: 'events only' },
+]
+
+export function Legend() {
+  return (
+    <div className="legend">
+      {kinds.map(({ className, text }) => (
+        <span key={text}>
+          <svg width="34" height="8" aria-hidden className={className}>
+            <path className="react-flow__edge-path" d="M0 4H34" />
+          </svg>
+          {text}
+        </span>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,26 @@
+import { IconCloud, IconDoorEnter, IconPlugConnected } from '@tabler/icons-react'
+import { Handle, type Node, type NodeProps, Position } from '@xyflow/react'
+import { memo } from 'react'
+import type { MapNode } from '../../api/types'
+import { State } from '../../parts/State'
+
+export type MemberNode = Node<{ node: MapNode; focused: boolean }, 'member'>
+
+const signs = { service: undefined, external: IconCloud, outside: IconPlugConnected, gateway: IconDoorEnter }
+const words = { service: '', external: 'external', outside: 'outside', gateway: 'gateway' }
+
+// Member is one node: who it is, and how it is.
+export const Member = memo(function Member({ data: { node, focused } }: NodeProps<MemberNode>) {
+  const Sign = signs[node.kind]
+  return (
+    <div className={`member member-${node.kind}`} data-focused={focused || undefined} title={node.name}>
+      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <div className="member-name">
+        {Sign && <Sign size={14} aria-hidden />}
+        {node.name}
+      </div>
+      <div className="member-more">{node.kind === 'service' ? <State state={node.state} /> : [words[node.kind], node.owner].filter(Boolean).join(', ')}</div>
+      <Handle type="source" position={Position.Right} isConnectable={false} />
+    </div>
+  )
+})

@@ -1,0 +1,19 @@
+import dagre from '@dagrejs/dagre'
+import type { Layout, Request } from './layout'
+
+// Laying out hundreds of nodes takes long enough to be felt: it is done here,
+// beside the page.
+self.onmessage = ({ data: { id, nodes, edges, size } }: MessageEvent<Request>) => {
+  const graph = new dagre.graphlib.Graph()
+  graph.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 110, ranker: nodes.length > 150 ? 'longest-path' : 'network-simplex' })
+  graph.setDefaultEdgeLabel(() => ({}))
+  for (const name of nodes) graph.setNode(name, { ...size })
+  for (const [from, to] of edges) if (from !== to) graph.setEdge(from, to)
+  dagre.layout(graph)
+  const layout: Layout = {}
+  for (const name of nodes) {
+    const { x, y } = graph.node(name) as { x: number; y: number }
+    layout[name] = { x: x - size.width / 2, y: y - size.height / 2 }
+  }
+  self.postMessage({ id, layout })
+}

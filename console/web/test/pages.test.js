@@ -1,0 +1,66 @@
+// Every page, with all that it can show, on a phone and on a desk, in the dark
+// and in the light.
+import { after, before, test } from 'node:test'
+import { Mock } from './mock.js'
+import { base, launch, Visitor } from './visitor.js'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Mock} */
+let mock
+before(async () => {
+  browser = await launch()
+  mock = await Mock.start(base)
+})
+after(async () => {
+  await browser?.close()
+  await mock?.stop()
+})
+
+const pages = {
+  services: '/services',
+  'services-none': '/services?q=nothing-of-that-name',
+  service: '/services/order',
+  'service-failed': '/services/warehouse',
+  'service-dependencies': '/services/order?tab=dependencies',
+  'service-logs': '/services/order?tab=logs',
+  'service-environment': '/services/order?tab=environment',
+  'service-declaration': '/services/order?tab=declaration',
+  'service-outside': '/services/legacy',
+  'service-unknown': '/services/nobody',
+  map: '/map',
+  'map-all': '/map?depth=all',
+  'map-edge': '/map?focus=order&edge=order~legacy',
+  'map-list': '/map?view=list&depth=all',
+  logs: '/logs',
+  'logs-errors': '/logs?service=customer&level=error',
+  events: '/events',
+  'events-dead': '/events?dead=1',
+  mail: '/mail',
+  'mail-html': '/mail/m2',
+  'mail-headers': '/mail/m2?part=headers',
+  'mail-source': '/mail/m2?part=source',
+  apis: '/apis',
+  api: '/apis/catalog',
+  plan: '/plan',
+  'plan-service': '/plan?service=order',
+  finding: '/findings/undeclared-order-legacy',
+  'no-page': '/nowhere',
+}
+
+for (const [colorScheme, width] of /** @type {const} */ ([['light', 390], ['dark', 390], ['light', 1440], ['dark', 1440], ['dark', 2560]])) {
+  test(`every page, ${colorScheme}, ${width} pixels wide`, { timeout: 300_000 }, async t => {
+    const visitor = await Visitor.arrive(browser, mock.base, { colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' })
+    visitor.expect(/Failed to load resource.*404/) // the service that is not there
+    visitor.expect(/Blocked script execution in 'about:srcdoc'/)
+    for (const [name, where] of Object.entries(pages)) {
+      await t.test(name, async () => {
+        await visitor.go(where)
+        if (name.startsWith('map') && name !== 'map-list') await visitor.page.locator('.react-flow__node').first().waitFor()
+        if (name === 'api') await visitor.page.locator('.opblock').first().waitFor()
+        await visitor.inspect(`${colorScheme}-${width}-${name}`)
+      })
+    }
+    await visitor.leave()
+  })
+}

@@ -1,0 +1,110 @@
+// What the tests share: one Chromium, visitors, and what must hold on every
+// page that they see.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { chromium } from 'playwright-core'
+
+/** @import { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core' */
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+// base is where a plat serves the console.
+export const base = (process.env.BASE_URL ?? '').replace(/\/$/, '')
+assert.ok(base, 'BASE_URL must name where the console is')
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  })
+}
+
+// Visitor is one person at one screen. Whatever goes wrong in the browser
+// meanwhile is noted and fails the test in leave().
+export class Visitor {
+  /**
+   * @param {Browser} browser
+   * @param {string} at the origin of the console
+   * @param {BrowserContextOptions} [options]
+   */
+  static async arrive(browser, at, options = {}) {
+    const context = await browser.newContext({ baseURL: at, viewport: { width: 1440, height: 900 }, ...options })
+    context.setDefaultTimeout(15_000)
+    return new Visitor(context, await context.newPage(), at)
+  }
+
+  /**
+   * @param {BrowserContext} context
+   * @param {Page} page
+   * @param {string} at
+   */
+  constructor(context, page, at) {
+    this.context = context
+    this.page = page
+    /** @type {string[]} */
+    this.complaints = []
+    /** @type {RegExp[]} */
+    this.expected = []
+    page.on('pageerror', error => this.complaints.push(`script error: ${error.message}`))
+    page.on('console', message => {
+      if (message.type() === 'error') this.complaints.push(`console: ${message.text()}`)
+    })
+    page.on('request', request => {
+      const url = request.url()
+      if (!url.startsWith(`${at}/`) && !url.startsWith('data:') && !url.startsWith('about:')) this.complaints.push(`asked ${url}`)
+    })
+  }
+
+  // expect lets this be complained of.
+  /** @param {RegExp} complaint */
+  expect(complaint) {
+    this.expected.push(complaint)
+  }
+
+  // go opens a page and waits until it shows its heading and loads no more.
+  /** @param {string} where */
+  async go(where) {
+    await this.page.goto(where)
+    await this.settled()
+  }
+
+  async settled() {
+    await this.page.locator('h1').first().waitFor()
+    await this.page.locator('[aria-busy=true]').waitFor({ state: 'detached' })
+  }
+
+  // inspect checks that the page fits the screen and shuts nobody out, and
+  // takes its picture if ARTIFACTS names a folder.
+  /** @param {string} name */
+  async inspect(name) {
+    const { page } = this
+    if (process.env.ARTIFACTS) {
+      await mkdir(process.env.ARTIFACTS, { recursive: true })
+      await page.screenshot({ path: path.join(process.env.ARTIFACTS, `${name}.png`) })
+    }
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    assert.ok(wide <= 0, `${name} is ${wide} pixels wider than the screen`)
+    await page.evaluate(axe)
+    const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run())
+    const grave = violations.filter((/** @type {any} */ v) => v.impact === 'serious' || v.impact === 'critical')
+    assert.deepEqual(grave.map((/** @type {any} */ v) => `${v.id}: ${v.help}: ${v.nodes.map((/** @type {any} */ n) => `${n.target} ${n.html.slice(0, 160)}`).join(' | ')}`), [], `${name} shuts people out`)
+  }
+
+  // photograph takes a picture for the documentation if SCREENSHOTS names a
+  // folder.
+  /** @param {string} name */
+  async photograph(name) {
+    if (!process.env.SCREENSHOTS) return
+    await mkdir(process.env.SCREENSHOTS, { recursive: true })
+    await this.page.mouse.move(0, 0)
+    await this.page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}.png`) })
+  }
+
+  async leave() {
+    await this.context.close()
+    assert.deepEqual(this.complaints.filter(complaint => !this.expected.some(pattern => pattern.test(complaint))), [])
+  }
+}
