@@ -54,6 +54,8 @@ type Room struct {
 	streams   map[string]plan.Stream   // by name, of the last Apply
 	consumers map[string]plan.Consumer // by stream/name
 	workers   map[string]*worker       // that push, by stream/name
+	refused   map[Violation]*Violation // what services may not publish, by service and subject
+	unnamed   int64                    // refused, and not kept apart
 }
 
 // New makes a room; Run and Apply make it work.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plat-dev/plat/fault"
 )
@@ -112,11 +113,74 @@ func (r *Room) message(service string, e Event) (Message, error) {
 		return Message{}, err
 	}
 	if provider := r.Provider(e.Type); provider != service || service == "" {
+		r.note(service, e.Type)
 		return Message{}, undeclared(service, e.Type, provider)
 	}
 	m := e.Message()
 	m.Header["Nats-Msg-Id"] = []string{messageID(service, e)}
 	return m, nil
+}
+
+// maxRefused is how many undeclared events are kept apart in the report.
+const maxRefused = 200
+
+// note counts what a service tried to publish against the plan, as the broker
+// counts it for those who speak to it by themselves.
+func (r *Room) note(service, eventType string) {
+	if service == "" {
+		return // an operator mistyped
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := Violation{Service: service, Action: "publish", Subject: subjectPrefix + eventType}
+	v := r.refused[key]
+	if v == nil {
+		if len(r.refused) >= maxRefused {
+			r.unnamed++
+			return
+		}
+		if r.refused == nil {
+			r.refused = map[Violation]*Violation{}
+		}
+		r.log.Warn("a service tried to publish an event that it does not declare", "service", service, "type", eventType)
+		v = &Violation{Service: key.Service, Action: key.Action, Subject: key.Subject}
+		r.refused[key] = v
+	}
+	v.Count++
+	v.Last = time.Now().UTC()
+}
+
+// violations adds what note counted to what the broker did.
+func (r *Room) violations() []Violation {
+	all := r.broker.Violations()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, v := range r.refused {
+		i := slices.IndexFunc(all, func(have Violation) bool {
+			return have.Service == key.Service && have.Action == key.Action && have.Subject == key.Subject
+		})
+		if i < 0 {
+			all = append(all, *v)
+			continue
+		}
+		all[i].Count += v.Count
+		if v.Last.After(all[i].Last) {
+			all[i].Last = v.Last
+		}
+	}
+	slices.SortFunc(all, func(a, b Violation) int {
+		return strings.Compare(a.Service+" "+a.Action+" "+a.Subject, b.Service+" "+b.Action+" "+b.Subject)
+	})
+	return all
+}
+
+// storage adds what note did not keep apart.
+func (r *Room) storage() Storage {
+	s := r.broker.Storage()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Dropped += r.unnamed
+	return s
 }
 
 // undeclared says which line of the plan would declare the event.

@@ -55,7 +55,7 @@ type DeadReport struct {
 // Report reads the state of all streams and consumers, sorted by name. Before
 // the first Apply nothing is called an orphan.
 func (r *Room) Report(ctx context.Context) (Report, error) {
-	report := Report{Streams: []StreamReport{}, Consumers: []ConsumerReport{}, Violations: r.broker.Violations(), Storage: r.broker.Storage()}
+	report := Report{Streams: []StreamReport{}, Consumers: []ConsumerReport{}, Violations: r.violations(), Storage: r.storage()}
 	streams, err := r.broker.Streams(ctx)
 	if err != nil {
 		return report, unavailable("list the streams", err)

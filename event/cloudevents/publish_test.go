@@ -216,6 +216,18 @@ func TestBadEventsAreRefusedByName(t *testing.T) {
 	if _, a := post(t, url, attributes("1", "Ce-Type", "order.eaten"), "{}"); a.Remedy != "add `order.eaten: {}` under provides.events in the service.yaml of order" {
 		t.Errorf("remedy = %q", a.Remedy)
 	}
+	// What a service tries against the plan is in the report.
+	report, err := r.room.Report(ctx(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int64{}
+	for _, v := range report.Violations {
+		counts[v.Service+" "+v.Action+" "+v.Subject] = v.Count
+	}
+	if diff := cmp.Diff(map[string]int64{"order publish event.order.eaten": 2, "order publish event.plat.dead": 1, "order publish event.shop.opened": 2}, counts); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
 	// Every mistake of a batch is listed.
 	if _, a := post(t, url, batch, `[{"id":"1"},{"id":"2"},{"id":"3"}]`); len(a.Errors) != 3 || !strings.Contains(a.Errors[2].Message, "event 3") {
 		t.Errorf("errors = %+v", a.Errors)
@@ -325,7 +337,7 @@ func TestOneServiceCannotTakeAllTurns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close() }()
+		t.Cleanup(func() { _ = conn.Close() })
 		if _, err := fmt.Fprintf(conn, head, i); err != nil {
 			t.Fatal(err)
 		}

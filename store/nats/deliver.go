@@ -67,8 +67,10 @@ func (s *Server) PublishAll(ctx context.Context, all []event.Message) ([]event.R
 		return nil, fault.New(fault.EventUnavailable, "the event broker did not confirm a batch").Fix("try again; publishing an event with the same ID twice stores it once")
 	}
 	receipts := make([]event.Receipt, len(all))
+	first := ack.Sequence - uint64(len(all)) + 1
 	for i := range receipts {
-		receipts[i] = event.Receipt{Stream: ack.Stream, Sequence: ack.Sequence - uint64(len(all)-1-i)}
+		receipts[i] = event.Receipt{Stream: ack.Stream, Sequence: first}
+		first++
 	}
 	return receipts, nil
 }
