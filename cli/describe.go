@@ -89,9 +89,16 @@ func (a *app) description(d api.Description) error {
 	}
 	_ = tw.Flush()
 	part("Instances", instanceTable(s))
-	part("Uses", edgeTable(d.Edges, func(e api.Edge) (string, bool) { return e.To, e.From == s.Name }))
-	part("Used by", edgeTable(d.Edges, func(e api.Edge) (string, bool) { return e.From, e.To == s.Name }))
-	part("Subscriptions", consumerTable(d.Consumers))
+	part("Calls", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.To, e.From == s.Name }))
+	part("Called by", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.From, e.To == s.Name }))
+	published := table{header: []string{"EVENT", "RECEIVED BY"}}
+	for _, e := range d.Edges {
+		if e.Kind == "event" && e.From == s.Name {
+			published.rows = append(published.rows, []string{e.Label, e.To})
+		}
+	}
+	part("Publishes", published)
+	part("Receives", consumerTable(d.Consumers))
 	env := table{header: []string{"VARIABLE", "VALUE", "FROM"}}
 	for _, v := range d.Environment {
 		env.rows = append(env.rows, []string{v.Name, v.Value, v.Source})
@@ -112,15 +119,16 @@ func instanceTable(s api.Service) table {
 	return t
 }
 
-// edgeTable lists those edges that other picks, by the name at the other end.
-func edgeTable(edges []api.Edge, other func(api.Edge) (string, bool)) table {
-	t := table{header: []string{"NAME", "BY", "WHAT", "DECLARED", "SEEN", "ERRORS", "LAST"}}
+// callTable lists those calls and routes that other picks, by the name at the
+// other end.
+func callTable(edges []api.Edge, other func(api.Edge) (string, bool)) table {
+	t := table{header: []string{"NAME", "ROUTE", "DECLARED", "SEEN", "ERRORS", "LAST"}}
 	for _, e := range edges {
 		name, ok := other(e)
-		if !ok {
+		if !ok || e.Kind == "event" {
 			continue
 		}
-		t.rows = append(t.rows, []string{name, e.Kind, e.Label, declared(e), seen(e), strconv.FormatUint(e.Errors, 10), age(e.Last)})
+		t.rows = append(t.rows, []string{name, e.Label, declared(e), seen(e), strconv.FormatUint(e.Errors, 10), age(e.Last)})
 	}
 	return t
 }
@@ -149,7 +157,7 @@ func seen(e api.Edge) string {
 }
 
 func consumerTable(consumers []api.Consumer) table {
-	t := table{header: []string{"EVENT", "STREAM", "BY", "LAG", "UNACKED", "REDELIVERED"}}
+	t := table{header: []string{"EVENT", "FROM", "BY", "LAG", "UNACKED", "REDELIVERED"}}
 	for _, c := range consumers {
 		by := "pull"
 		if c.Push != "" {
