@@ -95,7 +95,7 @@ func (s *SystemDeclaration) checkExternal(name string, e ExternalFile) {
 	if e.URL != "" {
 		f := badURL("the address of "+name, e.URL)
 		if u, err := url.Parse(e.URL); f == nil && err == nil {
-			f = badRegistered("the address of "+name, u)
+			f = badRegistered("the address of "+name, e.URL, u)
 		}
 		s.doc.report(f, "external", name, "url")
 	}
@@ -123,7 +123,7 @@ func badURL(what, address string) *fault.Fault {
 
 // badRegistered is the finding about an address of http://NAME.internal that
 // says more than the name; nil for any other.
-func badRegistered(what string, u *url.URL) *fault.Fault {
+func badRegistered(what, address string, u *url.URL) *fault.Fault {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if !strings.HasSuffix(host, internalSuffix) {
 		return nil
@@ -140,14 +140,14 @@ func badRegistered(what string, u *url.URL) *fault.Fault {
 	switch f := badServiceName("the registered service", name); {
 	case f != nil:
 		return f
-	case u.Host != name+internalSuffix && u.Port() == "":
-		return wrong("expected http://NAME.internal in lower case, with nothing after it")
 	case u.Scheme != "http":
 		return wrong("what is registered runs beside plat and is reached by plain HTTP")
 	case u.Port() != "":
 		return wrong("whoever registers says its port itself")
 	case u.Path != "" && u.Path != "/":
 		return wrong("it stands for a program, not for a path of it; the caller says the path")
+	case strings.TrimSuffix(address, "/") != "http://"+name+internalSuffix:
+		return wrong("expected http://NAME.internal in lower case, with nothing after it")
 	}
 	return nil
 }

@@ -3,6 +3,9 @@ package plan_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -83,8 +86,40 @@ func examine(t *testing.T, r plan.Result, texts map[string]string) {
 		}
 	}
 	if r.System != nil {
+		usableNames(t, r.System)
 		if _, err := json.Marshal(r.System); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// usableNames holds that what others make addresses and requests of is fit for
+// that in every accepted plan.
+func usableNames(t *testing.T, s *plan.System) {
+	t.Helper()
+	for _, e := range s.External {
+		if internal := strings.HasSuffix(strings.ToLower(e.URL), ".internal"); internal != (e.Registered != "") ||
+			internal && (e.URL != "http://"+e.Registered+".internal" || plan.ValidService(e.Registered) != nil) {
+			t.Errorf("accepted %s as registered %q", e.URL, e.Registered)
+		}
+		if _, ours := s.Service(e.Registered); ours {
+			t.Errorf("accepted the service %s as external", e.Registered)
+		}
+	}
+	for _, c := range plan.Consumers(s) {
+		if c.Push == "" {
+			continue
+		}
+		r, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:80"+c.Push, nil)
+		if err != nil || r.URL.Host != "127.0.0.1:80" || r.URL.RawQuery != "" || r.URL.Fragment != "" || strings.Contains(r.URL.Path, "/../") || !strings.HasPrefix(c.Push, "/") {
+			t.Errorf("accepted %q as a path to deliver to: %v", c.Push, err)
+		}
+	}
+	for _, svc := range s.Services {
+		for i, name := range svc.Needs {
+			if filepath.Base(name) != name || strings.ContainsAny(name, " /\\\x00") || slices.Index(svc.Needs, name) < i {
+				t.Errorf("accepted %q as a program", name)
+			}
 		}
 	}
 }

@@ -269,7 +269,7 @@ func match(have, asked []string) (literal int, ok bool) {
 const maxNear = 5
 
 // Near lists up to five paths of keys that an unknown path may have meant,
-// without repetition; empty when nothing is near.
+// without repetition, short ones first; empty when nothing is near.
 func Near(path string) []string {
 	asked := segments(path)
 	if len(asked) == 0 {
@@ -292,9 +292,10 @@ func Near(path string) []string {
 	}
 	var near []string
 	for _, p := range paths {
-		if have := segments(p); have[len(have)-1] == best && !slices.Contains(near, p) && len(near) < maxNear {
+		if have := segments(p); have[len(have)-1] == best && !slices.Contains(near, p) {
 			near = append(near, p)
 		}
 	}
-	return near
+	slices.SortStableFunc(near, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
+	return near[:min(len(near), maxNear)]
 }

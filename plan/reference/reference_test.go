@@ -199,7 +199,7 @@ func TestLookup(t *testing.T) {
 func TestNear(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[string][]string{
-		"onfailure":        {"environments.<name>.set.<name>.consumes.services.<name>.on-failure", "consumes.services.<name>.on-failure"},
+		"onfailure":        {"consumes.services.<name>.on-failure", "environments.<name>.set.<name>.consumes.services.<name>.on-failure"},
 		"instance":         {"instances"},
 		"consumes.service": {"consumes.services"},
 		"nothing like it":  nil,
