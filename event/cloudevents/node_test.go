@@ -25,7 +25,7 @@ func node(t *testing.T, args ...string) *exec.Cmd {
 		if os.Getenv("CI") != "" {
 			t.Fatal("the CloudEvents SDK of Node is not installed: `make prepare` does it")
 		}
-		t.Skip("the CloudEvents SDK of Node is not installed: `make prepare`, or `npm ci` in event/cloudevents/testdata/node, does it")
+		t.Skip("the CloudEvents SDK of Node is not installed: `make prepare`, or event/cloudevents/testdata/node/install, does it")
 	}
 	run, err := filepath.Abs(filepath.Join("..", "..", "tools", "node"))
 	if err != nil {

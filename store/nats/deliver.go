@@ -17,6 +17,7 @@ import (
 )
 
 const (
+	nextLookup    = 2 * time.Second  // short: a question is lost when the engine is replaced
 	nextFor       = 20 * time.Second // one question for a message
 	nextHeartbeat = 2 * time.Second  // while it waits
 )
@@ -78,7 +79,7 @@ func (s *Server) PublishAll(ctx context.Context, all []event.Message) ([]event.R
 // Next waits for the next message of a durable consumer. It fails when ctx
 // ends and when the engine does not answer.
 func (s *Server) Next(ctx context.Context, stream, consumer string) (event.Delivery, error) {
-	lookup, cancel := context.WithTimeout(ctx, askTimeout)
+	lookup, cancel := context.WithTimeout(ctx, nextLookup)
 	c, err := s.js.Consumer(lookup, stream, consumer)
 	cancel()
 	if err != nil {
