@@ -21,8 +21,8 @@ type Edge struct {
 	Callee     string     `json:"callee"`
 	DeclaredAt time.Time  `json:"declaredAt,omitzero"` // when the declaration was first seen; zero: it is not declared
 	Uses                  // all calls
-	Undeclared Uses       `json:"undeclared,omitzero"` // those that were not declared at their time, since the edge was last declared
-	Refused    uint64     `json:"refused,omitempty"`   // of the undeclared
+	Refused    uint64     `json:"refused,omitempty"`   // of all
+	Undeclared Undeclared `json:"undeclared,omitzero"` // since the edge was last declared
 	Evidence   []Evidence `json:"evidence,omitempty"`  // of the undeclared, the newest first, at most MaxEvidence
 }
 
@@ -40,6 +40,12 @@ type Uses struct {
 	Errors uint64    `json:"errors,omitempty"` // answered by 5xx or not at all
 	First  time.Time `json:"first,omitzero"`
 	Last   time.Time `json:"last,omitzero"`
+}
+
+// Undeclared counts calls that were not declared at their time.
+type Undeclared struct {
+	Uses
+	Refused uint64 `json:"refused,omitempty"`
 }
 
 // Evidence is one undeclared call. Its texts are cut to 256 bytes.
@@ -138,7 +144,7 @@ func (e *edge) last() []Evidence {
 // settle forgets what was undeclared.
 func (e *edge) settle() {
 	e.undeclared.set(Uses{})
-	e.refused.Store(0)
+	e.undeclaredRefused.Store(0)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.evidence = nil

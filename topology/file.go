@@ -163,8 +163,9 @@ func (t *Topology) take(f *file) {
 		}
 		e := t.shard(k).edges[k]
 		e.all.set(from.Uses)
-		e.undeclared.set(from.Undeclared)
 		e.refused.Store(from.Refused)
+		e.undeclared.set(from.Undeclared.Uses)
+		e.undeclaredRefused.Store(from.Undeclared.Refused)
 		e.evidence = nil // of the same edge before, which no plat wrote
 		for i := min(len(from.Evidence), MaxEvidence) - 1; i >= 0; i-- {
 			e.evidence = append(e.evidence, from.Evidence[i])

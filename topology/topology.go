@@ -63,10 +63,11 @@ type key struct{ gateway, from, to string } // of a route, from is its path
 
 // edge is what is kept of one key.
 type edge struct {
-	all        uses
-	undeclared uses // since the edge was last declared
-	refused    atomic.Uint64
-	declaredAt time.Time // guarded by the shard's lock
+	all               uses
+	refused           atomic.Uint64
+	undeclared        uses // since the edge was last declared
+	undeclaredRefused atomic.Uint64
+	declaredAt        time.Time // guarded by the shard's lock
 
 	mu       sync.Mutex // guards what follows
 	evidence []Evidence // the oldest first
@@ -151,6 +152,7 @@ func (t *Topology) Observe(s Seen) {
 		e.undeclared.add(s.Time, failed)
 		if s.Refused {
 			e.refused.Add(1)
+			e.undeclaredRefused.Add(1)
 		}
 		e.keep(s.evidence())
 	}
@@ -282,7 +284,8 @@ func (t *Topology) Snapshot() Observation {
 			}
 			o.Edges = append(o.Edges, Edge{
 				Caller: k.from, Callee: k.to, DeclaredAt: e.declaredAt, Uses: e.all.read(),
-				Undeclared: e.undeclared.read(), Refused: e.refused.Load(), Evidence: e.last(),
+				Refused: e.refused.Load(), Evidence: e.last(),
+				Undeclared: Undeclared{e.undeclared.read(), e.undeclaredRefused.Load()},
 			})
 		}
 		sh.mu.RUnlock()

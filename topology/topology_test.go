@@ -87,7 +87,7 @@ func TestObserve(t *testing.T) {
 			{Caller: "order", Callee: "catalog", Uses: topology.Uses{Count: 3, Errors: 2, First: at(1), Last: at(3)}},
 			{
 				Caller: "order", Callee: "rating", Uses: topology.Uses{Count: 2, First: at(4), Last: at(5)},
-				Undeclared: topology.Uses{Count: 2, First: at(4), Last: at(5)}, Refused: 1,
+				Refused: 1, Undeclared: topology.Undeclared{Uses: topology.Uses{Count: 2, First: at(4), Last: at(5)}, Refused: 1},
 				Evidence: []topology.Evidence{
 					{ID: "c2", Time: at(5), Method: "GET", Path: "/c2", Status: 403, CorrelationID: "k-c2", Refused: true},
 					{ID: "c1", Time: at(4), Method: "GET", Path: "/c1", Status: 200, CorrelationID: "k-c1"},
@@ -123,13 +123,15 @@ func TestDeclare(t *testing.T) {
 		}
 		return s[0].DeclaredAt
 	}
-	topo.Observe(call(1, "order", "catalog", "c1"))
+	refused := call(1, "order", "catalog", "c1")
+	refused.Refused = true
+	topo.Observe(refused)
 	topo.Declare([]plan.Edge{edge}, at(10))
 	topo.Declare([]plan.Edge{edge}, at(20)) // the age stays
 	if got := age(); !got.Equal(at(10)) {
 		t.Errorf("declared at %v", got)
 	}
-	if e := topo.Snapshot().Edges[0]; e.Count != 1 || e.Undeclared.Count != 0 || len(e.Evidence) != 0 {
+	if e := topo.Snapshot().Edges[0]; e.Count != 1 || e.Refused != 1 || e.Undeclared != (topology.Undeclared{}) || len(e.Evidence) != 0 {
 		t.Errorf("what is declared now is not settled: %+v", e)
 	}
 	topo.Declare(nil, at(30))
@@ -137,7 +139,7 @@ func TestDeclare(t *testing.T) {
 		t.Errorf("declared at %v", got)
 	}
 	topo.Observe(call(40, "order", "catalog", "c2"))
-	if e := topo.Snapshot().Edges[0]; e.Count != 2 || e.Undeclared.Count != 1 || !e.Undeclared.First.Equal(at(40)) {
+	if e := topo.Snapshot().Edges[0]; e.Count != 2 || e.Refused != 1 || e.Undeclared.Refused != 0 || e.Undeclared.Count != 1 || !e.Undeclared.First.Equal(at(40)) {
 		t.Errorf("%+v", e)
 	}
 	topo.Declare([]plan.Edge{edge}, at(50)) // begins anew
