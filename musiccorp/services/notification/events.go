@@ -45,7 +45,7 @@ func (s *service) customerRegistered(ctx context.Context, tx *sql.Tx, e message.
 	if err := saveCustomer(ctx, tx, came); err != nil {
 		return err
 	}
-	return s.write(ctx, tx, Mail{Event: e.ID, Kind: Welcome, Customer: came.Customer})
+	return s.write(ctx, tx, Mail{Event: e.ID, Kind: Welcome, Customer: came.Customer, Work: e.CorrelationID})
 }
 
 // orderDispatched tells the customer. Where the address is not known yet the
@@ -58,7 +58,9 @@ func (s *service) orderDispatched(ctx context.Context, tx *sql.Tx, e message.Eve
 	if err != nil {
 		return message.Reject(err)
 	}
-	return s.write(ctx, tx, Mail{Event: e.ID, Kind: Dispatched, Customer: sent.Customer, Order: sent.Order, Parcel: sent.Parcel})
+	return s.write(ctx, tx, Mail{
+		Event: e.ID, Kind: Dispatched, Customer: sent.Customer, Order: sent.Order, Parcel: sent.Parcel, Work: e.CorrelationID,
+	})
 }
 
 // write puts mail into the outbox, once for an event. No handler waits for a

@@ -47,6 +47,7 @@ type Mail struct {
 	Customer string
 	Order    string // empty for a welcome
 	Parcel   string // empty for a welcome
+	Work     string // the correlation ID of the event
 	Status   Status
 	Attempts int
 	Error    string // of the last attempt

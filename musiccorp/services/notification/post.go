@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail"
+
+	"github.com/plat-dev/plat/kit"
 )
 
 const (
@@ -66,6 +68,7 @@ func (s *service) sendNext(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	ctx = kit.WithCorrelationID(ctx, m.Work) // the log tells what it belongs to
 	msg, err := s.letters.message(m)
 	if err == nil {
 		err = s.send(ctx, msg)

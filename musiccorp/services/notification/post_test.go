@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ func TestWelcome(t *testing.T) {
 	b := openBox(t, "")
 	r := start(t, b.address)
 	e := event(t, "customer.registered", ada())
+	e.CorrelationID = "trail-7"
 	for range 3 { // the inbox keeps repetitions away; the outbox does so too
 		if err := r.deliver(t, e); err != nil {
 			t.Fatal(err)
@@ -46,6 +48,9 @@ func TestWelcome(t *testing.T) {
 		t.Errorf("sent to %v", m.to)
 	}
 	await(t, "the mark", func() bool { return len(r.mails(t, "status=sent")) == 1 })
+	if line := r.lines.find(t, "mail sent"); line["correlation_id"] != "trail-7" || line["customer"] == "" {
+		t.Errorf("logged %v", line)
+	}
 }
 
 // TestEventsInAnyOrder shows that mail waits for an address.
@@ -195,14 +200,14 @@ func TestClaims(t *testing.T) {
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := claim(t.Context(), r.db, later.Add(-time.Second), lease); err != errNotFound {
+	if _, err := claim(t.Context(), r.db, later.Add(-time.Second), lease); !errors.Is(err, errNotFound) {
 		t.Errorf("before it is due: %v", err)
 	}
 	m, err := claim(t.Context(), r.db, later, lease)
 	if err != nil || m.Attempts != 1 || m.email != zoe.Email {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, err := claim(t.Context(), r.db, later.Add(lease-time.Second), lease); err != errNotFound {
+	if _, err := claim(t.Context(), r.db, later.Add(lease-time.Second), lease); !errors.Is(err, errNotFound) {
 		t.Errorf("while it is claimed: %v", err)
 	}
 	if m, err = claim(t.Context(), r.db, later.Add(lease), lease); err != nil || m.Attempts != 2 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,20 +18,21 @@ import (
 // running is the whole service with its real store, without an event wire.
 type running struct {
 	*service
-	base string
+	base  string
+	lines *lines
 }
 
 // start runs the service until the test ends, with a mail server at an
 // address.
 func start(t *testing.T, smtpAddress string) *running {
 	t.Helper()
-	r := &running{}
+	r := &running{lines: &lines{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ctx = kit.WithOutput(kit.WithEnv(ctx, map[string]string{
 		"PORT":             "0",
 		"PLAT_STORE_MAILS": filepath.Join(t.TempDir(), "mails.db"),
 		"SMTP_URL":         "smtp://" + smtpAddress,
-	}), t.Output())
+	}), io.MultiWriter(t.Output(), r.lines))
 	up, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- kit.Run(ctx, "notification", func(k *kit.Service) (err error) {
@@ -140,4 +142,35 @@ func await(t *testing.T, what string, condition func() bool) {
 			t.Fatalf("waited 15 s for %s", what)
 		}
 	}
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(line))
+	return len(line), nil
+}
+
+// find gives the first line with this msg, decoded.
+func (l *lines) find(t *testing.T, msg string) map[string]any {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.all {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("no JSON: %s", line)
+		}
+		if m["msg"] == msg {
+			return m
+		}
+	}
+	t.Fatalf("no line %q in the log", msg)
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log"
 	"mime"
@@ -120,7 +121,7 @@ func read(r io.Reader) (received, error) {
 	parts := multipart.NewReader(msg.Body, parameters["boundary"])
 	for {
 		part, err := parts.NextPart() // quoted-printable is decoded
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return m, nil
 		}
 		if err != nil {

@@ -62,9 +62,9 @@ func saveCustomer(ctx context.Context, tx *sql.Tx, c customerRegistered) error {
 // addMail puts a mail into the outbox, due at once. Of the same event there
 // is one mail, however often it is added.
 func addMail(ctx context.Context, tx *sql.Tx, m Mail) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO mails (event, kind, customer, order_id, parcel, status, attempts, error, created, due, sent)
-		VALUES (?, ?, ?, ?, ?, 'waiting', 0, '', ?, ?, 0) ON CONFLICT (event) DO NOTHING`,
-		m.Event, m.Kind, m.Customer, m.Order, m.Parcel, m.Created.UnixMilli(), m.Created.UnixMilli())
+	_, err := tx.ExecContext(ctx, `INSERT INTO mails (event, kind, customer, order_id, parcel, work, status, attempts, error, created, due, sent)
+		VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, '', ?, ?, 0) ON CONFLICT (event) DO NOTHING`,
+		m.Event, m.Kind, m.Customer, m.Order, m.Parcel, m.Work, m.Created.UnixMilli(), m.Created.UnixMilli())
 	return err
 }
 
@@ -80,9 +80,9 @@ func claim(ctx context.Context, db *sql.DB, at time.Time, lease time.Duration) (
 
 	m := Mail{Status: Waiting}
 	var created int64
-	err = tx.QueryRowContext(ctx, `SELECT id, event, kind, customer, order_id, parcel, attempts, created, name, email
+	err = tx.QueryRowContext(ctx, `SELECT id, event, kind, customer, order_id, parcel, work, attempts, created, name, email
 		FROM mails JOIN customers USING (customer) WHERE status = 'waiting' AND due <= ? ORDER BY due, id LIMIT 1`, at.UnixMilli()).
-		Scan(&m.ID, &m.Event, &m.Kind, &m.Customer, &m.Order, &m.Parcel, &m.Attempts, &created, &m.name, &m.email)
+		Scan(&m.ID, &m.Event, &m.Kind, &m.Customer, &m.Order, &m.Parcel, &m.Work, &m.Attempts, &created, &m.name, &m.email)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Mail{}, errNotFound
 	}

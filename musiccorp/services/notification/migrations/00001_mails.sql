@@ -15,6 +15,7 @@ CREATE TABLE mails (
     customer TEXT NOT NULL,        -- who may not be known yet: it waits for the address
     order_id TEXT NOT NULL,        -- empty for a welcome
     parcel   TEXT NOT NULL,        -- empty for a welcome
+    work     TEXT NOT NULL,        -- that the event belongs to: its correlation ID
     status   TEXT NOT NULL CHECK (status IN ('waiting', 'sent', 'failed')),
     attempts INTEGER NOT NULL,
     error    TEXT NOT NULL,        -- of the last attempt, empty if it went well
