@@ -61,6 +61,9 @@ func (s *session) Data(source io.Reader) error {
 	if answer := (*smtp.SMTPError)(nil); errors.As(err, &answer) {
 		return answer // the library's own: larger than the limit, or reset
 	}
+	if errors.Is(err, smtp.ErrTooLongLine) {
+		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "a line is too long"}
+	}
 	if fault.Is(err, fault.MailTooLarge) {
 		return smtp.ErrDataTooLarge
 	}

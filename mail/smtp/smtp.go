@@ -23,7 +23,7 @@ import (
 const (
 	MaxBytes       = 10 << 20         // of one mail
 	MaxRecipients  = 100              // of one mail
-	MaxLine        = 2000             // bytes of one line, twice what RFC 5321 allows
+	MaxLine        = 1 << 20          // bytes of one line; RFC 5321 allows 1000, and programs send more
 	MaxConnections = 100              // at once; one more is answered 421 and closed
 	IdleTimeout    = time.Minute      // for the next command, and for a whole mail
 	Lifetime       = 10 * time.Minute // of a connection, whatever it does
