@@ -335,3 +335,64 @@ func FuzzInternalName(f *testing.F) {
 		}
 	})
 }
+
+// wrapped is an answer's writer of somebody else's handler.
+type wrapped struct{ w http.ResponseWriter }
+
+func (w wrapped) Header() http.Header         { return w.w.Header() }
+func (w wrapped) Write(p []byte) (int, error) { return w.w.Write(p) }
+func (w wrapped) WriteHeader(status int)      { w.w.WriteHeader(status) }
+func (w wrapped) Unwrap() http.ResponseWriter { return w.w }
+
+// TestEdgeInAnotherServer: plat's own calls go by an edge whose handler another
+// server serves. Streams flow, an upgrade is joined, a break shows.
+func TestEdgeInAnotherServer(t *testing.T) {
+	t.Parallel()
+	next := make(chan bool)
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Plat-Caller") != "plat" {
+			t.Errorf("the caller is %q", r.Header.Get("Plat-Caller"))
+		}
+		if r.Header.Get("Upgrade") != "" {
+			if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nhello")
+				_ = c.Close()
+			}
+			return
+		}
+		_, _ = io.WriteString(w, r.URL.Path+"\n")
+		_ = http.NewResponseController(w).Flush()
+		if !<-next {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, "more\n")
+	}))
+	edge := r.Edge("plat", "shop", time.Second)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := r.Clone(r.Context())
+		out.URL.Path = strings.TrimPrefix(r.URL.Path, "/v1/services/shop/http")
+		out.RequestURI, out.Host = out.URL.RequestURI(), "shop.internal"
+		edge.ServeHTTP(wrapped{w}, out)
+	}))
+	t.Cleanup(other.Close)
+	for _, whole := range []bool{true, false} {
+		res, err := http.Get(other.URL + "/v1/services/shop/http/albums")
+		if err != nil {
+			t.Fatal(err)
+		}
+		br := bufio.NewReader(res.Body)
+		if line, err := br.ReadString('\n'); line != "/albums\n" || err != nil { // before the rest is there
+			t.Errorf("%q %v", line, err)
+		}
+		next <- whole
+		rest, err := io.ReadAll(br)
+		_ = res.Body.Close()
+		if whole != (err == nil) || whole && string(rest) != "more\n" {
+			t.Errorf("whole %v: %q %v", whole, rest, err)
+		}
+	}
+	got := raw(t, strings.TrimPrefix(other.URL, "http://"), "GET /v1/services/shop/http/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n", patience)
+	if !strings.HasPrefix(got, "HTTP/1.1 101 ") || !strings.HasSuffix(got, "hello") {
+		t.Errorf("the upgrade: %q", got)
+	}
+}
