@@ -76,6 +76,40 @@ func MusicCorp(t testing.TB) string {
 	return filepath.Join(dir, "musiccorp")
 }
 
+// Shop3 takes a copy of a system of unmodified programs in several languages,
+// none of which knows of plat, and returns its folder: catalog (Go) and legacy
+// (Perl behind a shell script) read PORT, web (Node, started by npm) too;
+// pricing (Python) listens on a fixed port, which is another in each copy.
+func Shop3(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "shop3")
+	duplicate(t, filepath.Join(Root(), "internal", "house", "testdata", "shop3"), dir)
+	_, port, _ := strings.Cut(FreeAddr(t), ":")
+	for _, name := range []string{"service.yaml", "pricing.py"} {
+		Edit(t, filepath.Join(dir, "services", "pricing", name), "18731", port)
+	}
+	if err := os.Chmod(filepath.Join(dir, "services", "legacy", "serve.sh"), 0o700); err != nil { // #nosec G302 -- a script
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Edit saves a file in which one text is replaced by another, which must be
+// in it.
+func Edit(t testing.TB, path, old, text string) {
+	t.Helper()
+	was, err := os.ReadFile(path) //nolint:gosec // a file of the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(was), old) {
+		t.Fatalf("%s has no %q", path, old)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(was), old, text)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // duplicate copies a folder without what plat and npm keep in it.
 func duplicate(t testing.TB, from, to string) {
 	t.Helper()
@@ -105,12 +139,13 @@ func duplicate(t testing.TB, from, to string) {
 }
 
 // Up starts plat in the background on the system in dir and waits until its
-// services settle. Whatever happens, nothing of it runs after the test.
-func Up(t testing.TB, dir string) *House {
+// services settle; more arguments are for plat up. Whatever happens, nothing
+// of it runs after the test.
+func Up(t testing.TB, dir string, more ...string) *House {
 	t.Helper()
 	h := &House{T: t, Dir: dir, bin: Bin(t)}
 	t.Cleanup(h.end)
-	out, code := h.Plat("up", "-d", "--gateway", FreeAddr(t), "--api", FreeAddr(t))
+	out, code := h.Plat(append([]string{"up", "-d", "--gateway", FreeAddr(t), "--api", FreeAddr(t)}, more...)...)
 	if code != 0 {
 		t.Fatalf("plat up -d: exit %d\n%s", code, out)
 	}
