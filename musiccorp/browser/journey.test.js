@@ -1,7 +1,7 @@
 // The public journey through the website, as people take it.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Visitor, launch } from './shop.js'
+import { Visitor, launch, until } from './shop.js'
 
 let browser
 before(async () => { browser = await launch() })
@@ -87,6 +87,40 @@ test('an order of more than there is is cancelled and says why', { timeout: 60_0
   await page.getByRole('button', { name: 'Place the order' }).click()
   await visitor.orderIs('It was cancelled: ')
   await visitor.inspect('cancelled')
+  await visitor.leave()
+})
+
+test('a purchase earns points and is recommended to others', { timeout: 120_000 }, async t => {
+  const visitor = await Visitor.arrive(browser)
+  const { page } = visitor
+  await visitor.go('/register')
+  await visitor.register('Mary')
+  await page.getByText('Welcome! You are registered').waitFor()
+  const welcome = await visitor.points(points => points > 0)
+
+  const [one, other] = ['MC-0042', 'MC-0043']
+  for (const sku of [one, other]) {
+    await visitor.go(`/albums/${sku}`)
+    await page.getByRole('button', { name: 'Add to basket' }).click()
+    await page.getByRole('heading', { name: 'Your basket' }).waitFor()
+  }
+  await visitor.go('/checkout')
+  await page.getByRole('button', { name: 'Place the order' }).click()
+  await visitor.orderIs('on its way to you')
+  await visitor.points(points => points > welcome)
+  await visitor.inspect('points')
+
+  const recommended = () => visitor.context.request.get(`/api/recommendations/${one}`)
+  if ((await recommended()).status() === 503) {
+    t.skip('recommendation does not run: there is no Node on the PATH')
+  } else {
+    await until('the recommendation', async () => (await (await recommended()).json())._embedded.albums.some(({ sku }) => sku === other))
+    const section = page.getByRole('region', { name: 'Customers also bought' })
+    await until('it on the page', async () => { await visitor.go(`/albums/${one}`); return await section.count() === 1 })
+    await visitor.inspect('also-bought')
+    await section.getByRole('link').first().click()
+    await page.waitForURL(`**/albums/${other}`)
+  }
   await visitor.leave()
 })
 

@@ -21,6 +21,14 @@ export function launch() {
   })
 }
 
+// until waits for what comes a moment later.
+export async function until(what, condition) {
+  for (const deadline = Date.now() + 15_000; !await condition();) {
+    assert.ok(Date.now() < deadline, `waited 15 s for ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+}
+
 // Visitor is one person at one screen. Whatever goes wrong in the browser
 // meanwhile is noted and fails the test in leave().
 export class Visitor {
@@ -93,6 +101,18 @@ export class Visitor {
   // orderIs waits until the order on the page has come that far.
   async orderIs(text) {
     await this.page.getByRole('status').filter({ hasText: text }).waitFor()
+  }
+
+  // points waits until the visitor has such points, and says how many.
+  async points(enough) {
+    let points = 0
+    await until('points', async () => {
+      await this.go('/orders')
+      const [line] = await this.page.locator('.points strong').allTextContents()
+      points = Number(/^(\d+) points$/.exec(line ?? '')?.[1] ?? 0)
+      return enough(points)
+    })
+    return points
   }
 
   async leave() {
