@@ -269,16 +269,23 @@ func (w *worker) deliver(ctx context.Context, d Delivery) {
 	}
 }
 
-// receive may finish what it has begun when the worker ends.
+// receive may finish what it has begun when the worker ends. What plat cuts
+// off then says nothing about the service.
 func (w *worker) receive(ctx context.Context, e Event) error {
-	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() {
 		wait(inner, pushStop)
-		cancel()
+		cancel(errEnding)
 	})()
-	return w.room.receiver.Receive(inner, w.consumer.Service, w.consumer.Push, e)
+	err := w.room.receiver.Receive(inner, w.consumer.Service, w.consumer.Push, e)
+	if err != nil && errors.Is(context.Cause(inner), errEnding) {
+		return &Refusal{Reason: errEnding.Error(), Absent: true}
+	}
+	return err
 }
+
+var errEnding = errors.New("plat ended while the service handled the event")
 
 // answer tells the broker what became of a delivery.
 func (w *worker) answer(ctx context.Context, d Delivery, e Event, err error, hopeless bool) {

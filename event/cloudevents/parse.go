@@ -115,6 +115,9 @@ func fromHeaders(h http.Header, body []byte) (event.Event, error) {
 			return e, malformed(fmt.Sprintf("header %.100q is there", name), "the data in the body")
 		}
 		value := event.Unescape(unquote(values[0]))
+		if !utf8.ValidString(value) {
+			return e, malformed(fmt.Sprintf("attribute %.100s, in a header, is not UTF-8", attribute), "what is not printable ASCII percent-encoded, as %C3%B6")
+		}
 		if value == "" && !required(attribute) {
 			continue // an attribute without a value is none
 		}

@@ -158,6 +158,7 @@ func TestBadEventsAreRefusedByName(t *testing.T) {
 		"a long name":             {attributes("1", "Ce-"+strings.Repeat("x", 21), "x"), "{}", 400, fault.EventInvalid, "xxx"},
 		"an escaped line break":   {attributes("1", "Ce-Key", "a%0d%0aNats-Rollup: all"), "{}", 400, fault.EventInvalid, "key"},
 		"broken UTF-8":            {attributes("1", "Ce-Key", "%C0%A0"), "{}", 400, fault.EventInvalid, "key"},
+		"Latin-1 in a header":     {attributes("1", "Ce-Key", "gr\xf6\xdfe"), "{}", 400, fault.EventInvalid, "percent-encoded"},
 		"a long value":            {attributes("1", "Ce-Key", strings.Repeat("x", 4097)), "{}", 400, fault.EventInvalid, "key"},
 		"ce-datacontenttype":      {attributes("1", "Ce-Datacontenttype", "text/plain"), "{}", 400, fault.EventInvalid, "ce-datacontenttype"},
 		"ce-data":                 {attributes("1", "Ce-Data", "x"), "{}", 400, fault.EventInvalid, "Ce-Data"},

@@ -51,7 +51,7 @@ func TestABatchIsStoredAsOne(t *testing.T) {
 		"one known":    messages("x", "a"),
 		"one twice":    messages("x", "x"),
 		"two streams":  append(messages("x"), event.Message{Subject: "event.payment.taken"}),
-		"one too many": messages(append(ids, "x")...),
+		"one too many": append(messages(ids...), messages("x")...),
 	} {
 		if got, err := srv.PublishAll(ctx(t), batch); !errors.Is(err, event.ErrSingly) && !fault.Is(err, fault.EventUnavailable) {
 			t.Errorf("%s: %v, %v", name, got, err)
