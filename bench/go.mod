@@ -1,6 +1,6 @@
 module github.com/plat-dev/plat/bench
 
-go 1.26.8
+go 1.26.0
 
 require github.com/plat-dev/plat v0.0.0
 
