@@ -20,6 +20,7 @@ const (
 	RunBackground       Code = "run-background"
 	RunWatchPolling     Code = "run-watch-polling"
 	RunWatchTooMany     Code = "run-watch-too-many"
+	RunWatchOwn         Code = "run-watch-own"
 )
 
 func runEntries() []Entry {
@@ -42,5 +43,6 @@ func runEntries() []Entry {
 		{RunBackground, "A program put itself into the background", "The program that `run:` names ended without an error and left another one running. plat follows the program that it started: it restarts it, limits it and stops it. So what was left behind was ended.", "Let it run in the foreground: without `-d`, `--daemon` or a final `&`; in a script, start the last program by `exec`."},
 		{RunWatchPolling, "Saved files are found by looking, not by being told", "The system refuses to tell of more changed files: its limit of watches or of watchers is reached, or the file system cannot tell. plat looks at the files every second instead; a saved file is built up to a second later, and looking costs some processor time.", "On Linux raise the limits: `sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`."},
 		{RunWatchTooMany, "A service has more files than are watched", "The service's folder holds more files or folders than plat looks at. Changes of the others are not noticed.", "Put what is not source code into .gitignore (plat does not look at what git ignores), or run `plat restart SERVICE` after such a change."},
+		{RunWatchOwn, "A service writes into the files that are followed", "A file in the service's folder changed eight times in a row within three seconds of the restart before: the program writes it itself, and each time was restarted for it. plat no longer follows that file.", "Put the file into .gitignore (plat does not follow what git ignores), or let the program write elsewhere. If you edited it yourself, `plat restart SERVICE` runs what you saved."},
 	}
 }

@@ -285,6 +285,9 @@ func (r *Runner) built(spec plan.Service, b Built) {
 		r.o.Watch.Building(spec.Name, false)
 	}
 	if b.Fault != nil {
+		if r.o.Watch != nil { // saving is enough
+			b.Fault.Remedy = strings.Replace(b.Fault.Remedy, ", then plat restart "+spec.Name, " and save it", 1)
+		}
 		r.o.Log.Warn("build failed", "service", spec.Name, "error", b.Fault)
 		r.o.Launcher.Note(spec.Name, "", "build failed: "+b.Fault.Error())
 		for _, line := range b.Lines {

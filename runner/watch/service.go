@@ -34,12 +34,17 @@ type service struct {
 	edited   map[string]bool  // changed while nothing was built: surely no output
 	building map[string]stamp // the files when the build began; nil when none is on
 	strikes  map[string]int   // builds in a row during which a file changed
+
+	last   time.Time       // when a change was found last
+	echoes map[string]int  // how often in a row a file changed soon after that
+	own    map[string]bool // what the program writes itself
 }
 
 func newService(src runner.Sources, ignore ignorer) *service {
 	return &service{
 		src: runner.Sources{Service: src.Service}, files: map[string]stamp{}, folders: map[string]kind{}, watched: map[string]bool{},
 		ignore: ignore, ignored: map[string]bool{}, edited: map[string]bool{}, strikes: map[string]int{},
+		echoes: map[string]int{}, own: map[string]bool{},
 	}
 }
 
@@ -111,6 +116,36 @@ func (s *service) reread(paths []string, now *picture, l limits) ([]string, *pic
 	return slices.DeleteFunc(paths, func(path string) bool { return rules(path) || within(s.ignored, path) }), now
 }
 
+// A file that changes so often in a row, so soon after the change before, is
+// written by the program, which is started anew for it each time. Nobody saves
+// like that.
+const (
+	echoMost = 8
+	echoSoon = 3 * time.Second
+)
+
+// foreignHand leaves out what the program writes itself.
+func (s *service) foreignHand(paths []string, now time.Time) []string {
+	paths = slices.DeleteFunc(paths, func(path string) bool { return s.own[path] })
+	if len(paths) == 0 {
+		return nil
+	}
+	soon := now.Sub(s.last) < echoSoon
+	s.last = now
+	echoes := map[string]int{}
+	for _, path := range paths {
+		if soon {
+			echoes[path] = s.echoes[path]
+		}
+		echoes[path]++
+		if echoes[path] >= echoMost {
+			s.own[path] = true
+		}
+	}
+	s.echoes = echoes
+	return slices.DeleteFunc(paths, func(path string) bool { return s.own[path] })
+}
+
 // sift asks git about what is new.
 func (s *service) sift(now *picture) {
 	for _, tree := range s.src.Trees {
@@ -158,7 +193,14 @@ func (s *service) newer(now *picture, read time.Time) (paths []string) {
 
 func (s *service) accept(now *picture) {
 	s.files, s.folders, s.beyond = now.files, now.folders, now.beyond
+	maps.DeleteFunc(s.edited, func(path string, _ bool) bool { _, ok := now.files[path]; return !ok })
+	if len(s.ignored) > ignoredMost { // of files that came and went: git names what is there
+		s.become(s.src)
+	}
 }
+
+// ignoredMost is how many paths that git ignores are remembered.
+const ignoredMost = 50_000
 
 // begin notes what is there when a build begins.
 func (s *service) begin() { s.building = maps.Clone(s.files) }

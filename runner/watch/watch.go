@@ -240,6 +240,7 @@ func (w *Watcher) lookDue() {
 func (w *Watcher) look(s *service) (changed []string) {
 	now := s.scan(w.limits)
 	changed, now = s.reread(s.differs(now), now, w.limits)
+	changed = s.foreignHand(changed, time.Now())
 	s.accept(now)
 	w.subscribe(s)
 	w.limited(s)
@@ -400,6 +401,11 @@ func (w *Watcher) limited(s *service) {
 	w.warn.Lock()
 	defer w.warn.Unlock()
 	delete(w.warnings, s.src.Service)
+	if len(s.own) > 0 {
+		own := slices.Sorted(maps.Keys(s.own))
+		w.warnings[s.src.Service] = fault.Newf(fault.RunWatchOwn, "service %q writes %s itself", s.src.Service, filepath.Base(own[0])).
+			Why("it changes soon after each restart; it is no longer followed").Fix("put it into .gitignore: " + own[0]).Warn()
+	}
 	if s.beyond {
 		w.warnings[s.src.Service] = fault.Newf(fault.RunWatchTooMany, "service %q has more than %d files", s.src.Service, w.limits.files).
 			Why("changes of the others are not noticed").Fix("put what is no source into .gitignore").Warn()

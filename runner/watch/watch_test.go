@@ -306,6 +306,37 @@ func TestWhatABuildWrites(t *testing.T) {
 	e.tells("web/dist/app.js")
 }
 
+// TestProgramThatWritesItsOwnFiles plays a program that writes a file at each
+// start, and is started for it.
+func TestProgramThatWritesItsOwnFiles(t *testing.T) {
+	t.Parallel()
+	e := open(t, "order/main.py", "order/state.json").tree("order", "order").run()
+	e.settle("order")
+	restarts := 0
+	for e.Warning("order") == nil {
+		restarts++
+		if restarts > echoMost {
+			t.Fatalf("restarted %d times", restarts)
+		}
+		e.write("order/state.json", fmt.Sprint("started ", restarts))
+		for end := time.Now().Add(20 * time.Second); len(e.stories()) == 0 && e.Warning("order") == nil; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("nothing is told")
+			}
+		}
+		e.mu.Lock()
+		e.told = nil
+		e.mu.Unlock()
+	}
+	if f := e.Warning("order"); f.Code != fault.RunWatchOwn || f.What != `service "order" writes state.json itself` {
+		t.Errorf("the warning is %v", f)
+	}
+	e.write("order/state.json", "once more")
+	e.settle("order")
+	e.write("order/main.py", "two")
+	e.tells("order/main.py")
+}
+
 func TestGoPackages(t *testing.T) {
 	t.Parallel()
 	e := open(t, "go.mod", "order/main.go", "order/main_test.go", "order/README.md", "order/sql/1.sql", "common/c.go", "other/o.go")
