@@ -27,7 +27,8 @@ const maxExcerpt = 1024 // of an answer, for the dead letter
 // Target tells where services are. It is safe for concurrent use.
 type Target interface {
 	// Address is where a request for a service goes, as http://127.0.0.1:9000
-	// without a path; ready tells that an instance is in rotation.
+	// without a path; ready tells that an instance is in rotation. Without an
+	// address a service is not ready.
 	Address(service string) (base string, ready bool)
 }
 
@@ -68,8 +69,8 @@ func (r *Receiver) Close() { r.client.CloseIdleConnections() }
 
 // Ready tells whether the service has an instance in rotation.
 func (r *Receiver) Ready(service string) bool {
-	_, ready := r.target.Address(service)
-	return ready
+	base, ready := r.target.Address(service)
+	return ready && base != ""
 }
 
 // Receive posts an event in binary mode and returns nil for an answer of 2xx.
@@ -77,7 +78,7 @@ func (r *Receiver) Ready(service string) bool {
 // beginning of its body.
 func (r *Receiver) Receive(ctx context.Context, service, path string, e event.Event) error {
 	base, ready := r.target.Address(service)
-	if !ready {
+	if !ready || base == "" {
 		return &event.Refusal{Reason: service + " has no instance in rotation", Absent: true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
