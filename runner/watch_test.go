@@ -149,7 +149,10 @@ func TestBrokenSaveLeavesTheOldOneServing(t *testing.T) {
 	}
 	r.workshop.fail("order", nil)
 	l.save(t, "order")
-	r.eventually(t, "the fault is gone", func() bool { st := r.status("order"); return st.Fault == nil && st.State == runner.Ready && !st.Building })
+	r.eventually(t, "the fault is gone", func() bool {
+		st := r.status("order")
+		return st.Fault == nil && st.State == runner.Ready && !st.Building
+	})
 }
 
 func TestSaveDuringABuildIsBuiltAfterwards(t *testing.T) {

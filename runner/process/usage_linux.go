@@ -14,7 +14,9 @@ const ticks = 100
 // ProcessUsage tells what one process uses, without those below it; false
 // when there is no such process or the system does not tell. It takes some
 // tens of microseconds.
-func ProcessUsage(pid int) (Usage, bool) { return usage(pid, bootTime) }
+func ProcessUsage(pid int) (Usage, bool) { //nolint:revive // beside TreeUsage
+	return usage(pid, bootTime)
+}
 
 func usage(pid int, boot func() time.Time) (Usage, bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // #nosec G304 -- /proc

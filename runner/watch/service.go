@@ -17,7 +17,7 @@ type limits struct {
 	sum     int64 // bytes of a file whose contents are compared; of larger ones size and time are
 }
 
-var defaultLimits = limits{files: 20_000, folders: maxFolders, sum: 8 << 20}
+func defaultLimits() limits { return limits{files: 20_000, folders: 4096, sum: 8 << 20} }
 
 // service is what is known of the files of one service. The watcher's mutex
 // guards it.

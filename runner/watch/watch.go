@@ -29,11 +29,10 @@ import (
 )
 
 const (
-	quiet      = 100 * time.Millisecond // after the last notice, before one looks
-	longest    = time.Second            // after the first notice, however many follow
-	pollEvery  = time.Second            // between looks where the system does not tell
-	reported   = 10                     // paths that are told of one change
-	maxFolders = 4096                   // that are watched, of all services
+	quiet     = 100 * time.Millisecond // after the last notice, before one looks
+	longest   = time.Second            // after the first notice, however many follow
+	pollEvery = time.Second            // between looks where the system does not tell
+	reported  = 10                     // paths that are told of one change
 )
 
 // Watcher is a runner.Watcher.
@@ -68,7 +67,7 @@ func New(log *slog.Logger) *Watcher {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Watcher{
-		log: log, ignore: gitIgnored, limits: defaultLimits, wake: make(chan struct{}, 1), sight: fsnotify.NewWatcher,
+		log: log, ignore: gitIgnored, limits: defaultLimits(), wake: make(chan struct{}, 1), sight: fsnotify.NewWatcher,
 		services: map[string]*service{}, folders: map[string]int{}, due: map[string]time.Time{}, changes: map[string][]string{},
 		warnings: map[string]*fault.Fault{}, followed: map[string]bool{},
 	}

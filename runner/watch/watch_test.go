@@ -385,7 +385,9 @@ func TestGoPackages(t *testing.T) {
 func TestWhereTheSystemDoesNotTell(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(*eye){
-		"no watcher":       func(e *eye) { e.sight = func() (*fsnotify.Watcher, error) { return nil, errors.New("too many open files") } },
+		"no watcher": func(e *eye) {
+			e.sight = func() (*fsnotify.Watcher, error) { return nil, errors.New("too many open files") }
+		},
 		"too many folders": func(e *eye) { e.limits.folders = 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
