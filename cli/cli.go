@@ -103,7 +103,7 @@ func (a *app) root() *cobra.Command {
 		return usage(cmd, what)
 	})
 	root.AddCommand(
-		a.up(), a.down(), a.wait(),
+		a.init(), a.up(), a.down(), a.wait(),
 		a.ps(), a.get(), a.describe(), a.plan(),
 		a.logs(), a.events(), a.mail(), a.why(), a.console(),
 		a.check(), a.restart(), a.scale(),
