@@ -209,3 +209,102 @@ func TestConcurrentUse(t *testing.T) {
 		t.Fatalf("left over: %+v", list)
 	}
 }
+
+func TestSourcesKeepApart(t *testing.T) {
+	t.Parallel()
+	r := registry.New()
+	outside := registry.Instance{ID: "x-1", Service: "x", Addr: "127.0.0.1:1", Source: "consul", Metadata: map[string]string{"a": "b", "source": "a lie"}}
+	if err := r.Register(outside, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := r.Instance("x-1"); got.Metadata[registry.MetaSource] != "consul" || outside.Metadata["source"] != "a lie" {
+		t.Fatalf("the source is noted as %v", got.Metadata)
+	}
+	other := outside
+	other.Source = "other"
+	if err := r.Register(other, 0); !fault.Is(err, fault.RegistryTaken) {
+		t.Fatalf("another source replaces it: %v", err)
+	}
+	if r.Withdraw("x-1", "other") || r.SetChecks("x-1", "other", nil) {
+		t.Fatal("another source changes it")
+	}
+	if !r.SetChecks("x-1", "consul", []registry.Check{{ID: "c", Status: registry.Critical}}) {
+		t.Fatal("its own source cannot change it")
+	}
+	register(t, r, "x-1", "x", 0) // plat's own
+	if err := r.Register(outside, 0); !fault.Is(err, fault.RegistryTaken) {
+		t.Fatalf("an outsider replaces plat's own: %v", err)
+	}
+	if r.Withdraw("x-1", "consul") || r.SetChecks("x-1", "consul", []registry.Check{{ID: "c", Status: registry.Critical}}) {
+		t.Fatal("an outsider changes plat's own")
+	}
+	if got, _ := r.Instance("x-1"); got.Source != "" || got.Status() != registry.Passing {
+		t.Fatalf("plat's own is %+v", got)
+	}
+}
+
+func TestOutputAloneIsNoChange(t *testing.T) {
+	t.Parallel()
+	r := registry.New()
+	if err := r.Register(registry.Instance{ID: "x", Service: "x", Addr: "a:1", Source: "s"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	say := func(status registry.Status, output string) uint64 {
+		t.Helper()
+		if !r.SetChecks("x", "s", []registry.Check{{ID: "c", Status: status, Output: output}}) {
+			t.Fatal("not taken")
+		}
+		index, _ := r.Index("x")
+		return index
+	}
+	first := say(registry.Passing, "at 10:00")
+	got, _ := r.Instance("x")
+	since := got.Checks[0].Since
+	if again := say(registry.Passing, "at 10:01"); again != first {
+		t.Fatalf("a new output moved the index from %d to %d", first, again)
+	}
+	if got, _ := r.Instance("x"); got.Checks[0].Output != "at 10:01" || got.Checks[0].Since != since {
+		t.Fatalf("the check is %+v", got.Checks[0])
+	}
+	if then := say(registry.Critical, "at 10:02"); then <= first {
+		t.Fatal("a new status did not move the index")
+	}
+}
+
+// Indexes only grow: of services that are there, that are gone, that are
+// forgotten, that never were, and over a restart.
+func TestIndexesNeverFall(t *testing.T) {
+	t.Parallel()
+	r := registry.New()
+	seen := map[string]uint64{}
+	look := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			index, all := r.Index(name)
+			if index < seen[name] || index == 0 || all < seen["/names"] {
+				t.Fatalf("the index of %q went from %d to %d, that of names from %d to %d", name, seen[name], index, seen["/names"], all)
+			}
+			seen[name], seen["/names"] = index, all
+		}
+	}
+	look("", "never", "order")
+	register(t, r, "order-1", "order", 0)
+	before, _ := r.Index("order")
+	for i := range 10_000 {
+		name := fmt.Sprint("s", i)
+		register(t, r, name, name, 0)
+		look("", name)
+		r.Deregister(name)
+		look("", "never", "order", name, "s0")
+	}
+	if after, _ := r.Index("order"); after != before {
+		t.Fatalf("the index of order went from %d to %d, and nothing happened to it", before, after)
+	}
+	_, _, names := r.All()
+	r.SetCheck("order-1", "ready", registry.Critical, "")
+	if _, _, after := r.All(); after != names {
+		t.Fatal("a check changed which instances there are")
+	}
+	r = registry.New()
+	look("", "never", "order", "s0", "s9999")
+}

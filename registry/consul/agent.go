@@ -27,7 +27,7 @@ func agentSelf(q *request) error {
 		"DebugConfig": map[string]any{},
 		"Coord":       nil,
 		"Member":      q.d.member(),
-		"Stats":       map[string]any{"agent": map[string]string{"check_ttls": fmt.Sprint(q.d.Stats().Outsiders)}},
+		"Stats":       map[string]any{},
 		"Meta":        n.Meta,
 	})
 }
@@ -194,7 +194,7 @@ func agentHealthByName(q *request) error {
 }
 
 func (q *request) health(aggregated string, v any) error {
-	if q.query.Get("format") == "text" || strings.HasPrefix(q.Request.Header.Get("Accept"), "text/plain") {
+	if q.query.Get("format") == "text" || strings.HasPrefix(q.Header.Get("Accept"), "text/plain") {
 		q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		q.w.WriteHeader(code(aggregated))
 		fmt.Fprint(q.w, aggregated)

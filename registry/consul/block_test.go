@@ -115,6 +115,27 @@ func TestBlockingEndsByItself(t *testing.T) {
 	within(t, "its place is free", func() bool { return r.door.Stats().Waiting == 0 })
 }
 
+// The time to send a request in is not the time to wait in.
+func TestWaitingOutlastsTheReadTimeout(t *testing.T) {
+	t.Parallel()
+	door, err := consul.New(consul.Options{Registry: registry.New()})
+	ok(t, err)
+	server := httptest.NewUnstartedServer(door)
+	server.Config.ReadTimeout = 100 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	client, err := api.NewClient(&api.Config{Address: server.Listener.Addr().String()})
+	ok(t, err)
+	_, meta, err := client.Health().Service("a", "", false, nil)
+	ok(t, err)
+	began := time.Now()
+	_, _, err = client.Health().Service("a", "", false, &api.QueryOptions{WaitIndex: meta.LastIndex, WaitTime: time.Second})
+	ok(t, err)
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("it waited %s, not a second", took)
+	}
+}
+
 func TestTooManyQueriesAreRefused(t *testing.T) {
 	t.Parallel()
 	r := open(t)

@@ -22,10 +22,11 @@ func catalogNodes(q *request) error {
 		return err
 	}
 	instances, _, index := q.d.reg.All()
-	list := []node{q.d.own()}
+	list, seen := []node{q.d.own()}, map[string]bool{q.d.o.Node: true}
 	for _, v := range q.d.views(instances) {
-		if n := v.node(); !slices.ContainsFunc(list, func(have node) bool { return have.Node == n.Node }) {
-			list = append(list, n)
+		if name := v.nodeName(); !seen[name] {
+			seen[name] = true
+			list = append(list, v.node())
 		}
 	}
 	list = slices.DeleteFunc(list, func(n node) bool { return !q.onNode(n) })
@@ -82,7 +83,7 @@ func catalogService(q *request) error {
 	return q.found(index, list)
 }
 
-// onNode lists the instances of a node, and the node if it is known.
+// node lists the instances of a node, and the node if it is known.
 func (q *request) node(name string) ([]view, *node, uint64) {
 	instances, index, _ := q.d.reg.All()
 	var n *node
@@ -102,6 +103,8 @@ func (q *request) node(name string) ([]view, *node, uint64) {
 	return list, n, index
 }
 
+// servicesOf is the instances as the agent shows them, those that the filter
+// keeps.
 func (q *request) servicesOf(list []view) ([]service, error) {
 	services := make([]service, 0, len(list))
 	for _, v := range list {

@@ -44,14 +44,14 @@ func (s *state) set(status registry.Status, output string) {
 //
 // INVARIANT: it is on disk before it is in force, and d.changing is held over
 // both, so that the last on disk is the last in force.
-func (d *Door) change(ctx context.Context, instance string, make func(old *declared) (*declared, error)) error {
+func (d *Door) change(ctx context.Context, instance string, declare func(old *declared) (*declared, error)) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	old := d.declared(instance)
 	if inst, ok := d.reg.Instance(instance); ok && inst.Source != Source {
 		return protected(instance)
 	}
-	now, err := make(old)
+	now, err := declare(old)
 	if err != nil {
 		return err
 	}

@@ -143,10 +143,14 @@ func (d *Door) hear(instance, id string, status registry.Status, output string) 
 	for _, p := range o.Checks {
 		if p.ID == id && p.Kind == kindTTL {
 			s := o.states[id]
+			// A TTL that begins later is found when the old one ends: thousands
+			// who renew theirs need not wake anybody.
+			if s.due.IsZero() || status == registry.Critical {
+				d.rouse()
+			}
 			s.set(status, output[:min(len(output), registry.MaxOutput)])
 			s.due = time.Now().Add(p.TTL)
 			d.tell(o)
-			d.rouse()
 			return true
 		}
 	}

@@ -27,8 +27,6 @@ const (
 	headCreated = "Plat-Created"
 	headDeleted = "Plat-Deleted" // the message says that its key is gone
 	headBelow   = "Plat-Below"   // the message says that all keys that begin with its key are gone
-	maxGoneKeys = 10_000         // deleted keys whose index is remembered
-	loadBatch   = 500
 )
 
 // KeysOptions of one set of keys. Name is required: lower-case letters.
@@ -38,6 +36,7 @@ type KeysOptions struct {
 	MaxBytes int64 // keys and values together; default 64 MiB
 	MaxValue int   // bytes; default 512 KiB
 	MaxKey   int   // bytes; default 1,024
+	MaxGone  int   // deleted keys whose own index is remembered; default 10,000
 }
 
 // Keys is a set of keys in a stream of its own, all of it mirrored in memory:
@@ -79,6 +78,7 @@ type entry struct {
 func (s *Server) OpenKeys(ctx context.Context, o KeysOptions) (*Keys, error) {
 	o.MaxKeys, o.MaxBytes = cmp.Or(o.MaxKeys, 20_000), cmp.Or(o.MaxBytes, 64<<20)
 	o.MaxValue, o.MaxKey = cmp.Or(o.MaxValue, 512<<10), cmp.Or(o.MaxKey, 1024)
+	o.MaxGone = cmp.Or(o.MaxGone, 10_000)
 	k := &Keys{o: o, server: s, stream: keysPrefix + o.Name, watchers: map[chan struct{}]string{}}
 	limit := 3*o.MaxBytes + 64<<20 // base64, headers, and what is replaced
 	s.putting.Lock()
@@ -415,7 +415,7 @@ func (k *Keys) set(e entry) {
 	}
 	k.entries[at] = e
 	k.last = max(k.last, e.Modified)
-	if len(k.entries) > k.held+maxGoneKeys {
+	if len(k.entries) > k.held+k.o.MaxGone {
 		k.forget()
 	}
 }
@@ -436,7 +436,7 @@ func (k *Keys) below(prefix string, seq uint64) []uint64 {
 		*e = entry{Pair: registry.Pair{Key: e.Key, Modified: seq}, gone: true}
 	}
 	k.last = max(k.last, seq)
-	if len(k.entries) > k.held+maxGoneKeys {
+	if len(k.entries) > k.held+k.o.MaxGone {
 		k.forget()
 	}
 	return stale

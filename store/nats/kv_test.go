@@ -211,3 +211,37 @@ func TestKeysAreBounded(t *testing.T) {
 	}
 	put(t, k, "d", "")
 }
+
+// Keys that are gone are forgotten in the end, and no index falls.
+func TestKeysForget(t *testing.T) {
+	t.Parallel()
+	_, k := openKeys(t, t.TempDir(), nats.KeysOptions{MaxGone: 5})
+	indexes := map[string]uint64{}
+	look := func() {
+		t.Helper()
+		for i := range 30 {
+			key := fmt.Sprint("k", i)
+			_, _, index := k.Get(key)
+			if index < indexes[key] || index == 0 {
+				t.Fatalf("the index of %s went from %d to %d", key, indexes[key], index)
+			}
+			indexes[key] = index
+		}
+		if _, index := k.List("k"); index < indexes["all"] {
+			t.Fatalf("the index of all went from %d to %d", indexes["all"], index)
+		}
+	}
+	for i := range 30 {
+		put(t, k, fmt.Sprint("k", i), "x")
+		look()
+		if i%3 > 0 {
+			if ok, err := k.Delete(t.Context(), fmt.Sprint("k", i), false, registry.Any); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			look()
+		}
+	}
+	if list, _ := k.List("k"); len(list) != 10 {
+		t.Fatalf("%d keys, want 10", len(list))
+	}
+}
