@@ -22,6 +22,10 @@ type edge struct {
 	count   *counters
 }
 
+// maxEdges bounds the edges that are counted: callees may register themselves
+// under ever new names.
+const maxEdges = 1 << 14
+
 // edgeKey names an edge.
 type edgeKey struct{ caller, callee string }
 
@@ -71,7 +75,8 @@ func (g *Gateway) ExternalEdge(caller, name, targetURL string, timeout time.Dura
 	return g.newEdge(Call{Caller: caller, Declared: true}, name, timeout, nil, r), nil
 }
 
-// newEdge makes an edge; the counters of one made before go on.
+// newEdge makes an edge; the counters of one made before go on. Beyond maxEdges
+// nobody reads them.
 func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool, r *remote) *edge {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -79,8 +84,10 @@ func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool,
 	count := g.counts[key]
 	if count == nil {
 		count = new(counters)
-		g.counts[key] = count
-		g.edges = append(g.edges, key)
+		if len(g.edges) < maxEdges {
+			g.counts[key] = count
+			g.edges = append(g.edges, key)
+		}
 	}
 	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, count: count}
 }

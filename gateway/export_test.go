@@ -45,3 +45,10 @@ func Heads(stream []byte) (starts []int, ok bool) {
 	}
 	return starts, true
 }
+
+// Known counts what a gateway keeps of names that come and go.
+func (g *Gateway) Known() (pools, inflights, edges int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.pools), len(g.inflights) + len(g.leaving), len(g.edges)
+}

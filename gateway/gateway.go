@@ -91,6 +91,7 @@ type Gateway struct {
 	fronts    map[string]*front
 	pools     map[string]*pool
 	inflights map[string]*inflight // by instance ID
+	leaving   map[string]*inflight // those of them whose last bearer has gone
 	edges     []edgeKey            // in the order in which they were made
 	counts    map[edgeKey]*counters
 	remotes   map[string]*remote // by URL
@@ -102,7 +103,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, seen: o.Seen, roots: o.RootCAs,
 		entries: problemTexts(),
-		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{},
+		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{}, leaving: map[string]*inflight{},
 		counts: map[edgeKey]*counters{}, remotes: map[string]*remote{},
 		tunnels: map[*http.Server]map[*tunnel]struct{}{},
 	}
@@ -162,10 +163,17 @@ func (g *Gateway) front(name string) *front {
 	return f
 }
 
-// pool finds or makes the pool of a service.
+// pool finds or makes the pool of a service, for a route or an edge to it.
 func (g *Gateway) pool(service string) *pool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	p := g.findPool(service)
+	p.used = true
+	return p
+}
+
+// findPool finds or makes the pool of a service; g.mu is held.
+func (g *Gateway) findPool(service string) *pool {
 	p := g.pools[service]
 	if p == nil {
 		p = newPool(service)

@@ -22,9 +22,9 @@ type Upstream struct {
 // after SetUpstreams returned no request is sent to it. Instances that stay
 // keep their connections and their count of requests in flight.
 func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
-	p := g.pool(service)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	p := g.findPool(service)
 	old := p.instances()
 	list := make([]*instance, 0, len(upstreams))
 	for _, u := range upstreams {
@@ -43,7 +43,13 @@ func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
 		if !slices.Contains(list, i) {
 			i.removed.Store(true)
 			i.close()
+			if i.inflight.bearers--; i.inflight.bearers == 0 {
+				g.leaving[i.ID] = i.inflight
+			}
 		}
+	}
+	if len(list) == 0 && !p.used {
+		delete(g.pools, service) // names may come and go without end
 	}
 	g.forgetInflight()
 }
@@ -59,33 +65,37 @@ func (g *Gateway) InFlight(id string) int {
 	return 0
 }
 
-// inflightOf finds or makes the counter of an ID; g.mu is held.
+// inflightOf finds or makes the counter of an ID, for one more bearer; g.mu is
+// held.
 func (g *Gateway) inflightOf(id string) *inflight {
 	n := g.inflights[id]
 	if n == nil {
 		n = new(inflight)
 		g.inflights[id] = n
 	}
+	n.bearers++
 	return n
 }
 
 // forgetInflight drops counters of instances that are gone and at rest; g.mu
 // is held.
 func (g *Gateway) forgetInflight() {
-	used := map[*inflight]bool{}
-	for _, p := range g.pools {
-		for _, i := range p.instances() {
-			used[i.inflight] = true
-		}
-	}
-	for id, n := range g.inflights {
-		if !used[n] && n.Load() == 0 {
+	for id, n := range g.leaving {
+		switch {
+		case n.bearers > 0:
+			delete(g.leaving, id)
+		case n.Load() == 0:
+			delete(g.leaving, id)
 			delete(g.inflights, id)
 		}
 	}
 }
 
-type inflight struct{ atomic.Int64 }
+// inflight counts the requests at an ID.
+type inflight struct {
+	atomic.Int64
+	bearers int // instances in rotation that bear the ID; guarded by Gateway.mu
+}
 
 // instance is one upstream with its connections.
 type instance struct {
@@ -132,6 +142,7 @@ func (i *instance) close() {
 // pool is the instances of one service.
 type pool struct {
 	service string
+	used    bool // a route or an edge leads to it; guarded by Gateway.mu
 	list    atomic.Pointer[[]*instance]
 }
 

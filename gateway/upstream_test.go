@@ -369,3 +369,29 @@ func TestAnswerBreaksOff(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesComeAndGo: programs that register under ever new names leave nothing
+// behind.
+func TestNamesComeAndGo(t *testing.T) {
+	t.Parallel()
+	g := gateway.New(gateway.Options{})
+	t.Cleanup(g.Close)
+	for i := range 20000 {
+		name := fmt.Sprint("outside-", i)
+		g.SetUpstreams(name, []gateway.Upstream{{ID: name + "-1", Addr: "127.0.0.1:1"}})
+		if i%2 == 0 {
+			g.Edge("web", name, 0) // somebody called it
+		}
+		g.SetUpstreams(name, nil)
+	}
+	pools, inflights, edges := g.Known()
+	if pools != 10000 || inflights != 0 || edges != 10000 {
+		t.Errorf("%d pools, %d counters, %d edges", pools, inflights, edges)
+	}
+	for i := range 10000 {
+		g.Edge("cart", fmt.Sprint("outside-", i), 0)
+	}
+	if _, _, edges := g.Known(); edges != 1<<14 {
+		t.Errorf("%d edges", edges)
+	}
+}
