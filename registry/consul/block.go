@@ -36,9 +36,6 @@ func (q *request) block(index func() uint64, watch func(context.Context) <-chan 
 		// here. The client must learn of it soon, but not spin.
 		wait = min(wait, aheadWait)
 	}
-	// The deadline for sending a request is not one for waiting: it would end
-	// the request's context. Whoever serves us otherwise has none to lift.
-	_ = http.NewResponseController(q.w).SetReadDeadline(time.Time{})
 	ctx, cancel := context.WithTimeout(q.Context(), wait)
 	defer cancel()
 	changed := watch(ctx)
