@@ -97,8 +97,11 @@ func move(v *atomic.Int64, n int64, wanted func(old int64) bool) {
 	}
 }
 
+// read gives the errors as they were no later than the count.
 func (u *uses) read() Uses {
-	return Uses{Count: u.count.Load(), Errors: u.errors.Load(), First: moment(u.first.Load()), Last: moment(u.last.Load())}
+	r := Uses{Errors: u.errors.Load()}
+	r.Count, r.First, r.Last = u.count.Load(), moment(u.first.Load()), moment(u.last.Load())
+	return r
 }
 
 func (u *uses) set(from Uses) {

@@ -282,11 +282,13 @@ func (t *Topology) Snapshot() Observation {
 				o.Routes = append(o.Routes, Route{Gateway: k.gateway, Path: k.from, Service: k.to, Uses: e.all.read()})
 				continue
 			}
-			o.Edges = append(o.Edges, Edge{
-				Caller: k.from, Callee: k.to, DeclaredAt: e.declaredAt, Uses: e.all.read(),
-				Refused: e.refused.Load(), Evidence: e.last(),
-				Undeclared: Undeclared{e.undeclared.read(), e.undeclaredRefused.Load()},
-			})
+			// INVARIANT: parts are read before the whole, which is counted
+			// before them: no part is larger than its whole.
+			seen := Edge{Caller: k.from, Callee: k.to, DeclaredAt: e.declaredAt, Refused: e.refused.Load(), Evidence: e.last()}
+			seen.Undeclared.Refused = e.undeclaredRefused.Load()
+			seen.Undeclared.Uses = e.undeclared.read()
+			seen.Uses = e.all.read()
+			o.Edges = append(o.Edges, seen)
 		}
 		sh.mu.RUnlock()
 	}

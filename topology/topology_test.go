@@ -174,7 +174,11 @@ func TestNothingIsLost(t *testing.T) {
 				return
 			default:
 				topo.Declare(edges[:rand.IntN(len(edges))], at(n))
-				topo.Snapshot()
+				for _, e := range topo.Snapshot().Edges {
+					if e.Errors > e.Count || e.Refused > e.Count || e.Undeclared.Count > e.Count || e.Undeclared.Refused > e.Undeclared.Count || e.Undeclared.Errors > e.Undeclared.Count {
+						t.Errorf("a part is larger than its whole: %+v", e)
+					}
+				}
 				topo.Call("c5")
 			}
 		}
