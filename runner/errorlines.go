@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -186,6 +187,24 @@ func tellsOfError(text string) bool {
 		}
 	}
 	return plainError(text)
+}
+
+// lastWords is the line of a program's last output that most likely says why
+// it ended: the last that tells of an error, or the last at all.
+func lastWords(lines []string) string {
+	last := ""
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if tellsOfError(line) {
+			return cut(line, errorText)
+		}
+		if last == "" {
+			last = cut(line, errorText)
+		}
+	}
+	return last
 }
 
 // errorLevel reads a level as loggers write it: a word (slog, zap, logrus,

@@ -84,7 +84,7 @@ func (p *proc) end(e runner.Exit) {
 		p.m.mu.Unlock()
 		p.launch.Exited(e)
 		if p.b.words != "" {
-			e.Lines = []string{p.b.words}
+			e.Lines = strings.Split(p.b.words, "\n")
 		}
 		p.gone <- e
 		close(p.gone)

@@ -103,8 +103,8 @@ func (r *Runner) record(i *instance, o outcome, ends int) {
 // loopFault says what an instance that ends again and again said last.
 func (i *instance) loopFault(o outcome, ends int) *fault.Fault {
 	last := o.exit.String()
-	if len(o.lines) > 0 {
-		last += ", last words: " + o.lines[len(o.lines)-1]
+	if words := lastWords(o.lines); words != "" {
+		last += ", last words: " + words
 	}
 	return fault.Newf(fault.RunCrashLoop, "%s ended %d times without a minute of health", i.id, ends).
 		Why(last).Fix("plat logs "+i.release.spec.Name+" shows its output; after the correction, plat restart "+i.release.spec.Name).

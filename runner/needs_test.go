@@ -53,3 +53,25 @@ func TestSkipped(t *testing.T) {
 	r.Apply(system(needy, svc("order", 1)))
 	r.eventually(t, "it runs again", func() bool { return r.status("recommendation").State == runner.Ready })
 }
+
+func TestLastWordsSayWhy(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]string{
+		"listening\nError: no database\n    at main (app.js:1)\n\nNode.js v20":                   "Error: no database",
+		"Traceback (most recent call last):\n  File \"app.py\", line 1\nValueError: bad port\n":  "ValueError: bad port",
+		"panic: no store\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:3 +0x1d\nexit status 2": "panic: no store",
+		"about to end\nfor a reason\n ": "for a reason",
+		`{"level":"ERROR","msg":"no database"}` + "\n" + `{"level":"INFO","msg":"stopped"}`: `{"level":"ERROR","msg":"no database"}`,
+	} {
+		r := start(t, quick())
+		b := r.machine.of("order")
+		b.words = words
+		b.exits.Store(1 << 20)
+		r.Apply(system(svc("order", 1)))
+		r.eventually(t, "it loops", func() bool { return r.status("order").State == runner.CrashLooping })
+		if f := r.status("order").Fault; f.Expected != "exited 1, last words: "+want {
+			t.Errorf("%q says %q, want %q", words, f.Expected, want)
+		}
+		r.stop()
+	}
+}

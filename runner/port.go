@@ -72,11 +72,18 @@ func saysTaken(lines []string) bool {
 }
 
 // inherited are the variables of plat's own environment that programs get:
-// what finds programs, files, words and the way out. Others stay out, since
-// they may be secrets of the person who runs plat.
-const inherited = "PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TMPDIR " +
+// what finds programs, files, words and the way out, and where languages have
+// their tools. Others stay out, since they may be secrets of the person who
+// runs plat.
+const inherited = "PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TMPDIR LD_LIBRARY_PATH " +
+	"JAVA_HOME DOTNET_ROOT GOPATH GOCACHE GOMODCACHE CARGO_HOME RUSTUP_HOME BUN_INSTALL DENO_DIR NVM_DIR VOLTA_HOME " +
+	"VIRTUAL_ENV PYENV_ROOT PYENV_VERSION RBENV_ROOT GEM_HOME GEM_PATH ASDF_DIR ASDF_DATA_DIR MISE_DATA_DIR " +
 	"XDG_RUNTIME_DIR XDG_CACHE_HOME SSL_CERT_FILE SSL_CERT_DIR " +
 	"HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy"
+
+// unbuffered lets Python write its output line by line, as it does on a
+// terminal: else what a program says appears when it ends.
+const unbuffered = "PYTHONUNBUFFERED"
 
 // withInherited puts the inherited variables before a contract's; what the
 // contract sets counts.
@@ -91,6 +98,9 @@ func withInherited(contract []string) []string {
 		if v, ok := os.LookupEnv(name); ok && !set[name] {
 			env = append(env, name+"="+v)
 		}
+	}
+	if !set[unbuffered] {
+		env = append(env, unbuffered+"=1")
 	}
 	return append(env, contract...)
 }
