@@ -49,6 +49,7 @@ type Server func(ctx context.Context, o ServeOptions, ready func()) error
 // served, and what is known of this machine without a running plat.
 type Machine struct {
 	Serve      Server
+	KitDir     string                                                                                       // sources of the kit beside a plat that was built from a checkout; else empty
 	PortHolder func(addr string) (program string)                                                           // who listens there; "" when it cannot be told
 	Logs       func(ctx context.Context, folder string, q api.LogQuery, each func(api.LogLine) error) error // of the state folder
 }
@@ -103,7 +104,7 @@ func (a *app) root() *cobra.Command {
 		return usage(cmd, what)
 	})
 	root.AddCommand(
-		a.init(), a.up(), a.down(), a.wait(),
+		a.new(), a.init(), a.up(), a.down(), a.wait(),
 		a.ps(), a.get(), a.describe(), a.plan(),
 		a.logs(), a.events(), a.mail(), a.why(), a.console(),
 		a.check(), a.restart(), a.scale(),

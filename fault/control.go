@@ -5,27 +5,30 @@ const (
 	RegistryInvalid Code = "registry-invalid"
 	RegistryFull    Code = "registry-full"
 
-	StateLocked    Code = "state-locked"
-	StateForeign   Code = "state-foreign"
-	StateDenied    Code = "state-denied"
-	StateTorn      Code = "state-torn"
-	PortTaken      Code = "port-taken"
-	NotRunning     Code = "not-running"
-	Unreachable    Code = "unreachable"
-	Unauthorized   Code = "api-unauthorized"
-	OriginRefused  Code = "api-origin-refused"
-	NoSuchService  Code = "no-such-service"
-	NotFound       Code = "not-found"
-	NoSuchFinding  Code = "no-such-finding"
-	NoSuchMail     Code = "no-such-mail"
-	APIBusy        Code = "api-busy"
-	NothingToAdopt Code = "nothing-to-adopt"
-	NoSuchCode     Code = "no-such-code"
-	BadArgument    Code = "bad-argument"
-	WaitTimeout    Code = "wait-timeout"
-	StartFailed    Code = "start-failed"
-	StateLost      Code = "state-lost"
-	PartEnded      Code = "part-ended"
+	StateLocked     Code = "state-locked"
+	StateForeign    Code = "state-foreign"
+	StateDenied     Code = "state-denied"
+	StateTorn       Code = "state-torn"
+	PortTaken       Code = "port-taken"
+	NotRunning      Code = "not-running"
+	Unreachable     Code = "unreachable"
+	Unauthorized    Code = "api-unauthorized"
+	OriginRefused   Code = "api-origin-refused"
+	NoSuchService   Code = "no-such-service"
+	NotFound        Code = "not-found"
+	NoSuchFinding   Code = "no-such-finding"
+	NoSuchMail      Code = "no-such-mail"
+	APIBusy         Code = "api-busy"
+	UnknownTemplate Code = "unknown-template"
+	AlreadyThere    Code = "already-there"
+	ToolMissing     Code = "tool-missing"
+	NothingToAdopt  Code = "nothing-to-adopt"
+	NoSuchCode      Code = "no-such-code"
+	BadArgument     Code = "bad-argument"
+	WaitTimeout     Code = "wait-timeout"
+	StartFailed     Code = "start-failed"
+	StateLost       Code = "state-lost"
+	PartEnded       Code = "part-ended"
 
 	PlanNeedsRestart Code = "plan-needs-restart"
 )
@@ -47,6 +50,9 @@ func controlEntries() []Entry {
 		{NotFound, "The control API has no such operation", "The path or the method is not one that it serves.", "GET /v1/openapi.json describes what it has."},
 		{NoSuchFinding, "plat knows nothing under this ID", "plat keeps the findings of the running system and its last refused calls, up to a bound; what is older is forgotten.", "plat ps and the console show the findings there are."},
 		{NoSuchMail, "The mailbox has no such mail", "The development mailbox keeps the newest mails up to a bound; it may have been cleared.", "plat mail lists what is there."},
+		{UnknownTemplate, "There is no template of this name", "A new service is made in one of the languages that plat has a template for.", "plat new service --help names them."},
+		{AlreadyThere, "What should be made is there already", "plat new and plat init write over nothing.", "Choose another name, or move the folder away."},
+		{ToolMissing, "A tool that is needed could not do its work", "What was made is in place, and a program that completes it is missing or failed.", "Do what the message says, then go on."},
 		{NothingToAdopt, "No service was found here", "plat init looks for main packages of Go modules that listen, for package.json with a start script, Dockerfile, Procfile and docker-compose.yml.", "Go to the repository's folder or name it with -C; or begin with plat new."},
 		{APIBusy, "The control API serves as many as it can", "The number of programs that follow changes at once is bounded.", "Close a page of the console, or another program that follows /v1/changes."},
 		{NoSuchCode, "The catalogue has no such code", "plat explain knows the codes that plat itself prints.", "plat explain lists them all."},

@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/plat-dev/plat/cli"
 	"github.com/plat-dev/plat/control"
@@ -21,6 +23,7 @@ func main() {
 		Serve: func(ctx context.Context, o cli.ServeOptions, ready func()) error {
 			return control.Serve(ctx, control.Options(o), ready)
 		},
+		KitDir:     kitBeside(),
 		PortHolder: process.PortHolder,
 		Logs:       control.ReadLogs,
 	}
@@ -35,4 +38,19 @@ func ownVersion() string {
 		return info.Main.Version
 	}
 	return "devel"
+}
+
+// kitBeside finds the kit's sources in the checkout that this plat was built
+// in as bin/plat.
+func kitBeside() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	dir := filepath.Join(filepath.Dir(filepath.Dir(self)), "kit")
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod")) //nolint:gosec // beside the program itself
+	if err != nil || !strings.HasPrefix(string(text), "module github.com/plat-dev/plat/kit\n") {
+		return ""
+	}
+	return dir
 }
