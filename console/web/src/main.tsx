@@ -6,6 +6,7 @@ import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core'
 import { Notifications } from '@mantine/notifications'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
+import { setNonce } from 'get-nonce'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Problem } from './api/client'
@@ -14,6 +15,8 @@ import { LiveContext } from './app/live'
 import { nonce } from './app/nonce'
 import { makeRouter } from './app/router'
 import { cssVariables, theme } from './app/theme'
+
+setNonce(nonce) // for what locks scrolling under dialogs
 
 const queries = new QueryClient({
   defaultOptions: {

@@ -6,10 +6,13 @@ import { answers, lines } from './fixtures.js'
 /** @typedef {{ status?: number, body?: unknown }} Answer */
 
 export class Mock {
-  /** @param {string} console where the console is served */
-  static async start(console) {
+  /**
+   * @param {string} console where the console is served
+   * @param {number} [port]
+   */
+  static async start(console, port = 0) {
     const mock = new Mock(console)
-    await new Promise(resolve => mock.server.listen(0, '127.0.0.1', () => resolve(undefined)))
+    await new Promise(resolve => mock.server.listen(port, '127.0.0.1', () => resolve(undefined)))
     return mock
   }
 
@@ -24,6 +27,8 @@ export class Mock {
     this.asked = []
     /** @type {Set<import('node:http').ServerResponse>} */
     this.listeners = new Set()
+    /** @type {Set<import('node:http').ServerResponse>} */
+    this.followers = new Set()
     this.server = createServer((request, response) => void this.answer(request, response).catch(error => response.destroy(error)))
   }
 
@@ -40,6 +45,15 @@ export class Mock {
   /** @param {string[]} topics */
   tell(...topics) {
     for (const listener of this.listeners) listener.write(`data: ${JSON.stringify({ topics })}\n\n`)
+  }
+
+  // say adds a line to the logs that are followed.
+  /**
+   * @param {string} service
+   * @param {string} text
+   */
+  say(service, text) {
+    for (const follower of this.followers) follower.write(`${JSON.stringify({ time: new Date(), service, instance: `${service}-1`, stream: 'out', text })}\n`)
   }
 
   /**
@@ -75,6 +89,8 @@ export class Mock {
     const services = new URL(request.url ?? '/', this.base).searchParams.getAll('service')
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
     for (const line of this.lines) if (services.length === 0 || services.includes(line.service)) response.write(`${JSON.stringify(line)}\n`)
+    this.followers.add(response)
+    response.on('close', () => this.followers.delete(response))
   }
 
   /**

@@ -57,6 +57,7 @@ for (const [colorScheme, width] of /** @type {const} */ ([['light', 390], ['dark
       await t.test(name, async () => {
         await visitor.go(where)
         if (name.startsWith('map') && name !== 'map-list') await visitor.page.locator('.react-flow__node').first().waitFor()
+        if (name.includes('logs')) await visitor.page.locator('.log-line').first().waitFor()
         if (name === 'api') await visitor.page.locator('.opblock').first().waitFor()
         await visitor.inspect(`${colorScheme}-${width}-${name}`)
       })

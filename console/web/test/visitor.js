@@ -73,7 +73,7 @@ export class Visitor {
 
   async settled() {
     await this.page.locator('h1').first().waitFor()
-    await this.page.locator('[aria-busy=true]').waitFor({ state: 'detached' })
+    await this.page.waitForFunction(() => !document.querySelector('[aria-busy=true]'))
   }
 
   // inspect checks that the page fits the screen and shuts nobody out, and

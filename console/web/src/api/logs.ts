@@ -5,6 +5,7 @@ import type { LogLine } from './types'
 export const maxLines = 5_000
 
 const flushEvery = 150 // milliseconds
+const firstFlush = 20
 const firstPause = 500
 const longestPause = 10_000
 
@@ -116,7 +117,7 @@ export class LogFeed {
     if (this.query.errorsOf && entry.level !== 'error') return
     this.waiting.push(entry)
     if (this.waiting.length > 2 * maxLines) this.flush()
-    this.timer ??= window.setTimeout(() => this.flush(), flushEvery)
+    this.timer ??= window.setTimeout(() => this.flush(), this.current.entries.length === 0 ? firstFlush : flushEvery)
   }
 
   private flush(): void {

@@ -9,7 +9,7 @@ export function NoSuchPage() {
   return (
     <Page title="No such page">
       <Text size="sm">
-        The console has no page at this address. <Go to="/services">All services</Go>
+        The console has no page at this address. <Go to="/services" underline="always">All services</Go>
       </Text>
     </Page>
   )

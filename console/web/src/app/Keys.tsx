@@ -21,7 +21,7 @@ export function Keys() {
       if (page) void navigate({ to: page.to })
       else if (event.key === 'g') began = Date.now()
       else if (event.key === '?') help.toggle()
-      else if (event.key === '/') document.querySelector<HTMLInputElement>('input[data-search]')?.focus()
+      else if (event.key === '/') search()
       else return
       event.preventDefault()
     }
@@ -59,6 +59,12 @@ function Line({ keys, what }: { keys: string[]; what: string }) {
   )
 }
 
+function search() {
+  const input = document.querySelector<HTMLInputElement>('input[data-search]')
+  input?.focus()
+  input?.select()
+}
+
 function writes(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName))
+  return target instanceof HTMLElement && (target.isContentEditable || ['TEXTAREA', 'SELECT'].includes(target.tagName) || (target instanceof HTMLInputElement && !['radio', 'checkbox'].includes(target.type)))
 }

@@ -27,6 +27,7 @@ export function Palette() {
       limit={12}
       shortcut="mod + K"
       scrollable
+      attributes={{ content: { 'aria-label': 'Go to anything' } }}
       nothingFound="Nothing of that name"
       searchProps={{ placeholder: 'Go to a page or a service', 'aria-label': 'Go to a page or a service' }}
     />

@@ -1,4 +1,4 @@
-import { Anchor, Text } from '@mantine/core'
+import { Anchor, Text, VisuallyHidden } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useMemo } from 'react'
@@ -6,7 +6,7 @@ import { servicesQuery } from '../api/queries'
 import type { Service } from '../api/types'
 import { Choice } from '../parts/Choice'
 import { type Column, DataTable } from '../parts/DataTable'
-import { counted } from '../parts/format'
+import { count, counted } from '../parts/format'
 import { Loaded, Nothing, Page } from '../parts/Page'
 import { Search } from '../parts/Search'
 import { Mark, State, toneOf } from '../parts/State'
@@ -90,7 +90,7 @@ function Name({ service }: { service: Service }) {
         {service.name}
       </Go>
       {service.outside && <span className="dim"> outside</span>}
-      {service.fault && <div className="bad">{service.fault.what}</div>}
+      {service.fault && <div className="bad reason">{service.fault.what}</div>}
     </>
   )
 }
@@ -99,7 +99,7 @@ function Ready({ service }: { service: Service }) {
   return (
     <span title={service.override ? 'The number of instances was set by hand' : undefined}>
       {service.ready}/{service.desired}
-      {service.override && <span className="dim"> by hand</span>}
+      {service.override && <span className="dim from-sm-inline"> by hand</span>}
     </span>
   )
 }
@@ -107,8 +107,11 @@ function Ready({ service }: { service: Service }) {
 function Errors({ service }: { service: Service }) {
   if (!service.errors?.count) return null
   return (
-    <Go to="/logs" search={{ service: service.name, level: 'error' }} title={service.errors.text} className="badge-link">
-      <Mark tone="bad">{counted(service.errors.count, 'error')}</Mark>
+    <Go to="/logs" search={{ service: service.name, level: 'error' }} title={service.errors.text} >
+      <Mark tone="bad">
+        {count(service.errors.count)}
+        <VisuallyHidden> {service.errors.count === 1 ? 'error' : 'errors'}</VisuallyHidden>
+      </Mark>
     </Go>
   )
 }

@@ -6,7 +6,7 @@ export function Copy({ value, what = 'command' }: { value: string; what?: string
     <CopyButton value={value} timeout={1_500}>
       {({ copied, copy }) => (
         <Tooltip label={copied ? 'Copied' : `Copy the ${what}`}>
-          <ActionIcon variant="subtle" color="gray" size="sm" onClick={copy} aria-label={copied ? 'Copied' : `Copy the ${what}: ${value}`}>
+          <ActionIcon variant="subtle" color="gray" size="sm" style={{ verticalAlign: 'middle' }} onClick={copy} aria-label={copied ? 'Copied' : `Copy the ${what}: ${value}`}>
             {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
           </ActionIcon>
         </Tooltip>

@@ -100,7 +100,7 @@ function Lines({ state, entries, follow }: { state: LogState; entries: Entry[]; 
         aria-label="Log lines"
         onScroll={({ currentTarget: box }) => setAtEnd(box.scrollHeight - box.scrollTop - box.clientHeight < 40)}
       >
-        {entries.length === 0 && <p className="dim" style={{ padding: '0 10px' }}>No line fits.</p>}
+        {entries.length === 0 && <p className="dim" style={{ padding: '0 10px' }}>{state.entries.length === 0 ? 'No line yet.' : 'No line fits.'}</p>}
         <div className="log-lines" style={{ height: list.getTotalSize() }}>
           {list.getVirtualItems().map(item => {
             const entry = entries[item.index]!

@@ -23,7 +23,7 @@ export function Canvas(props: Props) {
   const placed = useLayout(props.view)
   if (!placed) return <div className="canvas"><Loading rows={4} /></div>
   return (
-    <div className="canvas">
+    <div className="canvas" onKeyDown={event => event.key === 'Enter' && enter(event.target as Element, props)}>
       <ReactFlowProvider>
         <Graph {...props} layout={placed.layout} id={placed.id} />
       </ReactFlowProvider>
@@ -31,10 +31,18 @@ export function Canvas(props: Props) {
   )
 }
 
+// enter does with a key what a click does.
+function enter(target: Element, { onFocus, onEdge }: Props) {
+  const id = target.getAttribute('data-id')
+  if (id === null) return
+  if (target.matches('.react-flow__node')) onFocus(id)
+  else if (target.matches('.react-flow__edge')) onEdge(id)
+}
+
 function Graph({ view, focus, edge, onFocus, onEdge, layout, id }: Props & { layout: Layout; id: string }) {
   const scheme = useComputedColorScheme()
   const nodes = useMemo(() => view.nodes.map(node => memberOf(node, layout, focus)), [view, layout, focus])
-  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, bundle.id === edge, view.bundles.length <= fewEdges)), [view, edge])
+  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, layout, bundle.id === edge, view.bundles.length <= fewEdges)), [view, layout, edge])
   return (
     <ReactFlow
       nodes={nodes}
@@ -63,7 +71,7 @@ function Graph({ view, focus, edge, onFocus, onEdge, layout, id }: Props & { lay
 function Sight({ id, focus, layout }: { id: string; focus: string; layout: Layout }) {
   const flow = useReactFlow()
   useEffect(() => {
-    const readable = 0.55
+    const readable = 0.65
     const bounds = flow.getNodesBounds(Object.keys(layout))
     const { clientWidth: width, clientHeight: height } = document.querySelector('.canvas')!
     const zoom = Math.min(1.1, (width - 40) / bounds.width, (height - 40) / bounds.height)
@@ -85,16 +93,20 @@ function memberOf(node: View['nodes'][number], layout: Layout, focus: string): M
   }
 }
 
-function lineOf(bundle: Bundle, chosen: boolean, captioned: boolean): Edge {
+function lineOf(bundle: Bundle, layout: Layout, chosen: boolean, captioned: boolean): Edge {
   const undeclared = bundle.standing === 'undeclared'
+  const event = bundle.edges.every(edge => edge.kind === 'event')
   const text = caption(bundle)
+  const back = (layout[bundle.from]?.x ?? 0) > (layout[bundle.to]?.x ?? 0)
   return {
     id: bundle.id,
     source: bundle.from,
     target: bundle.to,
-    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${bundle.edges.every(edge => edge.kind === 'event') ? ' line-event' : ''}`,
-    label: undeclared ? `undeclared ${text}` : captioned || chosen ? text : undefined,
-    markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, color: 'var(--edge-colour)' },
+    sourceHandle: back ? 'back-out' : 'out',
+    targetHandle: back ? 'back-in' : 'in',
+    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}`,
+    label: undeclared ? `undeclared ${text}` : chosen || (captioned && text !== 'call') ? text : undefined,
+    markerEnd: { type: MarkerType.ArrowClosed, width: 13, height: 13, markerUnits: 'userSpaceOnUse', color: `var(--line-${undeclared ? 'undeclared' : event ? 'event' : 'plain'})` },
     ariaLabel: `${bundle.from} to ${bundle.to}: ${text}, ${bundle.standing}`,
   }
 }

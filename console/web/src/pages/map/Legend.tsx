@@ -1,5 +1,5 @@
 const kinds = [
-  { className: 'line', text: 'used or declared' },
+  { className: 'line', text: 'declared' },
   { className: 'line line-unused', text: 'declared, never used' },
   { className: 'line line-undeclared', text: 'undeclared' },
   { className: 'line line-event', text: 'events only' },

@@ -6,6 +6,15 @@ import { State } from '../../parts/State'
 
 export type MemberNode = Node<{ node: MapNode; focused: boolean }, 'member'>
 
+// Where lines begin and end: those that lead to the right above those that
+// lead back, so that two between the same members stay apart.
+const ends = [
+  { id: 'in', type: 'target', position: Position.Left, style: { top: '38%' } },
+  { id: 'out', type: 'source', position: Position.Right, style: { top: '38%' } },
+  { id: 'back-in', type: 'target', position: Position.Right, style: { top: '66%' } },
+  { id: 'back-out', type: 'source', position: Position.Left, style: { top: '66%' } },
+] as const
+
 const signs = { service: undefined, external: IconCloud, outside: IconPlugConnected, gateway: IconDoorEnter }
 const words = { service: '', external: 'external', outside: 'outside', gateway: 'gateway' }
 
@@ -14,13 +23,14 @@ export const Member = memo(function Member({ data: { node, focused } }: NodeProp
   const Sign = signs[node.kind]
   return (
     <div className={`member member-${node.kind}`} data-focused={focused || undefined} title={node.name}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      {ends.map(end => (
+        <Handle key={end.id} {...end} isConnectable={false} />
+      ))}
       <div className="member-name">
         {Sign && <Sign size={14} aria-hidden />}
         {node.name}
       </div>
       <div className="member-more">{node.kind === 'service' ? <State state={node.state} /> : [words[node.kind], node.owner].filter(Boolean).join(', ')}</div>
-      <Handle type="source" position={Position.Right} isConnectable={false} />
     </div>
   )
 })

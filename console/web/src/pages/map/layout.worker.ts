@@ -5,7 +5,7 @@ import type { Layout, Request } from './layout'
 // beside the page.
 self.onmessage = ({ data: { id, nodes, edges, size } }: MessageEvent<Request>) => {
   const graph = new dagre.graphlib.Graph()
-  graph.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 110, ranker: nodes.length > 150 ? 'longest-path' : 'network-simplex' })
+  graph.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: 130, ranker: nodes.length > 150 ? 'longest-path' : 'network-simplex' })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const name of nodes) graph.setNode(name, { ...size })
   for (const [from, to] of edges) if (from !== to) graph.setEdge(from, to)

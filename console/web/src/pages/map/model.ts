@@ -88,7 +88,7 @@ export function busiest(map: SystemMap): string {
 // caption says in words what a bundle has.
 export function caption({ edges }: Bundle): string {
   const [only] = edges
-  if (edges.length === 1 && only?.kind !== 'call') return only?.label ?? only?.kind ?? ''
+  if (edges.length === 1 && only?.label) return only.label
   const parts: string[] = []
   for (const [kind, one, many] of [['call', 'call', 'calls'], ['event', 'event', 'events'], ['route', 'route', 'routes']] as const) {
     const number = edges.filter(edge => edge.kind === kind).length

@@ -1,0 +1,119 @@
+// The map, small and large.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { large } from './fixtures.js'
+import { Mock } from './mock.js'
+import { base, launch, Visitor } from './visitor.js'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Mock} */
+let mock
+/** @type {Visitor} */
+let visitor
+before(async () => { browser = await launch() })
+after(() => browser?.close())
+beforeEach(async () => {
+  mock = await Mock.start(base)
+  visitor = await Visitor.arrive(browser, mock.base)
+})
+afterEach(async () => {
+  await visitor.leave()
+  await mock.stop()
+})
+
+const page = () => visitor.page
+const nodes = () => page().locator('.react-flow__node')
+const node = (/** @type {string} */ name) => nodes().filter({ hasText: name })
+
+test('it opens on the busiest, with its neighbours', async () => {
+  await visitor.go('/map')
+  await node('order').locator('.member[data-focused]').waitFor()
+  assert.equal(await nodes().count(), 7)
+  assert.equal(await node('stripe').count(), 0)
+  await node('finance').click()
+  await page().waitForURL('**/map?focus=finance')
+  await node('stripe').waitFor()
+  assert.equal(await node('catalog').count(), 0)
+  await page().getByText('Two steps').click()
+  await page().waitForURL('**depth=2**')
+  await node('catalog').waitFor()
+})
+
+test('a line tells what is declared, what was used and what is wrong', async () => {
+  await visitor.go('/map?focus=order')
+  await page().locator('.react-flow__edge.line-undeclared').waitFor()
+  assert.equal(await page().locator('.react-flow__edge.line-unused').count(), 1)
+  await page().locator('.react-flow__edge.line-undeclared .react-flow__edge-textbg').click()
+  await page().waitForURL('**edge=order%7Elegacy')
+  const side = page().getByRole('complementary', { name: 'Details' })
+  await side.getByRole('heading', { name: 'order to legacy' }).waitFor()
+  await side.getByText('12', { exact: true }).waitFor()
+  await side.getByRole('link', { name: 'finding' }).click()
+  await page().waitForURL('**/findings/undeclared-order-legacy')
+})
+
+test('kinds, owners and contexts are chosen', async () => {
+  await visitor.go('/map?depth=all')
+  await node('public').waitFor()
+  await page().getByText('Events', { exact: true }).last().click()
+  await page().waitForURL('**hide=event')
+  await page().locator('.react-flow__edge.line-event').first().waitFor({ state: 'detached' })
+  await visitor.go('/map?depth=all&context=catalogue')
+  await node('recommendation').waitFor()
+  assert.equal(await node('web').count(), 0)
+})
+
+test('it is there as a list', async () => {
+  await visitor.go('/map?depth=all')
+  await page().getByText('List', { exact: true }).click()
+  await page().waitForURL('**view=list')
+  assert.equal(await page().getByRole('row').count(), 14)
+  await page().getByRole('row').filter({ hasText: 'undeclared' }).getByRole('button', { name: 'legacy' }).click()
+  await page().waitForURL('**focus=legacy**')
+})
+
+test('the keyboard walks over it', async () => {
+  await visitor.go('/map?focus=order')
+  await node('order').waitFor()
+  await node('finance').focus()
+  await page().keyboard.press('Enter')
+  await page().waitForURL('**focus=finance**')
+})
+
+test('counts change without moving anything', async () => {
+  await visitor.go('/map?focus=order&edge=web~order')
+  const side = page().getByRole('complementary', { name: 'Details' })
+  await side.getByText('77').waitFor()
+  const before = await node('catalog').boundingBox()
+  const map = /** @type {any} */ (mock.answers['/v1/map'])
+  map.edges.find((/** @type {any} */ edge) => edge.from === 'web' && edge.to === 'order').count = 78
+  mock.tell('map')
+  await side.getByText('78').waitFor()
+  assert.deepEqual(await node('catalog').boundingBox(), before)
+})
+
+for (const size of [60, 500]) {
+  test(`${size} services: it renders, finds and stays small`, { timeout: 120_000 }, async () => {
+    mock.answers['/v1/map'] = large(size)
+    await visitor.go('/map')
+    await nodes().first().waitFor()
+    assert.ok(await nodes().count() <= 60, 'it opens on a part')
+    await visitor.inspect(`map-${size}`)
+    await page().getByText('All', { exact: true }).click()
+    await page().getByText(`${size} members of ${size}`).waitFor()
+    await nodes().first().waitFor()
+    await visitor.inspect(`map-${size}-all`)
+    const elements = await page().locator('.canvas *').count()
+    assert.ok(elements < 12_000, `the map has ${elements} elements`)
+    const last = `service-${String(size - 1).padStart(3, '0')}`
+    await page().keyboard.press('/')
+    await page().keyboard.type(last)
+    await page().getByRole('option', { name: last }).waitFor()
+    await page().keyboard.press('Enter')
+    await page().waitForURL(`**focus=${last}**`)
+    await node(last).locator('.member[data-focused]').waitFor()
+    const box = await node(last).boundingBox()
+    assert.ok(box && box.x > 0 && box.x < 1440 && box.y > 0 && box.y < 900, 'what was found is in view')
+  })
+}
