@@ -44,12 +44,13 @@ func TestNode(t *testing.T) {
 // results of tests, knows what this one depends on.
 func readAll(t *testing.T, names ...string) {
 	t.Helper()
+	folder := os.DirFS(".")
 	for _, name := range names {
-		err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(folder, name, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
-			_, err = os.ReadFile(path)
+			_, err = fs.ReadFile(folder, path)
 			return err
 		})
 		if err != nil {
