@@ -37,7 +37,7 @@ type Options struct {
 	Broker   Broker        // required
 	Log      *slog.Logger  // nil: discard
 	Receiver Receiver      // of events that are pushed; nil: none is
-	Pause    time.Duration // before the second delivery of a pushed event, doubled each time up to a minute; default 1s
+	Pause    time.Duration // before the second delivery of a pushed event, five times as long each time up to 10 minutes; default 1s
 }
 
 // Room keeps the broker true to the plan. It is safe for concurrent use.

@@ -18,9 +18,9 @@ const (
 
 	pushStop      = 5 * time.Second        // what is under way gets so long when the worker ends
 	pushLook      = 200 * time.Millisecond // between two looks whether the service is there
-	pushFirst     = time.Second            // pause after the first failure; it doubles
-	pushLongest   = time.Minute
-	pushWish      = 10 * time.Minute // the longest pause that a service may ask for
+	pushFirst     = time.Second            // pause after the first failure
+	pushGrowth    = 5                      // of the pause: a blip is soon over, an outage is outlasted
+	pushLongest   = 10 * time.Minute       // also of those that a service asks for
 	pushHeartbeat = AckWait / 3
 )
 
@@ -307,7 +307,7 @@ func (w *worker) answer(ctx context.Context, d Delivery, e Event, err error, hop
 	pause := w.pause(d.Message().Attempt)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		pause = max(pause, min(refusal.After, pushWish))
+		pause = max(pause, min(refusal.After, pushLongest))
 	}
 	log.WarnContext(ctx, "a pushed event was not taken and comes again", "in", pause.Round(time.Millisecond).String(), "error", reason)
 	w.answered(ctx, e, d.Again(pause))
@@ -319,9 +319,13 @@ func (w *worker) answered(ctx context.Context, e Event, err error) {
 	}
 }
 
-// pause doubles from delivery to delivery, with jitter.
+// pause grows from delivery to delivery, with jitter.
 func (w *worker) pause(attempt int) time.Duration {
-	d := min(w.room.pushFirst<<min(max(attempt, 1)-1, 10), pushLongest)
+	d := w.room.pushFirst
+	for ; attempt > 1 && d < pushLongest; attempt-- {
+		d *= pushGrowth
+	}
+	d = min(d, pushLongest)
 	return d - rand.N(d/5+1) // #nosec G404 -- jitter, no secret
 }
 
@@ -349,19 +353,20 @@ func (w *worker) state() PushReport {
 	return report
 }
 
-// pushState is the report of a consumer that is pushed to; nil for others.
+// pushState is the report of a consumer that is pushed to, or was until a
+// moment ago and still is; nil for others.
 func (r *Room) pushState(key string) *PushReport {
 	r.mu.Lock()
 	c, w := r.consumers[key], r.workers[key]
 	r.mu.Unlock()
-	if c.Push == "" {
-		return nil
-	}
-	if w == nil {
+	switch {
+	case w != nil:
+		report := w.state()
+		return &report
+	case c.Push != "":
 		return &PushReport{Path: c.Push, Waiting: true}
 	}
-	report := w.state()
-	return &report
+	return nil
 }
 
 // wait waits, or not when ctx ends.

@@ -160,7 +160,8 @@ func TestThePausesBetweenDeliveries(t *testing.T) {
 		want    []string // one of them
 	}{
 		"the first":      {1, &event.Refusal{Reason: "no"}, []string{"again 1 after 1s"}},
-		"the third":      {3, &event.Refusal{Reason: "no"}, []string{"again 1 after 4s", "again 1 after 3s"}},
+		"the second":     {2, &event.Refusal{Reason: "no"}, []string{"again 1 after 4s", "again 1 after 5s"}},
+		"the third":      {3, &event.Refusal{Reason: "no"}, []string{"again 1 after 20s", "again 1 after 21s", "again 1 after 22s", "again 1 after 23s", "again 1 after 24s", "again 1 after 25s"}},
 		"the last":       {4, &event.Refusal{Reason: "no\nalbum"}, []string{"give up 1: no album"}},
 		"beyond it":      {9, context.DeadlineExceeded, []string{"give up 1: context deadline exceeded"}},
 		"as it asks for": {1, &event.Refusal{Reason: "no", After: 90 * time.Second}, []string{"again 1 after 1m30s"}},
