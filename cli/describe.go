@@ -215,7 +215,7 @@ func (a *app) explainFinding(f api.Finding) error {
 		if f.Line > 0 {
 			where += ":" + strconv.Itoa(f.Line)
 		}
-		fmt.Fprintf(&b, "\nIn %s:\n\n%s\n", where, indent(strings.TrimRight(f.Patch, "\n")))
+		fmt.Fprintf(&b, "\nIn %s:\n\n%s\n", where, "  "+strings.ReplaceAll(strings.TrimRight(f.Patch, "\n"), "\n", "\n  "))
 	}
 	if f.Count > 0 {
 		fmt.Fprintf(&b, "\nSeen %s, first %s ago, last %s ago:\n\n", count(int(f.Count), "time"), age(f.First), age(f.Last)) //nolint:gosec // for a person to read

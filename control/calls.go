@@ -96,7 +96,7 @@ func (p *plane) compare() []drift.Finding {
 	seen := p.topology.Snapshot()
 	calls := make([]drift.Call, len(seen.Edges))
 	for i, e := range seen.Edges {
-		calls[i] = drift.Call{Caller: e.Caller, Callee: e.Callee, DeclaredAt: e.DeclaredAt, Count: e.Count, Undeclared: e.Undeclared.Count, Refused: e.Refused, First: e.Undeclared.First, Last: e.Undeclared.Last}
+		calls[i] = drift.Call{Caller: e.Caller, Callee: e.Callee, DeclaredAt: e.DeclaredAt, Count: e.Count, Undeclared: e.Undeclared.Count, Refused: e.Undeclared.Refused, First: e.Undeclared.First, Last: e.Undeclared.Last}
 		for _, v := range e.Evidence {
 			calls[i].Evidence = append(calls[i].Evidence, drift.Evidence{ID: v.ID, Time: v.Time, Method: v.Method, Path: v.Path, Status: v.Status, CorrelationID: v.CorrelationID})
 		}

@@ -47,6 +47,7 @@ const (
 	PlanRuntimeUnavailable  Code = "plan-runtime-unavailable"
 	PlanEngineUnavailable   Code = "plan-engine-unavailable"
 	PlanArtifactUnavailable Code = "plan-artifact-unavailable"
+	PlanListensNowhere      Code = "plan-listens-nowhere"
 	PlanImageUnavailable    Code = "plan-image-unavailable"
 )
 
@@ -120,6 +121,7 @@ func useEntries() []Entry {
 		{PlanRuntimeUnavailable, "A runtime that this plat does not have", "The plan loads, but this environment is to run on something other than processes of one machine.", "Use another environment, such as local."},
 		{PlanEngineUnavailable, "A store engine that this plat does not provide", "The plan loads, but this environment asks for an engine other than sqlite.", "Use the engine sqlite in this environment."},
 		{PlanArtifactUnavailable, "A service that is an artefact", "The plan loads, but this plat cannot fetch artefacts yet, so the service's declaration and program are not here.", "List the service's folder by path instead."},
+		{PlanListensNowhere, "A program that listens nowhere is asked for something", "listens: false says that a program serves nobody; a port, an HTTP interface, events that are pushed to it, calls and routes all need one that does.", "Delete listens: false, or what needs it."},
 		{PlanImageUnavailable, "A service that is a container image", "The plan loads, but this plat starts processes only.", "Name a program in run, or build it by go or command."},
 	}
 }

@@ -35,6 +35,7 @@ func (d *Declaration) check() {
 	}
 	d.checkProgram()
 	d.checkNeeds()
+	d.checkListens()
 	d.checkProvides()
 	for _, name := range sortedKeys(f.Consumes.Services) {
 		d.doc.reportKey(badLabel("the service", name), "consumes", "services", name)
@@ -123,6 +124,28 @@ func (d *Declaration) checkArgv(argv []string, path ...any) {
 	case program != "" && strings.Contains(program, "/") && program[0] != '/':
 		if _, ok := local(program); !ok {
 			d.doc.value(escapes(program), append(path, 0)...)
+		}
+	}
+}
+
+// checkListens finds what a program cannot have that listens nowhere.
+func (d *Declaration) checkListens() {
+	if !d.mute() {
+		return
+	}
+	never := func(path ...any) {
+		d.doc.key(fault.Newf(fault.PlanListensNowhere, "%s listens nowhere, and has %s", d.name(), path[len(path)-1]).
+			Why("listens: false is declared at "+d.doc.place("listens")).Fix("delete one of the two"), path...)
+	}
+	if d.File.Port != nil {
+		never("port")
+	}
+	if d.File.Provides.HTTP != nil {
+		never("provides", "http")
+	}
+	for _, name := range sortedKeys(d.File.Consumes.Events) {
+		if d.File.Consumes.Events[name].Push != "" {
+			never("consumes", "events", name, "push")
 		}
 	}
 }

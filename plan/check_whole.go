@@ -104,6 +104,8 @@ func (r *resolver) checkDependencies() {
 			case name == d.File.Service:
 				d.doc.key(fault.Newf(fault.PlanSelfCall, "%s calls itself", name).
 					Why("a service reaches itself without a network").Fix("delete the dependency"), "consumes", "services", name)
+			case r.services[name] != nil && r.services[name].mute():
+				d.doc.key(mute(name, r.services[name]), "consumes", "services", name)
 			case r.services[name] != nil || external || r.doubtful[name] || badLabel("", name) != nil:
 			default:
 				f := fault.Newf(fault.PlanUnknownService, "there is no service %s", name).
@@ -112,6 +114,14 @@ func (r *resolver) checkDependencies() {
 			}
 		}
 	}
+}
+
+// mute tells whether nothing can lead to a service.
+func (d *Declaration) mute() bool { return d.File.Listens != nil && !*d.File.Listens }
+
+func mute(name string, d *Declaration) *fault.Fault {
+	return fault.Newf(fault.PlanListensNowhere, "%s listens nowhere, so nobody can call it", name).
+		Why("listens: false is declared at " + d.where("listens")).Fix("delete one of the two")
 }
 
 // checkEvents finds the provider of each event, events with two, and events
@@ -196,6 +206,10 @@ func (r *resolver) duplicateRoute(gateway string, i, first int, method string) {
 }
 
 func (r *resolver) checkRouteTarget(service string, path ...any) {
+	if d := r.services[service]; d != nil && d.mute() {
+		r.system.doc.value(mute(service, d), path...)
+		return
+	}
 	if service == "" || r.services[service] != nil || r.doubtful[service] {
 		return
 	}

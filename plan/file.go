@@ -84,6 +84,7 @@ type ServiceFile struct {
 	Run        []string               `json:"run,omitempty" jsonschema_description:"Program and arguments, run in the service's folder; absent with build.go: the built program."`
 	Needs      []string               `json:"needs,omitempty" jsonschema_description:"Programs that must be on the PATH, as node; where one lacks, the service is skipped, and plat says so."`
 	Port       *int                   `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Fixed port of a program that ignores PORT."`
+	Listens    *bool                  `json:"listens,omitempty" jsonschema:"default=true" jsonschema_description:"false for a program that serves nobody, such as a worker of a queue: it is ready as long as it runs, and nothing leads to it."`
 	Instances  *int                   `json:"instances,omitempty" jsonschema:"minimum=0,maximum=100,default=1" jsonschema_description:"How many instances run."`
 	Grace      *Duration              `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL; absent: that of defaults."`
 	Start      *Duration              `json:"start,omitempty" plan:"positive" jsonschema_description:"Time allowed from start to ready; absent: that of defaults."`

@@ -202,7 +202,7 @@ func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 	f, standard := &d.File, &r.system.File.Defaults
 	s := Service{
 		Name: d.name(), Owner: f.Owner, Context: f.Context, About: strings.TrimSpace(f.About), Dir: d.Dir, Artifact: d.Artifact, Run: f.Run, Needs: f.Needs,
-		Port: pick(0, f.Port, set.Port), Instances: pick(1, f.Instances, set.Instances),
+		Port: pick(0, f.Port, set.Port), Listens: pick(true, f.Listens), Instances: pick(1, f.Instances, set.Instances),
 		Grace: pick(defaultGrace, standard.Grace, f.Grace, set.Grace), Start: pick(defaultStart, standard.Start, f.Start, set.Start),
 		Limits:     mergeLimits(standard.Limits, f.Limits, set.Limits),
 		Objectives: mergeObjectives(standard.Objectives, f.Objectives, set.Objectives),

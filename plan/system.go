@@ -45,6 +45,7 @@ type Service struct {
 	Run        []string        `json:"run,omitempty"`   // argv; empty for a Go build means its binary
 	Needs      []string        `json:"needs,omitempty"` // programs on the PATH without which it is skipped
 	Port       int             `json:"port,omitempty"`  // fixed port of a program that ignores PORT; 0: any
+	Listens    bool            `json:"listens"`         // false: it is ready as long as it runs, and nothing leads to it
 	Instances  int             `json:"instances"`
 	Grace      Duration        `json:"grace"` // between SIGTERM and SIGKILL
 	Start      Duration        `json:"start"` // time allowed from start to ready
