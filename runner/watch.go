@@ -14,9 +14,9 @@ import (
 // concurrent use.
 type Watcher interface {
 	// Run follows until ctx ends and calls changed, one call at a time, when
-	// the contents of a service's files are not what they were: with some of
-	// the paths, at most ten.
-	Run(ctx context.Context, changed func(service string, paths []string)) error
+	// the contents of services' files are not what they were: with some of the
+	// paths of each service, at most ten.
+	Run(ctx context.Context, changed func(map[string][]string)) error
 	// Set tells what a service is made of. It takes the place of what was set
 	// before; without any file the service is forgotten.
 	Set(Sources)
@@ -49,27 +49,32 @@ func (r *Runner) watching(ctx context.Context) {
 	}
 }
 
-// saved is told of files that are not what they were. A Go build says itself
-// whether the program is another; of others, plat cannot know.
-func (r *Runner) saved(name string, paths []string) {
+// saved is told of files that are not what they were; all of one moment at
+// once, so that one go build makes what belongs together. A Go build says
+// itself whether the program is another; of others, plat cannot know.
+func (r *Runner) saved(changes map[string][]string) {
 	r.mu.Lock()
-	s := r.services[name]
-	if s == nil || s.removed || s.skipped != nil || r.stopping {
-		r.mu.Unlock()
-		return
-	}
-	s.queued = true
-	if s.spec.Build.Go == "" {
-		s.renew = true
+	for name := range changes {
+		s := r.services[name]
+		if s == nil || s.removed || s.skipped != nil || r.stopping {
+			delete(changes, name)
+			continue
+		}
+		s.queued = true
+		if s.spec.Build.Go == "" {
+			s.renew = true
+		}
 	}
 	r.changed()
 	poke(r.build)
 	r.mu.Unlock()
-	var names []string
-	for _, p := range paths {
-		names = append(names, filepath.Base(p))
+	for name, paths := range changes {
+		var names []string
+		for _, p := range paths {
+			names = append(names, filepath.Base(p))
+		}
+		r.o.Launcher.Note(name, "", "changed: "+strings.Join(names, ", "))
 	}
-	r.o.Launcher.Note(name, "", "changed: "+strings.Join(names, ", "))
 }
 
 // beforeBuild makes sure that what is saved from now on is noticed, as far as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // lookout is a Watcher whose files change when a test says so.
 type lookout struct {
-	saves chan string // services
+	saves chan string // services, with commas
 	told  chan struct{}
 
 	mu    sync.Mutex
@@ -25,13 +26,17 @@ type lookout struct {
 	warns map[string]*fault.Fault
 }
 
-func (l *lookout) Run(ctx context.Context, changed func(string, []string)) error {
+func (l *lookout) Run(ctx context.Context, changed func(map[string][]string)) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case service := <-l.saves:
-			changed(service, []string{"/src/" + service + "/main.go"})
+		case services := <-l.saves:
+			changes := map[string][]string{}
+			for _, service := range strings.Split(services, ",") {
+				changes[service] = []string{"/src/" + service + "/main.go"}
+			}
+			changed(changes)
 			l.told <- struct{}{}
 		}
 	}
@@ -169,7 +174,11 @@ func TestSaveDuringABuildIsBuiltAfterwards(t *testing.T) {
 	l.save(t, "web")
 	close(hold)
 	r.eventually(t, "both are built after it, in one", func() bool {
-		return cmp.Equal(r.workshop.batches(), []string{"order,web", "order", "order,web"}) && r.status("order").State == runner.Ready
+		return cmp.Equal(r.workshop.batches(), []string{"order,web", "order", "order,web"}) && r.status("order").State == runner.Ready && !r.status("web").Building
+	})
+	l.save(t, "web,order")
+	r.eventually(t, "what is saved together is built together", func() bool {
+		return cmp.Equal(r.workshop.batches(), []string{"order,web", "order", "order,web", "order,web"})
 	})
 }
 

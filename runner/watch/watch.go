@@ -33,6 +33,7 @@ const (
 	longest   = time.Second            // after the first notice, however many follow
 	pollEvery = time.Second            // between looks where the system does not tell
 	reported  = 10                     // paths that are told of one change
+	pollShare = 10                     // times that a look lasts, at least, until the next one
 )
 
 // Watcher is a runner.Watcher.
@@ -42,12 +43,14 @@ type Watcher struct {
 	limits limits
 	wake   chan struct{} // something is to be told
 	sight  func() (*fsnotify.Watcher, error)
+	tells  func(folder string) error // why its file system does not tell of changes
 
 	mu       sync.Mutex // guards what follows; held while files are looked at
 	services map[string]*service
 	fs       *fsnotify.Watcher    // nil before Run, and when polling
 	folders  map[string]int       // watched folders, and how many services need each
 	polling  error                // why the system does not tell
+	looking  time.Duration        // how long the last look at everything lasted
 	due      map[string]time.Time // services to look at, since when
 	last     time.Time            // the newest notice
 	changes  map[string][]string  // found, not told yet
@@ -67,21 +70,21 @@ func New(log *slog.Logger) *Watcher {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Watcher{
-		log: log, ignore: gitIgnored, limits: defaultLimits(), wake: make(chan struct{}, 1), sight: fsnotify.NewWatcher,
+		log: log, ignore: gitIgnored, limits: defaultLimits(), wake: make(chan struct{}, 1), sight: fsnotify.NewWatcher, tells: tells,
 		services: map[string]*service{}, folders: map[string]int{}, due: map[string]time.Time{}, changes: map[string][]string{},
 		warnings: map[string]*fault.Fault{}, followed: map[string]bool{},
 	}
 }
 
 // Run follows until ctx ends: see runner.Watcher. It is called once.
-func (w *Watcher) Run(ctx context.Context, changed func(service string, paths []string)) error {
+func (w *Watcher) Run(ctx context.Context, changed func(map[string][]string)) error {
 	w.begin()
 	defer w.end()
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
 	for {
-		for service, paths := range w.take() {
-			changed(service, paths)
+		if changes := w.take(); len(changes) > 0 {
+			changed(changes)
 		}
 		timer.Reset(w.pause())
 		events, errs := w.channels()
@@ -151,7 +154,7 @@ func (w *Watcher) pause() time.Duration {
 	defer w.mu.Unlock()
 	if len(w.due) == 0 {
 		if w.polling != nil {
-			return pollEvery
+			return max(pollEvery, pollShare*w.looking)
 		}
 		return time.Hour
 	}
@@ -222,6 +225,7 @@ func (w *Watcher) lookDue() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.polling != nil && len(w.due) == 0 {
+		defer func(begun time.Time) { w.looking = time.Since(begun) }(time.Now())
 		for name := range w.services {
 			w.due[name] = time.Now()
 		}
@@ -330,7 +334,11 @@ func (w *Watcher) subscribe(s *service) {
 				w.poll(fmt.Errorf("more than %d folders", w.limits.folders))
 				return
 			}
-			if err := w.fs.Add(dir); err != nil {
+			err := w.tells(dir)
+			if err == nil {
+				err = w.fs.Add(dir)
+			}
+			if err != nil {
 				if errors.Is(err, syscall.ENOENT) {
 					continue // gone again
 				}

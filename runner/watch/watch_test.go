@@ -54,13 +54,15 @@ func (e *eye) run() *eye {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e.t.Context()))
 	done := make(chan error, 1)
 	go func() {
-		done <- e.Run(ctx, func(service string, paths []string) {
+		done <- e.Run(ctx, func(changes map[string][]string) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			for i, p := range paths {
-				paths[i], _ = filepath.Rel(e.dir, p)
+			for service, paths := range changes {
+				for i, p := range paths {
+					paths[i], _ = filepath.Rel(e.dir, p)
+				}
+				e.told = append(e.told, service+": "+strings.Join(paths, " "))
 			}
-			e.told = append(e.told, service+": "+strings.Join(paths, " "))
 		})
 	}()
 	e.t.Cleanup(func() {
@@ -389,10 +391,14 @@ func TestWhereTheSystemDoesNotTell(t *testing.T) {
 			e.sight = func() (*fsnotify.Watcher, error) { return nil, errors.New("too many open files") }
 		},
 		"too many folders": func(e *eye) { e.limits.folders = 2 },
+		"a silent disk":    func(e *eye) { e.Watcher.tells = func(string) error { return errors.New("on a 9P file system") } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := open(t, "order/main.py", "web/main.js", "mail/main.rb")
+			if err := tells(e.dir); err != nil {
+				t.Log(err)
+			}
 			prepare(e)
 			e.tree("order", "order").tree("web", "web").tree("mail", "mail").run()
 			e.write("mail/main.rb", "two")
