@@ -19,6 +19,13 @@ type table struct {
 type paths struct {
 	byPrefix map[string]*target // "" is the prefix of every path
 	longest  int                // of the prefixes: bounds the search
+	patterns []*pattern         // of prefixes with {NAME} in them, the most specific first
+}
+
+// pattern is a prefix in which some segments stand for any.
+type pattern struct {
+	segments []string // {} stands for any
+	to       *target
 }
 
 // target is what one host and prefix leads to.
@@ -69,13 +76,7 @@ func compile(gatewayName string, routes []plan.Route, old *table, poolOf func(st
 func newPaths() *paths { return &paths{byPrefix: map[string]*target{}} }
 
 func (p *paths) add(r *route) {
-	prefix := strings.TrimRight(r.path, "/")
-	p.longest = max(p.longest, len(prefix))
-	to := p.byPrefix[prefix]
-	if to == nil {
-		to = &target{}
-		p.byPrefix[prefix] = to
-	}
+	to := p.target(strings.TrimRight(r.path, "/"))
 	switch {
 	case len(r.methods) > 0:
 		to.methods = append(to.methods, r)
@@ -92,6 +93,30 @@ func (p *paths) add(r *route) {
 	}
 	slices.Sort(allow)
 	to.allow = strings.Join(slices.Compact(allow), ", ")
+}
+
+// target finds or makes what a prefix leads to.
+func (p *paths) target(prefix string) *target {
+	if strings.Contains(prefix, "{") {
+		return p.patternTarget(plan.RouteSegments(prefix))
+	}
+	p.longest = max(p.longest, len(prefix))
+	to := p.byPrefix[prefix]
+	if to == nil {
+		to = &target{}
+		p.byPrefix[prefix] = to
+	}
+	return to
+}
+
+func (p *paths) patternTarget(segments []string) *target {
+	at, found := slices.BinarySearchFunc(p.patterns, segments, func(known *pattern, wanted []string) int {
+		return plan.CompareRouteSegments(known.segments, wanted)
+	})
+	if !found {
+		p.patterns = slices.Insert(p.patterns, at, &pattern{segments, &target{}})
+	}
+	return p.patterns[at].to
 }
 
 // counters finds what counted the same route before.
@@ -133,16 +158,49 @@ func (t *table) match(host, path, method string) (*route, *target) {
 
 // find looks up the prefixes of path that end where a segment does, the
 // longest first, none longer than the table's longest: a hostile path costs
-// no more than a plain one.
+// no more than a plain one. A pattern wins by more segments alone.
 func (p *paths) find(path string) *target {
+	to, prefix := p.byPrefix[""], ""
 	for i := min(len(path), p.longest); i > 0; i-- {
 		if i == len(path) || path[i] == '/' {
-			if to := p.byPrefix[path[:i]]; to != nil {
-				return to
+			if found := p.byPrefix[path[:i]]; found != nil {
+				to, prefix = found, path[:i]
+				break
 			}
 		}
 	}
-	return p.byPrefix[""]
+	if len(p.patterns) == 0 {
+		return to
+	}
+	known := strings.Count(prefix, "/")
+	for _, pt := range p.patterns {
+		if to != nil && len(pt.segments) <= known {
+			break
+		}
+		if pt.matches(path) {
+			return pt.to
+		}
+	}
+	return to
+}
+
+// matches tells whether the path begins with such segments.
+func (p *pattern) matches(path string) bool {
+	for _, want := range p.segments {
+		if path == "" {
+			return false
+		}
+		path = path[1:] // the slash
+		end := strings.IndexByte(path, '/')
+		if end < 0 {
+			end = len(path)
+		}
+		if end == 0 || want != "{}" && want != path[:end] {
+			return false
+		}
+		path = path[end:]
+	}
+	return true
 }
 
 // routePath gives the form of a decoded path that routes are matched by, and

@@ -169,8 +169,10 @@ func (s *SystemDeclaration) checkRoute(gateway string, i int, r RouteFile) {
 	case r.Path == "":
 	case r.Path[0] != '/':
 		dead("the path "+r.Path+" does not begin with a slash", "no request matches it", "write /"+r.Path, at("path")...)
-	case strings.ContainsAny(r.Path, "*{}"):
-		dead("the path "+r.Path+" has a wildcard", "a path is a prefix, taken literally", "write the prefix before the wildcard", at("path")...)
+	case strings.Contains(r.Path, "*"):
+		dead("the path "+r.Path+" has a wildcard", "a path is a prefix: it takes what is below it by itself", "write the prefix before the wildcard, or {NAME} for one whole segment", at("path")...)
+	case !namesWholeSegments(clean):
+		dead("the path "+r.Path+" has braces that are no segment", "{NAME} stands for one whole segment", "write it as /orders/{order}/lines", at("path")...)
 	case strings.ContainsAny(r.Path, "?#%\\ \t\n"):
 		dead("the path "+r.Path+" has a character that no path has", "it is compared with the decoded path, without the query", "write the plain path", at("path")...)
 	case strings.Contains(clean+"/", "//") && clean != "/" || strings.Contains(clean+"/", "/./") || strings.Contains(clean+"/", "/../"):
@@ -185,6 +187,24 @@ func (s *SystemDeclaration) checkRoute(gateway string, i int, r RouteFile) {
 		}
 		dead("there is no method "+m, "methods are in upper case", didYouMean(strings.ToUpper(m), methods()), append(at("methods"), j)...)
 	}
+}
+
+// namesWholeSegments tells whether braces stand only around the name of a whole
+// segment.
+func namesWholeSegments(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		name, braced := strings.CutPrefix(segment, "{")
+		if braced {
+			var closed bool
+			if name, closed = strings.CutSuffix(name, "}"); !closed || !isLabel(name) {
+				return false
+			}
+		}
+		if strings.ContainsAny(name, "{}") {
+			return false
+		}
+	}
+	return true
 }
 
 // cleanPath is a route's path without the slash at its end, which does not

@@ -179,7 +179,7 @@ func (r *resolver) checkRoutes() {
 			if len(methods) == 0 {
 				methods = []string{""}
 			}
-			at := place{name, strings.ToLower(route.Host), cleanPath(route.Path)}
+			at := place{name, strings.ToLower(route.Host), strings.Join(RouteSegments(route.Path), "/")}
 			for _, m := range methods {
 				if j := slices.IndexFunc(taken[at], func(c claim) bool { return c.method == m }); j >= 0 {
 					r.duplicateRoute(name, i, taken[at][j].index, m)

@@ -95,8 +95,43 @@ func EnvName(name string) string {
 	}, name)
 }
 
+// RouteSegments are the segments of a route's path; {} stands for any, however
+// it is named.
+func RouteSegments(path string) []string {
+	path = strings.Trim(path, "/")
+	if path == "" {
+		return nil
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if strings.HasPrefix(s, "{") {
+			segments[i] = "{}"
+		}
+	}
+	return segments
+}
+
+// CompareRouteSegments orders what [RouteSegments] gives, the more specific
+// first: with more segments, then with a plain segment where the other has {}.
+// It is 0 for the same alone.
+func CompareRouteSegments(a, b []string) int {
+	if len(a) != len(b) {
+		return len(b) - len(a)
+	}
+	for i := range a {
+		switch {
+		case a[i] == b[i]:
+		case b[i] == "{}":
+			return -1
+		case a[i] == "{}":
+			return 1
+		}
+	}
+	return slices.Compare(a, b)
+}
+
 // Routes derives the gateways' tables, the most specific route first: with a
-// host before without, longer path before shorter, with methods before
+// host before without, more segments before fewer, with methods before
 // without.
 func Routes(s *System) []Route {
 	external := externals(s)
@@ -116,8 +151,8 @@ func Routes(s *System) []Route {
 			}
 			return 1
 		}
-		if len(a.Path) != len(b.Path) {
-			return len(b.Path) - len(a.Path)
+		if c := CompareRouteSegments(RouteSegments(a.Path), RouteSegments(b.Path)); c != 0 {
+			return c
 		}
 		if (len(a.Methods) == 0) != (len(b.Methods) == 0) {
 			return len(b.Methods) - len(a.Methods)

@@ -35,7 +35,7 @@ type GatewayFile struct {
 // RouteFile declares one route of a gateway.
 type RouteFile struct {
 	Host    string    `json:"host,omitempty" jsonschema_description:"Host name without a port; absent: any."`
-	Path    string    `json:"path" jsonschema:"required" jsonschema_description:"Prefix of the path, matched on segment boundaries."`
+	Path    string    `json:"path" jsonschema:"required" jsonschema_description:"Prefix of the path, matched on segment boundaries; {NAME} stands for any one segment."`
 	Methods []string  `json:"methods,omitempty" jsonschema_description:"HTTP methods; absent: any."`
 	Service string    `json:"service" jsonschema:"required" jsonschema_description:"The service that answers, or an external one whose url is http://NAME.internal."`
 	Timeout *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request; absent: the gateway's."`
