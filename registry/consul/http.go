@@ -245,10 +245,11 @@ func (q *request) refuse(err error) {
 		}
 	}
 	text := f.What
-	for _, more := range []string{f.Expected, f.Remedy} {
-		if more != "" {
-			text += ": " + more
-		}
+	if f.Expected != "" {
+		text += ": " + f.Expected
+	}
+	if f.Remedy != "" {
+		text += "; " + f.Remedy
 	}
 	if f.Code == fault.Internal {
 		text = "something went wrong inside plat; its log has the correlation ID " + q.id

@@ -245,3 +245,54 @@ func TestKeysForget(t *testing.T) {
 		t.Fatalf("%d keys, want 10", len(list))
 	}
 }
+
+// Without a broker nothing is acknowledged, and what was is still read.
+func TestKeysWithoutABroker(t *testing.T) {
+	t.Parallel()
+	srv, k := openKeys(t, t.TempDir(), nats.KeysOptions{})
+	put(t, k, "a", "1")
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if ok, err := k.Put(t.Context(), registry.Pair{Key: "a", Value: []byte("2")}, registry.Any); ok || !fault.Is(err, fault.ConsulUnavailable) {
+			t.Fatalf("put: %v, %v; want consul-unavailable", ok, err)
+		}
+	}
+	if ok, err := k.Delete(t.Context(), "a", false, registry.Any); ok || !fault.Is(err, fault.ConsulUnavailable) {
+		t.Fatalf("delete: %v, %v; want consul-unavailable", ok, err)
+	}
+	if p, ok, _ := k.Get("a"); !ok || string(p.Value) != "1" {
+		t.Fatalf("a is %q, %v", p.Value, ok)
+	}
+}
+
+// A write whose acknowledgement was lost, or that somebody else made, is found
+// before the next one is decided.
+func TestKeysFindWhatTheyDoNotKnow(t *testing.T) {
+	t.Parallel()
+	srv, k := openKeys(t, t.TempDir(), nats.KeysOptions{})
+	put(t, k, "a", "1")
+	other, err := srv.OpenKeys(t.Context(), nats.KeysOptions{Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, other, "a", "2")
+	put(t, other, "b/1", "x")
+	put(t, other, "b/2", "x")
+	if ok, err := other.Delete(t.Context(), "b/", true, registry.Any); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	put(t, other, "c", "3")
+	before, _, _ := k.Get("a")
+	if ok, err := k.Put(t.Context(), registry.Pair{Key: "a", Value: []byte("9")}, before.Modified); ok || err == nil {
+		t.Fatal("a write over what it does not know was acknowledged")
+	}
+	if ok, err := k.Put(t.Context(), registry.Pair{Key: "a", Value: []byte("9")}, before.Modified); ok || err != nil {
+		t.Fatalf("the second time it is decided by what is there: %v, %v; want false", ok, err)
+	}
+	if list, _ := k.List(""); names(list) != "a c" || string(list[0].Value) != "2" {
+		t.Fatalf("it knows %+v", list)
+	}
+	put(t, k, "a", "9")
+}
