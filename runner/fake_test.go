@@ -22,7 +22,7 @@ func quick() runner.Pace {
 	return runner.Pace{
 		Check: 20 * time.Millisecond, Failing: 10 * time.Millisecond, Timeout: 500 * time.Millisecond,
 		BackoffMin: 2 * time.Millisecond, BackoffMax: 20 * time.Millisecond, Healthy: time.Hour,
-		Drain: 20 * time.Millisecond, Hint: 50 * time.Millisecond,
+		Drain: 20 * time.Millisecond, Steady: 20 * time.Millisecond, Hint: 50 * time.Millisecond,
 	}
 }
 
@@ -417,7 +417,7 @@ func system(services ...plan.Service) *plan.System {
 // svc is a service that is asked over HTTP.
 func svc(name string, instances int) plan.Service {
 	return plan.Service{
-		Name: name, Dir: "services/" + name, Instances: instances,
+		Name: name, Dir: "services/" + name, Instances: instances, Listens: true,
 		Start: plan.Duration(10 * time.Second), Grace: plan.Duration(time.Second),
 		HTTP: &plan.HTTP{Ready: "/ready", Live: "/live", Protocol: "http"},
 	}

@@ -156,9 +156,13 @@ func (r *Runner) runOnce(ctx context.Context, s *service, i *instance) outcome {
 		r.note(i, f.Error())
 		return outcome{fault: f}
 	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	addr, where := "", ""
+	if spec.Listens {
+		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		where = ", on " + addr
+	}
 	r.launched(s, i, proc, addr, started)
-	r.note(i, fmt.Sprintf("started, pid %d, on %s", proc.PID(), addr))
+	r.note(i, fmt.Sprintf("started, pid %d%s", proc.PID(), where))
 
 	healthy, f := r.attend(alive, i, addr, proc.PID())
 	return r.finish(ctx, i, proc, outcome{healthy: healthy, fault: f})
@@ -203,6 +207,9 @@ func (r *Runner) launched(s *service, i *instance, proc Process, addr string, st
 // attend sees a process become ready and holds it so. It returns when alive
 // ends or the process must: then with the fault.
 func (r *Runner) attend(alive context.Context, i *instance, addr string, pid int) (healthy time.Duration, f *fault.Fault) {
+	if !i.release.spec.Listens {
+		return r.endure(alive, i, pid), nil
+	}
 	ready, live := r.asker.questions(i.release.spec, addr)
 	if f := r.rise(alive, i, ready, pid); f != nil || alive.Err() != nil {
 		return 0, f
@@ -210,6 +217,30 @@ func (r *Runner) attend(alive context.Context, i *instance, addr string, pid int
 	since := time.Now()
 	f = r.hold(alive, i, ready, live)
 	return time.Since(since), f
+}
+
+// endure holds an instance that serves nobody: it is ready once it has run for
+// a moment, and as long as it runs. Nobody is told of it, since nothing leads
+// to it.
+func (r *Runner) endure(alive context.Context, i *instance, pid int) (healthy time.Duration) {
+	select {
+	case <-alive.Done():
+		return 0
+	case <-time.After(r.o.Pace.Steady):
+	}
+	since := time.Now()
+	r.mu.Lock()
+	if i.state != Stopping {
+		i.enter(Ready)
+	}
+	i.fault, i.lines = nil, nil
+	r.changed()
+	r.mu.Unlock()
+	poke(r.kick)
+	r.note(i, "runs")
+	r.lookAround(i, pid)
+	<-alive.Done()
+	return time.Since(since)
 }
 
 // rise asks until the instance is ready, and puts it in rotation.

@@ -57,7 +57,7 @@ func (i *instance) listenRemedy(port string, listening []string) string {
 	case len(sockets) > 0:
 		return fmt.Sprintf("it listens on the Unix socket %s alone: let it listen on 127.0.0.1:%s (%s)", strings.Join(sockets, ", "), port, told)
 	}
-	return fmt.Sprintf("it listens on no port: it should listen on 127.0.0.1:%s (%s); see plat logs %s, or raise start: if it is slow", port, told, spec.Name)
+	return fmt.Sprintf("it listens on no port: it should listen on 127.0.0.1:%s (%s); see plat logs %s. If it is slow raise start:, if it serves nobody set listens: false", port, told, spec.Name)
 }
 
 // lookAround looks, once an instance is ready, whether others than plat reach

@@ -75,3 +75,35 @@ func TestLastWordsSayWhy(t *testing.T) {
 		r.stop()
 	}
 }
+
+// TestListensNowhere runs a worker: it is ready as long as it runs, and nobody
+// is told of it.
+func TestListensNowhere(t *testing.T) {
+	t.Parallel()
+	worker := svc("worker", 2)
+	worker.HTTP, worker.Listens = nil, false
+	r := start(t, quick())
+	r.machine.of("worker").mute.Store(true)
+	r.Apply(system(worker))
+	r.wait(t, "worker")
+	st := r.status("worker")
+	if st.State != runner.Ready || st.Ready != 2 || st.Instances[0].Addr != "" || len(st.Instances[0].Checks) != 0 || st.Instances[0].PID == 0 {
+		t.Errorf("it is %+v", st)
+	}
+	if err := r.Restart(t.Context(), "worker", true); err != nil {
+		t.Fatal(err)
+	}
+	r.machine.crash(t, r.status("worker").Instances[0].ID)
+	r.eventually(t, "it is started again", func() bool {
+		st := r.status("worker")
+		return st.State == runner.Ready && len(st.Instances) == 2 && st.Instances[0].Restarts+st.Instances[1].Restarts == 1
+	})
+	r.machine.of("worker").exits.Store(1 << 20)
+	for _, i := range r.status("worker").Instances {
+		r.machine.crash(t, i.ID)
+	}
+	r.eventually(t, "one that cannot run is no ready one", func() bool { return r.status("worker").State == runner.CrashLooping })
+	if told := r.rotation.told(); len(told) > 0 {
+		t.Errorf("others were told %v", told)
+	}
+}

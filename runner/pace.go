@@ -15,6 +15,7 @@ type Pace struct {
 	BackoffMax time.Duration // longest pause: 30 s
 	Healthy    time.Duration // readiness that makes earlier ends forgotten: 60 s
 	Drain      time.Duration // between leaving rotation and SIGTERM, at most: 100 ms
+	Steady     time.Duration // running that makes a program ready which listens nowhere: 1 s
 	Hint       time.Duration // without an answer, until plat looks where the program listens: 2 s
 }
 
@@ -25,7 +26,7 @@ func (p Pace) withDefaults() Pace {
 	}{
 		{&p.Check, time.Second}, {&p.Failing, 500 * time.Millisecond}, {&p.Timeout, time.Second},
 		{&p.BackoffMin, 200 * time.Millisecond}, {&p.BackoffMax, 30 * time.Second}, {&p.Healthy, time.Minute},
-		{&p.Drain, 100 * time.Millisecond}, {&p.Hint, 2 * time.Second},
+		{&p.Drain, 100 * time.Millisecond}, {&p.Hint, 2 * time.Second}, {&p.Steady, time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

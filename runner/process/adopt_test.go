@@ -74,7 +74,7 @@ func TestWhereItListensInstead(t *testing.T) {
 	}{
 		"a Unix socket":  {"unix", func(string) []string { return []string{socket} }, "it listens on the Unix socket " + socket + " alone: let it listen on 127.0.0.1:PORT (port: PORT)"},
 		"IPv6 alone":     {"serve", func(port string) []string { return []string{"[::1]:" + port} }, "it listens on [::1]:PORT only, which is what localhost means to some programs: let it listen on 127.0.0.1:PORT"},
-		"nowhere":        {"sleep", func(string) []string { return nil }, "it listens on no port: it should listen on 127.0.0.1:PORT (port: PORT); see plat logs order, or raise start: if it is slow"},
+		"nowhere":        {"sleep", func(string) []string { return nil }, "it listens on no port: it should listen on 127.0.0.1:PORT (port: PORT); see plat logs order. If it is slow raise start:, if it serves nobody set listens: false"},
 		"another number": {"serve", func(string) []string { return []string{"127.0.0.1:0"} }, "it listens on OTHER, not on port: PORT: set port: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func acting(name, act string, args ...string) plan.Service {
 		panic(err)
 	}
 	return plan.Service{
-		Name: name, Dir: ".", About: act, Run: append([]string{self}, args...), Instances: 1,
+		Name: name, Dir: ".", About: act, Run: append([]string{self}, args...), Instances: 1, Listens: true,
 		Start: plan.Duration(10 * time.Second), Grace: plan.Duration(500 * time.Millisecond),
 	}
 }
