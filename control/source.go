@@ -136,7 +136,7 @@ func settled(st runner.ServiceStatus) bool {
 		return false
 	}
 	switch st.State {
-	case runner.Ready, runner.BuildFailed, runner.CrashLooping, runner.Stopped:
+	case runner.Ready, runner.BuildFailed, runner.CrashLooping, runner.Stopped, runner.Skipped:
 		return true
 	}
 	return st.Fault != nil && st.Fault.Code == fault.RunNeverReady

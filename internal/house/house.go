@@ -295,7 +295,12 @@ func TryCall(method, url string, body any, headers ...string) (Answer, error) {
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	return Send(http.DefaultClient, req)
+}
+
+// Send sends a request and reads its answer.
+func Send(client *http.Client, req *http.Request) (Answer, error) {
+	resp, err := client.Do(req)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/smtp"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -89,8 +91,24 @@ func serve(port string) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		}
 	})
-	var taken atomic.Int64
-	mux.HandleFunc("POST /events", func(_ http.ResponseWriter, r *http.Request) {
+	var taken, refuse, hang atomic.Int64 // events: those that were taken, and the next ones that will not be
+	mux.HandleFunc("/mood", func(_ http.ResponseWriter, r *http.Request) {
+		for name, n := range map[string]*atomic.Int64{"refuse": &refuse, "hang": &hang} {
+			times, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+			n.Store(times)
+		}
+	})
+	mux.HandleFunc("POST /events", func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case hang.Add(-1) >= 0:
+			fmt.Println("hangs", r.Header.Get("ce-id"))
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return
+		case refuse.Add(-1) >= 0:
+			http.Error(w, "not in the mood", http.StatusInternalServerError)
+			return
+		}
 		taken.Add(1)
 		fmt.Println("took", r.Header.Get("ce-type"), r.Header.Get("ce-id"))
 	})
