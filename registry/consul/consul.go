@@ -62,6 +62,7 @@ type Door struct {
 	mu        sync.Mutex
 	outsiders map[string]*outsider // by instance ID of the registry
 	owners    map[string]string    // instance ID by node and check ID
+	gaveWay   []string             // instance IDs whose registration is still on disk
 	probing   int
 	wake      chan struct{} // tells Run that something is due sooner
 	done      chan struct{} // closed when Run ends: nobody waits any more

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/plat-dev/plat/registry"
+	"github.com/plat-dev/plat/registry/consul"
 )
 
 // What outsiders registered is there after a restart of plat; what their checks
@@ -47,4 +48,27 @@ func TestRegistrationsOutlivePlat(t *testing.T) {
 	ok(t, r.api.Agent().PassTTL("c", "still fine"))
 	ok(t, r.api.Agent().DisableServiceMaintenance("resting"))
 	ok(t, r.api.Agent().ServiceDeregister("team/legacy 1"))
+}
+
+// Who gave way to one of plat's own is not there again after a restart.
+func TestWhoGaveWayIsGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	kv, kept, end := keys(t, dir)
+	r := open(t, kv, kept)
+	r.register(&api.AgentServiceRegistration{ID: "order-2", Name: "order", Port: 7, Check: &api.AgentServiceCheck{TTL: "100ms", DeregisterCriticalServiceAfter: "100ms"}})
+	r.own("order-2", "order", 4002, registry.Passing)
+	within(t, "the outsider is dropped", func() bool { return r.door.Stats().Outsiders == 0 })
+	if inst, _ := r.reg.Instance("order-2"); inst.Source != "" || inst.Status() != registry.Passing {
+		t.Fatalf("plat's own is %+v", inst)
+	}
+	var o consul.Options
+	kept(&o)
+	within(t, "nothing is on disk", func() bool { list, _ := o.Registrations.List(""); return len(list) == 0 })
+	r.stop()
+	end()
+	kv, kept, _ = keys(t, dir)
+	if r = open(t, kv, kept); r.door.Stats().Outsiders != 0 {
+		t.Fatal("the outsider is back")
+	}
 }

@@ -207,6 +207,26 @@ func (d *Door) tell(o *outsider) {
 		d.log.Warn("an instance that was registered from outside gave way to one of plat's own", "instance", id)
 		d.disown(o)
 		delete(d.outsiders, id)
+		d.gaveWay = append(d.gaveWay, id)
+		d.rouse()
+	}
+}
+
+// erase takes what gave way from the disk, too.
+func (d *Door) erase(ctx context.Context) {
+	d.mu.Lock()
+	gone := d.gaveWay
+	d.gaveWay = nil
+	d.mu.Unlock()
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	for _, id := range gone {
+		if d.declared(id) != nil {
+			continue // registered again meanwhile
+		}
+		if err := d.keep(ctx, id, nil, nil); err != nil {
+			d.log.Warn("a registration that gave way stays on disk until the next time", "instance", id, "error", err)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ func (d *Door) Run(ctx context.Context) error {
 		for _, instance := range over {
 			d.reap(ctx, instance)
 		}
+		d.erase(ctx)
 		timer.Reset(next)
 		select {
 		case <-ctx.Done():
@@ -167,7 +168,7 @@ func (d *Door) reap(ctx context.Context, instance string) {
 	})
 	switch {
 	case fault.Is(err, fault.ConsulProtected):
-		d.forget(instance) // plat's own took the ID
+		d.yield(instance)
 	case err == nil:
 		d.log.Info("an instance that was registered from outside is removed: it was critical for too long", "instance", instance)
 	case err != errStays: //nolint:errorlint // never wrapped
@@ -196,6 +197,15 @@ func (d *Door) critical(instance string) bool {
 		}
 	}
 	return false
+}
+
+// yield gives an ID to plat's own instance that took it.
+func (d *Door) yield(instance string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o := d.outsiders[instance]; o != nil {
+		d.tell(o)
+	}
 }
 
 // postpone tries a removal again in a while.
