@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
@@ -161,25 +160,19 @@ func streamConfig(s plan.Stream, share int64, kept []string) StreamConfig {
 
 func consumerConfig(c plan.Consumer) ConsumerConfig {
 	deliveries := max(0, c.Retries) + 1
+	// No back-off of the broker's: it would add its steps to the pauses that a
+	// receiver asks for.
 	config := ConsumerConfig{
 		Stream: c.Stream, Name: c.Name, Service: c.Service, Event: c.Event, Subject: c.Subject,
-		Deliveries: deliveries, AckWait: AckWait, BackOff: backOff(deliveries), Unacked: Unacked,
+		Deliveries: deliveries, AckWait: AckWait, Unacked: Unacked,
 	}
 	if c.Push != "" {
 		// The room's own worker counts and gives up with a reason. The broker
 		// must not give up before it: an event that was in hand when plat died
-		// may never have reached the service. Without a back-off of its own the
-		// broker keeps to the worker's pauses: it would add its own to them.
-		config.Deliveries, config.BackOff = 0, nil
+		// may never have reached the service.
+		config.Deliveries = 0
 	}
 	return config
-}
-
-// backOff is how long each delivery may stay unacknowledged. It begins with
-// AckWait, since the broker takes it in AckWait's place.
-func backOff(deliveries int) []time.Duration {
-	steps := []time.Duration{AckWait, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
-	return steps[:min(deliveries, len(steps))]
 }
 
 func eventType(subject string) string { return strings.TrimPrefix(subject, subjectPrefix) }

@@ -224,7 +224,9 @@ func Consumers(s *System) []Consumer {
 func Grants(s *System) []Grant {
 	consumers := map[string][]Consumer{}
 	for _, c := range Consumers(s) {
-		consumers[c.Service] = append(consumers[c.Service], c)
+		if c.Push == "" { // what is pushed to a service, it need not pull
+			consumers[c.Service] = append(consumers[c.Service], c)
+		}
 	}
 	var grants []Grant
 	for _, svc := range s.Services {

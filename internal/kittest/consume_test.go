@@ -95,6 +95,25 @@ func TestADoubledEventHasOneEffect(t *testing.T) {
 	awaitAllAcknowledged(t, w, financeFrom)
 }
 
+// TestTwoSourcesMayCountAlike holds that an ID is unique in its source alone.
+func TestTwoSourcesMayCountAlike(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	w.consumer(financeFrom, "order.placed")
+	finance := w.finance(record)
+	for _, source := range []string{"/till/1", "/till/2", "/till/1"} {
+		header := cloudEvent("1")
+		header["ce-source"] = source
+		w.raw(source+fmt.Sprint(time.Now().UnixNano()), header, fmt.Sprintf(`{"text":%q}`, source))
+	}
+	w.raw("other", cloudEvent("1"), `{"text":"own"}`)
+	await(t, "the last event", func() bool { return slices.Contains(finance.effects(), "own") })
+	if d := cmp.Diff([]string{"/till/1", "/till/2", "own"}, finance.effects()); d != "" {
+		t.Errorf("effects (-want +got):\n%s", d)
+	}
+	awaitAllAcknowledged(t, w, financeFrom)
+}
+
 func awaitAllAcknowledged(t *testing.T, w *wire, c consumer) {
 	t.Helper()
 	await(t, "all acknowledged", func() bool {

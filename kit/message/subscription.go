@@ -259,7 +259,7 @@ func (s *subscription) effect(ctx context.Context, e Event) (err error) {
 			_ = tx.Rollback() // the first error counts
 		}
 	}()
-	fresh, err := s.bus.sql.receive(ctx, tx, s.from.Consumer, e.ID)
+	fresh, err := s.bus.sql.receive(ctx, tx, s.from.Consumer, s.identity(e))
 	if err != nil {
 		return fmt.Errorf("inbox: %w", err)
 	}
@@ -276,6 +276,16 @@ func (s *subscription) effect(ctx context.Context, e Event) (err error) {
 	committed = true
 	s.bus.wake() // what the handler published can be sent now
 	return nil
+}
+
+// identity tells an event from every other. An ID is unique in its source
+// (CloudEvents 1.0, section 3.1): that of the provider's own events stands for
+// itself, any other comes with its source.
+func (s *subscription) identity(e Event) string {
+	if e.Source == "" || e.Source == "/services/"+s.from.Stream {
+		return e.ID
+	}
+	return e.Source + " " + e.ID
 }
 
 // answer acknowledges, asks for another delivery, or gives up.

@@ -65,7 +65,7 @@ func TestServicesMayDoWhatThePlanSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := consumer.CachedInfo().Config; c.MaxDeliver != 3 || c.AckPolicy != jetstream.AckExplicitPolicy || c.MaxAckPending != event.Unacked || len(c.BackOff) != 3 {
+	if c := consumer.CachedInfo().Config; c.MaxDeliver != 3 || c.AckPolicy != jetstream.AckExplicitPolicy || c.MaxAckPending != event.Unacked || len(c.BackOff) != 0 || c.AckWait != event.AckWait {
 		t.Errorf("consumer = %+v", c)
 	}
 	batch, err := consumer.Fetch(2, jetstream.FetchMaxWait(5*time.Second))

@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	nextLookup    = 2 * time.Second  // short: a question is lost when the engine is replaced
-	nextFor       = 20 * time.Second // one question for a message
-	nextHeartbeat = 2 * time.Second  // while it waits
+	nextLookup = 2 * time.Second        // short: a question is lost when the engine is replaced
+	nextFor    = 500 * time.Millisecond // one question for a message; who stops waits so long
 )
 
 // PublishAll stores messages of one stream as one (an atomic batch). Errors:
@@ -107,21 +106,24 @@ func (s *Server) Next(ctx context.Context, stream, consumer string) (event.Deliv
 }
 
 // fetchOne asks once; nil when there is none for a while.
+//
+// INVARIANT: a question that was put is heard to its end, also when ctx ends: a
+// message that came upon it would else be with nobody until AckWait is over.
 func fetchOne(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
-	asking, cancel := context.WithTimeout(ctx, nextFor)
-	defer cancel()
-	batch, err := c.Fetch(1, jetstream.FetchContext(asking), jetstream.FetchHeartbeat(nextHeartbeat))
+	batch, err := c.Fetch(1, jetstream.FetchMaxWait(nextFor))
 	if err != nil {
 		return nil, err
 	}
-	if msg, ok := <-batch.Messages(); ok {
+	msg, ok := <-batch.Messages()
+	switch {
+	case ok && ctx.Err() != nil:
+		return nil, msg.Nak() // for whoever asks next
+	case ok:
 		return msg, nil
-	}
-	err = batch.Error()
-	if errors.Is(err, natsgo.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	case batch.Error() == nil || errors.Is(batch.Error(), natsgo.ErrTimeout):
 		return nil, nil
 	}
-	return nil, err
+	return nil, batch.Error()
 }
 
 // delivery is one message in hand.
