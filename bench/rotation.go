@@ -78,7 +78,7 @@ func (b bench) rotation(ctx context.Context) (err error) {
 	defer wg.Wait()
 	defer stop()
 	run.Apply(&plan.System{Name: "bench", Services: []plan.Service{{
-		Name: "dummy", Instances: 1, Grace: plan.Duration(time.Second), Start: plan.Duration(10 * time.Second),
+		Name: "dummy", Instances: 1, Listens: true, Grace: plan.Duration(time.Second), Start: plan.Duration(10 * time.Second),
 		HTTP: &plan.HTTP{Ready: "/health", Protocol: "http"},
 	}}})
 
