@@ -30,7 +30,7 @@ const queries = new QueryClient({
 })
 const router = makeRouter()
 const live = new Live(queries)
-live.open()
+live.start()
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

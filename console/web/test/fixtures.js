@@ -97,7 +97,7 @@ const events = {
 }
 
 const html = `<html><head><style>h1 { color: #1864ab }</style><script>parent.document.title = 'taken over'</script></head>
-<body style="font-family: sans-serif"><h1>Welcome, Ada</h1><p>Your account is ready.</p>
+<body style="font-family: sans-serif; background-image: url(http://tracker.example/ground.png)"><h1>Welcome, Ada</h1><p>Your account is ready.</p>
 <img src="http://tracker.example/pixel.gif" alt="tracker"><a href="http://shop.example/">To the shop</a></body></html>`
 
 /** @type {api.MailContent[]} */

@@ -52,9 +52,13 @@ export class Visitor {
     page.on('console', message => {
       if (message.type() === 'error') this.complaints.push(`console: ${message.text()}`)
     })
-    page.on('request', request => {
-      const url = request.url()
-      if (!url.startsWith(`${at}/`) && !url.startsWith('data:') && !url.startsWith('about:')) this.complaints.push(`asked ${url}`)
+    const abroad = (/** @type {import('playwright-core').Request} */ request) => !request.url().startsWith(`${at}/`) && !/^(data|about|blob):/.test(request.url())
+    page.on('response', response => {
+      if (abroad(response.request())) this.complaints.push(`asked ${response.url()}`)
+    })
+    page.on('requestfailed', request => {
+      const reason = request.failure()?.errorText ?? ''
+      if (abroad(request) && !/csp/i.test(reason)) this.complaints.push(`asked ${request.url()}: ${reason}`)
     })
   }
 

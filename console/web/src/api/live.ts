@@ -9,13 +9,15 @@ const longestPause = 10_000
 const topics = Object.keys(affected) as Topic[]
 
 // Live listens to what changes and makes the queries ask anew. It reconnects
-// by itself, with growing pauses.
+// by itself, with growing pauses. A page that nobody sees does not listen,
+// since browsers open six connections to one host at most, for all its pages.
 export class Live {
   private readonly queries: QueryClient
   private readonly listeners = new Set<() => void>()
   private source: EventSource | undefined
   private timer: number | undefined
   private pause = firstPause
+  private missed = false // changes, while nobody listened
   private connection: Connection = 'connecting'
 
   constructor(queries: QueryClient) {
@@ -29,19 +31,32 @@ export class Live {
     return () => this.listeners.delete(listener)
   }
 
-  open(): void {
+  // start listens for as long as the page lives.
+  start(): void {
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.close()
+      else if (!this.source) {
+        this.missed = true
+        this.open()
+      }
+    })
+    if (!document.hidden) this.open()
+  }
+
+  private open(): void {
     this.close()
     const source = new EventSource('/v1/changes')
     this.source = source
     source.onopen = () => {
-      const again = this.connection === 'lost'
       this.pause = firstPause
       this.become('live')
-      if (again) void this.queries.invalidateQueries() // what happened meanwhile was missed
+      if (this.missed) void this.queries.invalidateQueries()
+      this.missed = false
     }
     source.onmessage = message => this.take(message.data)
     source.onerror = () => {
       this.close()
+      this.missed = true
       this.become('lost')
       void this.queries.invalidateQueries({ queryKey: ['system'] }) // tells why: nobody there, or no key
       this.timer = window.setTimeout(() => this.open(), this.pause)
@@ -49,7 +64,7 @@ export class Live {
     }
   }
 
-  close(): void {
+  private close(): void {
     this.source?.close()
     this.source = undefined
     window.clearTimeout(this.timer)

@@ -46,7 +46,7 @@ function Explorer({ map }: { map: SystemMap }) {
       ) : (
         <div className="map">
           <div>
-            {view.nodes.length === 0 ? <Nothing>Nothing fits the filter.</Nothing> : <Canvas view={view} focus={focus} edge={bundle?.id} onFocus={onFocus} onEdge={onEdge} />}
+            {view.nodes.length === 0 ? <Nothing>Nothing fits the filter.</Nothing> : <Canvas view={view} focus={focus} near={depth !== 'all'} edge={bundle?.id} onFocus={onFocus} onEdge={onEdge} />}
             <div className="legend">
               <span>
                 {counted(view.nodes.length, 'member')} of {map.nodes?.length}, {counted(view.bundles.length, 'line')}

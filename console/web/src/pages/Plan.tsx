@@ -5,7 +5,7 @@ import type { Finding, System } from '../api/types'
 import { Copy } from '../parts/Copy'
 import { FaultList } from '../parts/Faults'
 import { FindingView } from '../parts/FindingView'
-import { Loaded, Nothing, Page, Section } from '../parts/Page'
+import { Loaded, Page, Section } from '../parts/Page'
 import { Mark } from '../parts/State'
 import { Age } from '../parts/time'
 import { Declarations } from './plan/Declarations'
@@ -69,14 +69,14 @@ function State({ system }: { system: System }) {
           </>
         )}
       </dl>
-      {findings.length > 0 ? <FaultList faults={findings} /> : <Nothing>The files have no errors and no warnings.</Nothing>}
+      {findings.length > 0 ? <FaultList faults={findings} /> : <Mark tone="good">The files have no errors and no warnings.</Mark>}
       {system.warnings && system.warnings.length > 0 && <FaultList faults={system.warnings} />}
     </Stack>
   )
 }
 
 function Findings({ findings }: { findings: Finding[] }) {
-  if (findings.length === 0) return <Nothing>What was seen is what the plan declares.</Nothing>
+  if (findings.length === 0) return <Mark tone="good">What was seen is what the plan declares.</Mark>
   return (
     <Stack gap="xs">
       {findings.map(finding => (

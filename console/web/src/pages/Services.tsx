@@ -80,7 +80,7 @@ const columns: Column<Service>[] = [
   { key: 'context', header: 'Context', from: 'lg', sort: service => service.context ?? '', cell: service => service.context },
   { key: 'uptime', header: 'Uptime', from: 'sm', number: true, sort: service => -Date.parse(oldest(service) ?? ''), cell: service => <Uptime service={service} /> },
   { key: 'restarts', header: 'Restarts', from: 'md', number: true, sort: service => service.restarts, cell: service => service.restarts },
-  { key: 'url', header: 'Address', from: 'sm', cell: service => <Address service={service} /> },
+  { key: 'url', header: 'Public path', from: 'sm', cell: service => <Address service={service} /> },
 ]
 
 function Name({ service }: { service: Service }) {
@@ -123,9 +123,11 @@ function Uptime({ service }: { service: Service }) {
 
 function Address({ service }: { service: Service }) {
   if (!service.url) return null
+  const text = service.url.replace(/^https?:\/\/[^/]*/, '') || '/'
+  if (text.includes('{')) return <span className="mono">{text}</span> // a template
   return (
-    <Anchor href={service.url} target="_blank" rel="noreferrer" size="sm" className="mono">
-      {service.url.replace(/^https?:\/\//, '')}
+    <Anchor href={service.url} title={service.url} target="_blank" rel="noreferrer" inherit className="mono">
+      {text}
     </Anchor>
   )
 }

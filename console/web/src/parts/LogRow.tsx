@@ -4,7 +4,7 @@ import { pretty } from './format'
 import { moment } from './time'
 
 // What every line has, or what is shown otherwise.
-const usual = new Set(['time', 'ts', 'timestamp', 'level', 'severity', 'lvl', 'msg', 'message', 'service', 'instance', 'pid', 'hostname', 'v'])
+const usual = new Set(['time', 'ts', 'timestamp', 'level', 'severity', 'lvl', 'msg', 'message', 'service', 'instance', 'pid', 'hostname', 'v', 'trace_id', 'span_id'])
 const longest = 120 // of a field's value, in characters
 
 // LogRow is one line; a line that is JSON shows its message and fields, and

@@ -13,6 +13,11 @@ export default function Explorer({ name }: { name: string }) {
     return () => document.documentElement.classList.remove('dark-mode')
   }, [scheme])
   useEffect(() => {
+    const observer = new MutationObserver(() => named(frame.current!))
+    observer.observe(frame.current!, { childList: true, subtree: true })
+    return () => observer.disconnect()
+  }, [])
+  useEffect(() => {
     const at = `/v1/services/${encodeURIComponent(name)}`
     SwaggerUI({
       domNode: frame.current!,
@@ -26,6 +31,13 @@ export default function Explorer({ name }: { name: string }) {
     })
   }, [name])
   return <div className="explorer" ref={frame} />
+}
+
+// named gives the viewer's choices the names that they lack.
+function named(frame: HTMLElement) {
+  for (const select of frame.querySelectorAll('select:not([aria-label])')) {
+    select.setAttribute('aria-label', select.closest<HTMLElement>('tr[data-param-name]')?.dataset.paramName ?? 'Media type')
+  }
 }
 
 // withAuthorization keeps what is meant for the service apart from what opens

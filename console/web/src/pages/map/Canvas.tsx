@@ -11,6 +11,7 @@ import { type Bundle, caption, type View } from './model'
 interface Props {
   view: View
   focus: string
+  near: boolean // only what is near the focus is shown
   edge: string | undefined // the chosen one
   onFocus: (name: string) => void
   onEdge: (id: string) => void
@@ -20,7 +21,7 @@ const nodeTypes = { member: Member }
 const fewEdges = 24 // of which each has its caption on the map
 
 export function Canvas(props: Props) {
-  const placed = useLayout(props.view)
+  const placed = useLayout(props.view, props.view.bundles.length <= fewEdges ? 130 : 76)
   if (!placed) return <div className="canvas"><Loading rows={4} /></div>
   return (
     <div className="canvas" onKeyDown={event => event.key === 'Enter' && enter(event.target as Element, props)}>
@@ -39,10 +40,10 @@ function enter(target: Element, { onFocus, onEdge }: Props) {
   else if (target.matches('.react-flow__edge')) onEdge(id)
 }
 
-function Graph({ view, focus, edge, onFocus, onEdge, layout, id }: Props & { layout: Layout; id: string }) {
+function Graph({ view, focus, near, edge, onFocus, onEdge, layout, id }: Props & { layout: Layout; id: string }) {
   const scheme = useComputedColorScheme()
   const nodes = useMemo(() => view.nodes.map(node => memberOf(node, layout, focus)), [view, layout, focus])
-  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, layout, bundle.id === edge, view.bundles.length <= fewEdges)), [view, layout, edge])
+  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, layout, { chosen: bundle.id === edge, captioned: view.bundles.length <= fewEdges, aside: near && bundle.from !== focus && bundle.to !== focus })), [view, layout, edge, near, focus])
   return (
     <ReactFlow
       nodes={nodes}
@@ -93,7 +94,7 @@ function memberOf(node: View['nodes'][number], layout: Layout, focus: string): M
   }
 }
 
-function lineOf(bundle: Bundle, layout: Layout, chosen: boolean, captioned: boolean): Edge {
+function lineOf(bundle: Bundle, layout: Layout, { chosen, captioned, aside }: { chosen: boolean; captioned: boolean; aside: boolean }): Edge {
   const undeclared = bundle.standing === 'undeclared'
   const event = bundle.edges.every(edge => edge.kind === 'event')
   const text = caption(bundle)
@@ -104,7 +105,7 @@ function lineOf(bundle: Bundle, layout: Layout, chosen: boolean, captioned: bool
     target: bundle.to,
     sourceHandle: back ? 'back-out' : 'out',
     targetHandle: back ? 'back-in' : 'in',
-    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}`,
+    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}${aside && !chosen ? ' line-aside' : ''}`,
     label: undeclared ? `undeclared ${text}` : chosen || (captioned && text !== 'call') ? text : undefined,
     markerEnd: { type: MarkerType.ArrowClosed, width: 13, height: 13, markerUnits: 'userSpaceOnUse', color: `var(--line-${undeclared ? 'undeclared' : event ? 'event' : 'plain'})` },
     ariaLabel: `${bundle.from} to ${bundle.to}: ${text}, ${bundle.standing}`,

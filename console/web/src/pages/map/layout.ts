@@ -8,25 +8,26 @@ export interface Request {
   nodes: string[]
   edges: [string, string][]
   size: { width: number; height: number }
+  gap: number // between the columns
 }
 
-export const nodeSize = { width: 176, height: 46 }
+export const nodeSize = { width: 160, height: 46 }
 
 // useLayout places a view's nodes. It works anew only when the graph is
 // another one: counts and states may change without moving anything.
-export function useLayout(view: View): { layout: Layout; id: string } | undefined {
+export function useLayout(view: View, gap: number): { layout: Layout; id: string } | undefined {
   const [placed, setPlaced] = useState<{ layout: Layout; id: string }>()
   const worker = useMemo(() => new Worker(new URL('./layout.worker.ts', import.meta.url), { type: 'module' }), [])
   useEffect(() => () => worker.terminate(), [worker])
   const nodes = view.nodes.map(node => node.name)
   const edges = view.bundles.map(({ from, to }): [string, string] => [from, to])
-  const id = JSON.stringify([nodes, edges])
+  const id = JSON.stringify([nodes, edges, gap])
   useEffect(() => {
     worker.onmessage = ({ data }: MessageEvent<{ id: string; layout: Layout }>) => {
       if (data.id === id) setPlaced(data)
     }
-    const [nodes, edges] = JSON.parse(id) as [string[], [string, string][]]
-    worker.postMessage({ id, nodes, edges, size: nodeSize } satisfies Request)
+    const [nodes, edges, gap] = JSON.parse(id) as [string[], [string, string][], number]
+    worker.postMessage({ id, nodes, edges, size: nodeSize, gap } satisfies Request)
   }, [worker, id])
   return placed?.id === id ? placed : undefined
 }

@@ -3,9 +3,9 @@ import type { Layout, Request } from './layout'
 
 // Laying out hundreds of nodes takes long enough to be felt: it is done here,
 // beside the page.
-self.onmessage = ({ data: { id, nodes, edges, size } }: MessageEvent<Request>) => {
+self.onmessage = ({ data: { id, nodes, edges, size, gap } }: MessageEvent<Request>) => {
   const graph = new dagre.graphlib.Graph()
-  graph.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: 130, ranker: nodes.length > 150 ? 'longest-path' : 'network-simplex' })
+  graph.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: gap, ranker: nodes.length > 150 ? 'longest-path' : 'network-simplex' })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const name of nodes) graph.setNode(name, { ...size })
   for (const [from, to] of edges) if (from !== to) graph.setEdge(from, to)

@@ -1,0 +1,133 @@
+// The console of a plat that runs MusicCorp, as its user sees it. SESSION_URL
+// is the address that opens it once (plat console prints it).
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { base, launch, Visitor } from './visitor.js'
+
+const session = process.env.SESSION_URL
+const skip = session ? false : 'SESSION_URL is not set'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Visitor} */
+let visitor
+before(async () => {
+  if (skip) return
+  browser = await launch()
+  visitor = await Visitor.arrive(browser, base, { viewport: { width: 1280, height: 800 } })
+})
+after(() => browser?.close())
+
+const page = () => visitor.page
+
+// shows waits until the page says this.
+const shows = (/** @type {string | RegExp} */ text) => page().getByText(text).first().waitFor()
+
+test('the printed address opens the console, once', { skip }, async () => {
+  await page().goto(String(session))
+  await page().waitForURL(`${base}/services`)
+  await visitor.settled()
+  const stranger = await Visitor.arrive(browser, base)
+  stranger.expect(/Failed to load resource.*401/)
+  await stranger.page.goto(String(session))
+  await stranger.page.getByRole('heading', { name: 'This console needs a key' }).waitFor()
+  await stranger.leave()
+})
+
+test('services are ready, and live', { skip, timeout: 120_000 }, async () => {
+  await visitor.go('/services')
+  await shows('Live')
+  for (const name of ['catalog', 'customer', 'finance', 'order', 'warehouse', 'web']) {
+    await page().getByRole('row').filter({ has: page().getByRole('link', { name, exact: true }) }).getByText('ready', { exact: true }).waitFor({ timeout: 60_000 })
+  }
+})
+
+test('a customer registers and orders', { skip, timeout: 120_000 }, async () => {
+  const { gateways } = await page().evaluate(() => fetch('/v1/system').then(answer => answer.json()))
+  const context = await browser.newContext({ baseURL: gateways[0].url })
+  const shop = await context.newPage()
+  await shop.goto('/albums/MC-0066')
+  await shop.getByRole('button', { name: 'Add to basket' }).click()
+  await shop.goto('/register?next=/checkout')
+  await shop.getByLabel('Name').fill('Ada')
+  await shop.getByLabel('E-mail').fill(`ada.${crypto.randomUUID()}@example.com`)
+  await shop.getByRole('button', { name: 'Register' }).click()
+  await shop.waitForURL('**/checkout')
+  await shop.getByRole('button', { name: 'Place the order' }).click()
+  await shop.getByRole('heading', { level: 1 }).waitFor()
+  await context.close()
+})
+
+test('each page shows the system', { skip, timeout: 240_000 }, async t => {
+  /** @type {[string, string, string | RegExp][]} */
+  const pages = [
+    ['console-services', '/services', /\d+ services, \d+ ready/],
+    ['console-service', '/services/order', 'order-1'],
+    ['console-dependencies', '/services/order?tab=dependencies', 'catalog'],
+    ['console-environment', '/services/order?tab=environment', 'PLAT_SERVICE'],
+    ['console-declaration', '/services/order?tab=declaration', '"service": "order"'],
+    ['console-events', '/events', 'order.placed'],
+    ['console-plan', '/plan', 'What plat itself costs'],
+    ['console-apis', '/apis', 'catalog'],
+  ]
+  for (const [name, where, text] of pages) {
+    await t.test(name, async () => {
+      await visitor.go(where)
+      await shows(text)
+      await visitor.inspect(name)
+      await visitor.photograph(name)
+    })
+  }
+})
+
+test('logs follow', { skip }, async () => {
+  await visitor.go('/logs')
+  await page().locator('.log-line').first().waitFor()
+  await shows('following')
+  await visitor.inspect('console-logs')
+  await visitor.photograph('console-logs')
+})
+
+test('the map counts the calls', { skip }, async () => {
+  await visitor.go('/map?focus=order')
+  await page().locator('.react-flow__node').filter({ hasText: 'catalog' }).waitFor()
+  await visitor.inspect('console-map')
+  await visitor.photograph('console-map')
+  await visitor.go('/map?focus=order&view=list')
+  const row = page().getByRole('row').filter({ has: page().getByRole('button', { name: 'web' }) }).filter({ has: page().getByRole('button', { name: 'order' }) })
+  assert.match(await row.first().innerText(), /call\s+used\s+[1-9]/)
+})
+
+test('the welcome mail is in the mailbox', { skip }, async () => {
+  await visitor.go('/mail')
+  await page().getByRole('row').nth(1).getByRole('link').click()
+  await page().getByRole('tab', { name: 'Source' }).waitFor()
+  await visitor.inspect('console-mail')
+  await visitor.photograph('console-mail')
+})
+
+test('an API is tried through plat', { skip }, async () => {
+  await visitor.go('/apis/catalog')
+  await page().locator('.opblock-get').first().waitFor()
+  await visitor.photograph('console-api')
+  await page().locator('.opblock-get .opblock-summary-control').first().click()
+  await page().getByRole('button', { name: 'Try it out' }).click()
+  const answered = page().waitForResponse(response => response.url().includes('/v1/services/catalog/http/'))
+  await page().getByRole('button', { name: 'Execute' }).click()
+  assert.notEqual((await answered).status(), 401)
+  await visitor.inspect('console-api')
+})
+
+test('a restart replaces the instances', { skip, timeout: 120_000 }, async () => {
+  await visitor.go('/services/loyalty')
+  const pid = await page().getByRole('row').nth(1).innerText()
+  await page().getByRole('button', { name: 'Restart' }).click()
+  await page().getByRole('dialog').getByRole('button', { name: 'Restart' }).click()
+  await page().getByText('loyalty is restarted').waitFor({ timeout: 90_000 })
+  await page().waitForFunction(before => /** @type {HTMLElement | undefined} */ (document.querySelectorAll('tr')[1])?.innerText !== before, pid)
+})
+
+test('nothing was complained of', { skip }, async () => {
+  visitor.expect(/srcdoc/)
+  await visitor.leave()
+})
