@@ -1,7 +1,7 @@
 # plat: `make up` and `make test` are all that a newcomer needs.
 
 # Tests and tools see each module as its users do, without go.work.
-MODULES  := . kit musiccorp bench
+MODULES  := . kit musiccorp bench registry/consul/prometheustest
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 BUILD    := -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
 RELEASES := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64

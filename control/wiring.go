@@ -13,7 +13,7 @@ import (
 // Up puts an instance of the runner in the registry and so in rotation.
 func (p *plane) Up(in runner.Instance) {
 	err := p.registry.Register(registry.Instance{
-		ID: in.ID, Service: in.Service, Addr: in.Addr, Version: in.Version,
+		ID: in.ID, Service: in.Service, Addr: in.Addr, Version: in.Version, Tags: []string{in.Version, p.live().Environment},
 		Metadata: map[string]string{"pid": strconv.Itoa(in.PID), "started": in.Started.UTC().Format(time.RFC3339Nano)},
 		Checks:   []registry.Check{{ID: "ready", Status: registry.Passing}},
 	}, 0)
