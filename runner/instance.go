@@ -264,17 +264,13 @@ func (r *Runner) rise(alive context.Context, i *instance, ready question, pid in
 		}
 		left := allowed - time.Since(begun)
 		if left <= 0 {
-			f := r.neverReady(i, ready, c, allowed, pid)
+			f := r.neverReady(i, ready, c, allowed, r.o.Launcher.Listening(pid))
 			r.note(i, f.Error())
 			return f
 		}
 		if time.Since(hinted) >= r.o.Pace.Hint {
 			hinted = time.Now()
-			f := r.neverReady(i, ready, c, time.Since(begun).Round(time.Second), pid).Warn()
-			r.mu.Lock()
-			i.fault = f
-			r.changed()
-			r.mu.Unlock()
+			r.hint(i, ready, c, time.Since(begun), pid)
 		}
 		select {
 		case <-alive.Done():

@@ -4,19 +4,42 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/plat-dev/plat/fault"
 )
 
+// slowHints is how many hints' time a program has that may merely be slow:
+// one that listens nowhere yet, or where it should. One that listens elsewhere
+// will not come here.
+const slowHints = 5
+
+// hint tells, before the time to start is over, what seems to be wrong.
+func (r *Runner) hint(i *instance, q question, c Check, after time.Duration, pid int) {
+	listening := r.o.Launcher.Listening(pid)
+	slow := len(listening) == 0 || slices.ContainsFunc(listening, func(addr string) bool {
+		at, err := netip.ParseAddrPort(addr)
+		return err == nil && strings.HasSuffix(q.addr, fmt.Sprintf(":%d", at.Port())) && at.Addr() != netip.IPv6Loopback()
+	})
+	if slow && after < slowHints*r.o.Pace.Hint {
+		return
+	}
+	f := r.neverReady(i, q, c, after.Round(time.Second), listening).Warn()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i.fault = f
+	r.changed()
+}
+
 // neverReady says what was asked and answered, and where the program listens
 // if that is somewhere else.
-func (r *Runner) neverReady(i *instance, q question, c Check, after time.Duration, pid int) *fault.Fault {
+func (r *Runner) neverReady(i *instance, q question, c Check, after time.Duration, listening []string) *fault.Fault {
 	f := fault.Newf(fault.RunNeverReady, "%s is not ready after %s", i.id, after).
 		Why(q.String()+": "+c.Answer).At(i.release.file(), 0, 0)
 	_, port, _ := net.SplitHostPort(q.addr)
-	return f.Fix(i.listenRemedy(port, r.o.Launcher.Listening(pid)))
+	return f.Fix(i.listenRemedy(port, listening))
 }
 
 // listenRemedy says where a program listens and what would bring it to where

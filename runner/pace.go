@@ -16,7 +16,7 @@ type Pace struct {
 	Healthy    time.Duration // readiness that makes earlier ends forgotten: 60 s
 	Drain      time.Duration // between leaving rotation and SIGTERM, at most: 100 ms
 	Steady     time.Duration // running that makes a program ready which listens nowhere: 1 s
-	Hint       time.Duration // without an answer, until plat looks where the program listens: 2 s
+	Hint       time.Duration // without an answer, until plat looks where the program listens, five times that if nowhere: 2 s
 }
 
 func (p Pace) withDefaults() Pace {
