@@ -11,7 +11,7 @@ BEGAN    := $(shell date +%s)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help up test prepare check lint rooms generate generate-check test-unit test-e2e test-browser \
-	bench release-check vuln tools clean bin/plat bin/testsum
+	console screenshots bench release-check vuln tools clean bin/plat bin/testsum
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,7 @@ check: bin/testsum bin/plat ## the quick checks: gofmt, rooms.txt, generated fil
 	@tools/step "gofmt" tools/gofmt
 	@tools/step "rooms.txt" tools/gotest . ./internal/roomstest ./internal/testsum
 	@tools/step "generated files" tools/generate --check
+	@tools/step "the console's assets" tools/console --check
 
 lint: $(LINT) ## golangci-lint over every module
 	@for m in $(MODULES); do tools/step "lint $$m" tools/lint $(LINT) $$m || exit 1; done
@@ -41,11 +42,17 @@ test-unit: bin/testsum ## tests of rooms, kit and services, with the race detect
 test-e2e: bin/testsum bin/plat ## the command line's stories and whole systems, with the race detector
 	@for m in $(MODULES); do tools/step "end-to-end tests of $$m" tools/gotest -race $$m e2e || exit 1; done
 
-test-browser: bin/plat ## MusicCorp's website in headless Chromium
+test-browser: bin/plat ## MusicCorp's website and the console in headless Chromium
 	@tools/step "browser tests" tools/browser
 
-generate: bin/plat ## write the generated files anew: schemas/, docs/errors.md
+generate: bin/plat ## write the generated files anew: schemas/, docs/errors.md, docs/reference.md
 	@tools/generate
+
+console: ## build the console's assets anew (needs Node)
+	@tools/console
+
+screenshots: bin/plat ## the documentation's pictures, by the browser tests
+	@SCREENSHOTS=docs/img tools/browser
 
 bench: ## the benchmarks, beside their peers
 	@cd bench && GOWORK=off go run .

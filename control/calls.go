@@ -101,7 +101,14 @@ func (p *plane) compare() []drift.Finding {
 			calls[i].Evidence = append(calls[i].Evidence, drift.Evidence{ID: v.ID, Time: v.Time, Method: v.Method, Path: v.Path, Status: v.Status, CorrelationID: v.CorrelationID})
 		}
 	}
-	return drift.Compare(p.live(), drift.Observation{Calls: calls}, time.Now())
+	findings := drift.Compare(p.live(), drift.Observation{Calls: calls}, time.Now())
+	files := p.files()
+	for i, f := range findings {
+		if file, line, _, declared := files.Where(f.Caller, "consumes", "services", f.Callee); declared {
+			findings[i].File, findings[i].Line = file, line
+		}
+	}
+	return findings
 }
 
 // keepConsole takes the console's cookies out of what comes from outside:

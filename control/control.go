@@ -131,7 +131,7 @@ func Serve(ctx context.Context, o Options, ready func()) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p := &plane{o: o, folder: folder, log: log, started: time.Now(), stop: stop, registry: registry.New(), addresses: addresses{gateways: map[string]string{}}}
-	p.set(livePlan{system: result.System, findings: result.Findings, since: p.started})
+	p.set(livePlan{system: result.System, findings: result.Findings, since: p.started, files: result})
 	log.InfoContext(ctx, "plat starts", "system", result.System.Name, "revision", result.System.Revision, "version", o.Version, "pid", os.Getpid())
 	return p.serve(ctx, files, ready)
 }

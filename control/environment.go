@@ -43,7 +43,9 @@ func (p *plane) contract(svc plan.Service, instance, version string, port int) (
 	secret := func(name, value, shown string) {
 		vars = append(vars, variable{name: name, value: value, shown: shown})
 	}
-	set("PORT", strconv.Itoa(port))
+	if svc.Listens {
+		set("PORT", strconv.Itoa(port))
+	}
 	set("PLAT_SERVICE", svc.Name)
 	set("PLAT_INSTANCE", instance)
 	set("PLAT_VERSION", version)

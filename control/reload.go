@@ -21,6 +21,7 @@ type livePlan struct {
 	refused  bool           // the files have errors: system is the last good plan
 	findings []*fault.Fault // of the files
 	since    time.Time
+	files    plan.Result // that system came from: they know the places of declarations
 }
 
 // reloadEvery is how often the plan's files are looked at.
@@ -50,6 +51,13 @@ func (p *plane) live() *plan.System {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.plan.system
+}
+
+// files are those that the live plan came from.
+func (p *plane) files() plan.Result {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.plan.files
 }
 
 // followPlan applies the plan anew when its files change. Files with errors
@@ -88,18 +96,18 @@ func (p *plane) reload(ctx context.Context, result plan.Result) {
 		err = fault.New(fault.PlanNeedsRestart, "the set of gateways changed").Why("their addresses are opened when plat starts").Fix("plat down, then plat up")
 	}
 	if err == nil && result.System.Revision != old.Revision {
-		p.set(livePlan{system: result.System, findings: result.Findings, since: time.Now()})
+		p.set(livePlan{system: result.System, findings: result.Findings, since: time.Now(), files: result})
 		err = p.apply(ctx, result.System)
 		if err != nil { // a later rule than the plan's own: take everything back
 			err = errors.Join(err, p.apply(ctx, old))
 		}
 	}
 	if err != nil {
-		p.set(livePlan{system: old, refused: true, findings: fault.All(err), since: time.Now()})
+		p.set(livePlan{system: old, refused: true, findings: fault.All(err), since: time.Now(), files: p.files()})
 		p.log.ErrorContext(ctx, "the changed plan is refused", "errors", len(fault.All(err)), "first", fault.All(err)[0].Error())
 		return
 	}
-	p.set(livePlan{system: p.live(), findings: result.Findings, since: time.Now()})
+	p.set(livePlan{system: p.live(), findings: result.Findings, since: time.Now(), files: result})
 	p.log.InfoContext(ctx, "the changed plan is live", "revision", result.System.Revision)
 }
 
