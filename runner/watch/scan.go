@@ -205,7 +205,7 @@ func below(dir, path string) bool {
 
 // notSources are folders in which nobody edits what a program is made of.
 const notSources = " .git .hg .svn .jj .plat node_modules __pycache__ .venv .tox .nox .mypy_cache .pytest_cache .ruff_cache" +
-	" .gradle .idea .vscode .cache .parcel-cache .turbo .nyc_output "
+	" .gradle .idea .vscode .cache .parcel-cache .turbo .nyc_output .next .nuxt .svelte-kit .astro .terraform .direnv "
 
 // foreign reports whether a folder below a service's own does not count: it
 // holds no sources, or belongs to another service or system.
