@@ -178,6 +178,7 @@ func (h *House) Plat(args ...string) (string, int) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(Bin(h.T), "plat"), append(args, "-C", h.Dir)...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10") // else every end takes a second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second
