@@ -81,7 +81,7 @@ func (s *surveyor) goPackage(dir string) *goPackage {
 	ctx.CgoEnabled = true
 	ctx.JoinPath = path.Join
 	ctx.OpenFile = func(name string) (io.ReadCloser, error) { return s.fsys.Open(name) }
-	any := false
+	found := false
 	for _, e := range s.entries[dir] {
 		name := e.Name()
 		if !e.Type().IsRegular() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
@@ -95,10 +95,10 @@ func (s *surveyor) goPackage(dir string) *goPackage {
 			s.note(path.Join(dir, name) + " is no Go that can be read")
 			continue
 		}
-		any = true
+		found = true
 		p.add(file, name)
 	}
-	if !any {
+	if !found {
 		return nil
 	}
 	return p

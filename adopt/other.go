@@ -27,17 +27,40 @@ func command(line string) []string {
 	if argv, ok := plainCommand(line); ok {
 		return argv
 	}
-	return []string{"sh", "-c", "exec " + line}
+	return []string{"sh", "-c", replacing(line)}
 }
+
+// assigned is how a command line begins that sets variables for its program.
+var assigned = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+
+// replacing is a command line in which the program takes the shell's place, so
+// that plat's signals reach it; a line of several commands stays as it is.
+func replacing(line string) string {
+	switch {
+	case strings.ContainsAny(line, "|&;<>(){}\n"):
+		return line
+	case assigned.MatchString(line):
+		return "exec env " + line
+	}
+	return "exec " + line
+}
+
+// processName is how a Procfile may call a process.
+var processName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // procfile reads lines of the form NAME: COMMAND (the format of Foreman). The
 // process web is the folder's own service; each other has a folder of its own,
-// since a folder has one declaration.
+// since a folder has one declaration, and listens nowhere unless it is told
+// where.
 func (s *surveyor) procfile(dir, file string) {
 	for line := range strings.Lines(s.read(file)) {
 		name, cmd, ok := strings.Cut(strings.TrimSpace(line), ":")
 		cmd = strings.TrimSpace(cmd)
 		if !ok || cmd == "" || strings.HasPrefix(name, "#") {
+			continue
+		}
+		if !processName.MatchString(name) {
+			s.note(fmt.Sprintf("%s: %q is no name of a process", file, name))
 			continue
 		}
 		if name == "release" {
@@ -49,10 +72,11 @@ func (s *surveyor) procfile(dir, file string) {
 			svc.run = command(cmd)
 			continue
 		}
-		up := strings.Repeat("../", 2)
 		svc := s.at(path.Join(dir, "procs", name), file)
 		svc.name = name
-		svc.run = []string{"sh", "-c", "cd " + up + " && exec " + cmd}
+		svc.run = []string{"sh", "-c", "cd ../../ && " + replacing(cmd)}
+		svc.process = true
+		svc.mute = !portVariable.MatchString(cmd)
 	}
 }
 
@@ -167,7 +191,7 @@ func (s *surveyor) startsHere(dir string, argv []string) bool {
 
 // portFor gives a service its fixed port, unless its program knows PORT.
 func (s *surveyor) portFor(svc *service, port int, by string) {
-	if port < 1 || port > 65535 || svc.port != 0 || s.knowsPort(svc.dir) {
+	if port < 1 || port > 65535 || svc.port != 0 || svc.mute || s.knowsPort(svc.dir) {
 		return
 	}
 	svc.port, svc.portBy = port, by

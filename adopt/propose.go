@@ -16,28 +16,34 @@ import (
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // propose writes the declarations of what was found.
-func (s *surveyor) propose(system string) Survey {
+func (s *surveyor) propose() Survey {
 	services := slices.SortedFunc(maps.Values(s.found), func(a, b *service) int { return strings.Compare(a.dir, b.dir) })
-	services = slices.DeleteFunc(services, func(svc *service) bool { return svc.buildGo == "" && len(svc.run) == 0 })
+	services = slices.DeleteFunc(services, func(svc *service) bool { return svc.buildGo == "" && len(svc.run) == 0 && !svc.fixed })
 	for _, svc := range services {
 		if port, by := s.literalPort(svc.dir); port != 0 {
 			s.portFor(svc, port, by)
 		}
 	}
 	renamed := unique(services)
+	for _, svc := range services {
+		svc.owner = cmp.Or(svc.owner, s.owner, "team")
+	}
 	out := Survey{Services: []Proposal{}, Notes: slices.Concat([]string{}, s.notes)}
-	var kept []*service
+	mute := map[string]bool{}
+	for _, svc := range services {
+		mute[svc.name] = svc.mute
+	}
 	for _, svc := range services {
 		for i, callee := range svc.calls {
 			svc.calls[i] = cmp.Or(renamed[callee], callee)
 		}
+		svc.calls = slices.DeleteFunc(svc.calls, func(callee string) bool { return mute[callee] || callee == svc.name })
 		p := Proposal{File: path.Join(svc.dir, "service.yaml"), Text: svc.text(), Because: svc.because}
 		_, p.Exists = s.has(svc.dir, "service.yaml")
 		out.Services = append(out.Services, p)
-		kept = append(kept, svc)
 	}
 	slices.SortFunc(out.Services, func(a, b Proposal) int { return strings.Compare(a.File, b.File) })
-	out.System = Proposal{File: "plat.yaml", Text: systemText(system, kept), Because: []string{"the folder's name"}}
+	out.System = Proposal{File: "plat.yaml", Text: systemText(s.system, services), Because: []string{"the folder's name"}}
 	if _, err := fs.Stat(s.fsys, "plat.yaml"); err == nil {
 		out.System.Exists = true
 	}
@@ -49,6 +55,14 @@ func (s *surveyor) propose(system string) Survey {
 func unique(services []*service) map[string]string {
 	taken, renamed := map[string]bool{}, map[string]string{}
 	for _, svc := range services {
+		if svc.fixed {
+			taken[svc.name] = true
+		}
+	}
+	for _, svc := range services {
+		if svc.fixed {
+			continue
+		}
 		name := label(svc.name)
 		if taken[name] {
 			name = label(path.Base(path.Dir(svc.dir)) + "-" + name)
@@ -70,7 +84,7 @@ func (svc *service) text() string {
 	for _, r := range svc.remarks {
 		fmt.Fprintf(&b, "# %s.\n", r)
 	}
-	fmt.Fprintf(&b, "service: %s\nowner: team\n", svc.name)
+	fmt.Fprintf(&b, "service: %s\nowner: %s\n", svc.name, svc.owner)
 	switch {
 	case svc.buildGo != "":
 		fmt.Fprintf(&b, "build: {go: %s}\n", svc.buildGo)
@@ -82,6 +96,9 @@ func (svc *service) text() string {
 	}
 	if len(svc.needs) > 0 {
 		fmt.Fprintf(&b, "needs: %s\n", flow(svc.needs))
+	}
+	if svc.mute {
+		b.WriteString("listens: false # nothing in its command names a PORT\n")
 	}
 	if svc.port != 0 {
 		fmt.Fprintf(&b, "port: %d # by %s; a program that listens on PORT needs none\n", svc.port, svc.portBy)
@@ -111,19 +128,37 @@ func (svc *service) text() string {
 // nothing of plat answers at /.
 func systemText(system string, services []*service) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "system: %s\nowners:\n  team: {} # who answers for the services: mail, chat, url\nservices:\n", system)
+	owners := map[string]bool{}
+	for _, svc := range services {
+		owners[svc.owner] = true
+	}
+	if len(owners) == 0 {
+		owners["team"] = true
+	}
+	fmt.Fprintf(&b, "system: %s\nowners:\n", system)
+	for i, owner := range sorted(owners) {
+		fmt.Fprintf(&b, "  %s: {}", owner)
+		if i == 0 {
+			b.WriteString(" # who answers for the services: mail, chat, url")
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString("services:\n")
 	for _, svc := range services {
 		fmt.Fprintf(&b, "  - path: %s\n", scalar(svc.dir))
 	}
 	if len(services) == 0 {
 		b.WriteString("  - path: services/*\n")
+	}
+	listening := slices.DeleteFunc(slices.Clone(services), func(svc *service) bool { return svc.mute })
+	if len(listening) == 0 {
 		return b.String()
 	}
 	b.WriteString("gateways:\n  public:\n    routes:\n")
-	front := entrance(services)
+	front := entrance(listening)
 	fmt.Fprintf(&b, "      - {path: /, service: %s}\n", front.name)
-	for _, svc := range services {
-		if svc != front && !strings.HasPrefix(path.Base(path.Dir(svc.dir)), "procs") {
+	for _, svc := range listening {
+		if svc != front {
 			fmt.Fprintf(&b, "      - {host: %s.localhost, path: /, service: %s}\n", svc.name, svc.name)
 		}
 	}

@@ -12,7 +12,10 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/plat-dev/plat/plan"
 )
@@ -42,7 +45,7 @@ type Survey struct {
 // Look surveys the repository in fsys; name is the system's, as the folder is
 // called. It follows no links. Errors are those of reading folders.
 func Look(fsys fs.FS, name string) (Survey, error) {
-	s := &surveyor{fsys: fsys, found: map[string]*service{}, modules: map[string]*module{}}
+	s := &surveyor{fsys: fsys, system: label(name), found: map[string]*service{}, modules: map[string]*module{}}
 	if err := s.walk(); err != nil {
 		return Survey{}, err
 	}
@@ -51,7 +54,8 @@ func Look(fsys fs.FS, name string) (Survey, error) {
 	}
 	s.goMains()
 	s.joinCompose()
-	return s.propose(label(name)), nil
+	s.declared()
+	return s.sound(), nil
 }
 
 // service is what is known of one service before it is written down.
@@ -68,6 +72,10 @@ type service struct {
 	calls   []string
 	config  []setting
 	remarks []string
+	process bool // of a Procfile, in a folder that is not there yet
+	mute    bool // it listens nowhere
+	owner   string
+	fixed   bool // its declaration is there already
 }
 
 type setting struct {
@@ -77,18 +85,26 @@ type setting struct {
 
 type surveyor struct {
 	fsys    fs.FS
+	system  string
 	folders []string
 	entries map[string][]fs.DirEntry
 	found   map[string]*service // by folder
 	modules map[string]*module  // by folder
 	compose []composed
 	notes   []string
+	owner   string // of what is proposed
 }
 
 // passedOver are folders in which nobody keeps services of his own.
 func passedOver(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") ||
 		slices.Contains([]string{"node_modules", "vendor", "testdata", "dist", "build", "target", "venv", "__pycache__", "bower_components"}, name)
+}
+
+// writable tells whether a plan's path can name a folder: as text, and not as a
+// pattern.
+func writable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsAny(name, "*?[\\") && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // walk lists the folders, the upper ones first.
@@ -116,7 +132,11 @@ func (s *surveyor) walk() error {
 			continue
 		}
 		for _, e := range entries {
-			if e.IsDir() && !passedOver(e.Name()) {
+			switch {
+			case !e.IsDir() || passedOver(e.Name()):
+			case !writable(e.Name()):
+				s.note(strconv.Quote(path.Join(dir, e.Name())) + " was not looked at: plat.yaml cannot name such a folder")
+			default:
 				queue = append(queue, path.Join(dir, e.Name()))
 			}
 		}
@@ -182,6 +202,9 @@ func (s *surveyor) at(dir, because string) *service {
 	svc := s.found[dir]
 	if svc == nil {
 		svc = &service{dir: dir, name: path.Base(dir)}
+		if dir == "." {
+			svc.name = s.system
+		}
 		s.found[dir] = svc
 	}
 	if !slices.Contains(svc.because, because) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
 )
 
 // maxBody bounds what a verb sends.
@@ -101,9 +102,11 @@ func (a *app) call() *cobra.Command {
 			case 0:
 				return a.serviceNames(cmd, given, start)
 			case 1:
-				return []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}, cobra.ShellCompDirectiveNoFileComp
+				return httpMethods(), noFiles
+			case 2:
+				return a.operations("/v1/services/"+given[0]+"/openapi", given[1])(cmd, nil, start)
 			}
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return nil, noFiles
 		},
 	}
 	r.flags(cmd)
@@ -113,6 +116,9 @@ func (a *app) call() *cobra.Command {
 			return err
 		}
 		service, method, path := given[0], strings.ToUpper(given[1]), given[2]
+		if err := checkMethod(cmd, method); err != nil {
+			return err
+		}
 		if !strings.HasPrefix(path, "/") {
 			return usage(cmd, fmt.Sprintf("the path %q begins with a slash", path))
 		}
@@ -140,6 +146,15 @@ func (a *app) apiVerb() *cobra.Command {
 		Example: "  plat api GET /v1/services\n  plat api GET /v1/openapi.json | jq '.paths | keys'\n  plat api POST /v1/services/order/scale -d '{\"instances\": 2}'",
 		GroupID: "tools",
 		Args:    args(2, 2, "a method and a path"),
+		ValidArgsFunction: func(cmd *cobra.Command, given []string, start string) ([]string, cobra.ShellCompDirective) {
+			switch len(given) {
+			case 0:
+				return httpMethods(), noFiles
+			case 1:
+				return a.operations("/v1/openapi.json", given[0])(cmd, nil, start)
+			}
+			return nil, noFiles
+		},
 	}
 	r.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
@@ -148,6 +163,9 @@ func (a *app) apiVerb() *cobra.Command {
 			return err
 		}
 		method, path := strings.ToUpper(given[0]), given[1]
+		if err := checkMethod(cmd, method); err != nil {
+			return err
+		}
 		if !strings.HasPrefix(path, "/") {
 			path = "/" + path
 		}
@@ -220,14 +238,12 @@ func (a *app) publish() *cobra.Command {
 		Example: "  plat publish customer.registered -d @ada.json\n  plat publish stock.rejected -d '{\"order\":\"42\"}' --key 42\n  jq .data event.json | plat publish order.placed -d @-",
 		GroupID: "tools",
 		Args:    args(1, 1, "one event type"),
-		ValidArgsFunction: a.live(func(cmd *cobra.Command, client *api.Client) ([]string, error) {
-			events, err := client.Events(cmd.Context())
-			var types []string
-			for _, s := range events.Streams {
-				types = append(types, s.Events...)
+		ValidArgsFunction: func(cmd *cobra.Command, given []string, start string) ([]string, cobra.ShellCompDirective) {
+			if len(given) > 0 {
+				return nil, noFiles
 			}
-			return types, err
-		}),
+			return a.live(eventTypes)(cmd, given, start)
+		},
 	}
 	cmd.Flags().StringVarP(&data, "data", "d", "", "the event's data, JSON: the text itself, @FILE, or @- for standard input")
 	cmd.Flags().StringVar(&key, "key", "", "what the event is about (the attribute subject)")
@@ -249,15 +265,39 @@ func (a *app) publish() *cobra.Command {
 			return err
 		}
 		p, err := client.Publish(cmd.Context(), given[0], key, id, text)
+		if fault.Is(err, fault.EventUndeclared) {
+			return mistyped(cmd, client, given[0], err)
+		}
 		if err != nil {
 			return err
 		}
-		if err := a.print(p, table{header: []string{"ID", "EVENT", "PROVIDER"}, rows: [][]string{{p.ID, p.Type, p.Provider}}}); err != nil {
-			return err
-		}
-		return nil
+		return a.print(p, table{header: []string{"ID", "EVENT", "PROVIDER"}, rows: [][]string{{p.ID, p.Type, p.Provider}}})
 	}
 	return cmd
+}
+
+// mistyped adds to the refusal of an undeclared event the one that may have
+// been meant.
+func mistyped(cmd *cobra.Command, client *api.Client, event string, refused error) error {
+	types, err := eventTypes(cmd, client)
+	near := plan.Nearest(event, types)
+	if err != nil || near == "" {
+		return refused
+	}
+	f := *fault.All(refused)[0]
+	return f.Fix("did you mean " + near + "?")
+}
+
+// checkMethod refuses what is no method that plat sends.
+func checkMethod(cmd *cobra.Command, method string) error {
+	if slices.Contains(httpMethods(), method) {
+		return nil
+	}
+	f := usage(cmd, method+" is none of "+strings.Join(httpMethods(), ", "))
+	if near := plan.Nearest(method, httpMethods()); near != "" {
+		f.Fix("did you mean " + near + "?")
+	}
+	return f
 }
 
 func (a *app) console() *cobra.Command {
@@ -278,7 +318,7 @@ func (a *app) console() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(a.Out, s.URL)
+		_, err = fmt.Fprintln(a.Out, openable(s.URL))
 		return err
 	}
 	return cmd

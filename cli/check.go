@@ -89,6 +89,7 @@ func (a *app) printChecked(answer checked) error {
 // environment adds -e to a verb that reads the plan's files.
 func (a *app) environment(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&a.env, "environment", "e", "local", "environment of the plan")
+	_ = cmd.RegisterFlagCompletionFunc("environment", a.environments) // the flag was just made
 }
 
 // load reads the plan's files, with the places of findings as the user would

@@ -54,9 +54,10 @@ type Machine struct {
 	Logs       func(ctx context.Context, folder string, q api.LogQuery, each func(api.LogLine) error) error // of the state folder
 }
 
-// IO is where a verb reads and writes.
+// IO is where a verb writes.
 type IO struct {
 	Out, Err io.Writer
+	Width    int // columns that a table may have; 0: those of Out, where it is a terminal
 }
 
 // app is what every verb has in common.
@@ -92,36 +93,25 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in this folder")
 	root.AddGroup(&cobra.Group{ID: "app", Title: "App"}, &cobra.Group{ID: "resources", Title: "Resources"}, &cobra.Group{ID: "monitoring", Title: "Monitoring"}, &cobra.Group{ID: "release", Title: "Release"}, &cobra.Group{ID: "tools", Title: "Tools"})
-	root.SetHelpCommandGroupID("tools")
-	root.SetCompletionCommandGroupID("tools")
+	root.CompletionOptions.DisableDefaultCmd = true // see completion
 	root.SetVersionTemplate("plat {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		what, _, _ := strings.Cut(err.Error(), ": time: ")
-		what, _, _ = strings.Cut(what, ": strconv.")
-		if what != err.Error() && strings.Contains(err.Error(), "time: ") {
-			what += ": a duration has its unit, as 5s or 10m"
-		}
-		return usage(cmd, what)
-	})
+	root.SetFlagErrorFunc(flagMistake)
+	_ = root.MarkPersistentFlagDirname("directory") // the flag was just made
 	root.AddCommand(
 		a.new(), a.init(), a.up(), a.down(), a.wait(),
 		a.ps(), a.get(), a.describe(), a.plan(),
 		a.logs(), a.events(), a.mail(), a.why(), a.console(),
 		a.check(), a.restart(), a.scale(),
-		a.call(), a.publish(), a.apiVerb(), a.doctor(), a.explain(), a.schema(), a.versionVerb(),
+		a.call(), a.publish(), a.apiVerb(), a.doctor(), a.explain(), a.schema(), a.completion(), a.versionVerb(),
 	)
-	root.InitDefaultCompletionCmd(root.Commands()[0].Name())
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" {
-			cmd.Args = nil
-			cmd.RunE = func(cmd *cobra.Command, given []string) error {
-				if len(given) == 0 {
-					return cmd.Help()
-				}
-				return usage(cmd, given[0]+" is none of bash, zsh, fish and powershell")
-			}
+	root.SetHelpCommand(a.help())
+	root.Args = func(cmd *cobra.Command, given []string) error {
+		if len(given) > 0 {
+			return unknownVerb(cmd, given[0])
 		}
+		return nil
 	}
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	return root
 }
 
@@ -132,21 +122,6 @@ func (a *app) versionVerb() *cobra.Command {
 			_, err := fmt.Fprintln(a.Out, "plat", a.version)
 			return err
 		},
-	}
-}
-
-// usage is a mistake on the command line: exit 2.
-func usage(cmd *cobra.Command, what string) error {
-	return fault.New(fault.BadArgument, what).Fix(cmd.CommandPath() + " --help")
-}
-
-// args checks the number of arguments, as cobra does, in plat's words.
-func args(least, most int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		if len(given) < least || most >= 0 && len(given) > most {
-			return usage(cmd, fmt.Sprintf("%s takes %s, not %d arguments", cmd.CommandPath(), what, len(given)))
-		}
-		return nil
 	}
 }
 
@@ -164,9 +139,6 @@ func (a *app) exit(err error) int {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fault.New(fault.WaitTimeout, "plat did not answer in time").Because(err)
 	}
-	if msg, ok := strings.CutPrefix(err.Error(), "unknown command "); ok { // cobra has no type for it
-		err = unknownCommand(msg)
-	}
 	code := exitNo
 	for _, f := range fault.All(err) {
 		a.printFault(a.Err, f)
@@ -180,18 +152,6 @@ func (a *app) exit(err error) int {
 		}
 	}
 	return code
-}
-
-// unknownCommand words what cobra says after "unknown command": the name and,
-// a line each, what is near.
-func unknownCommand(msg string) error {
-	name, near, _ := strings.Cut(msg, "\n\n")
-	name, _, _ = strings.Cut(name, " for ")
-	f := fault.New(fault.BadArgument, "unknown command "+name).Fix("plat --help lists the commands")
-	if names := strings.Fields(strings.TrimPrefix(near, "Did you mean this?")); len(names) > 0 {
-		f.Fix("did you mean plat " + strings.Join(names, " or plat ") + "?")
-	}
-	return f
 }
 
 // printFault prints one fault for a person: place, what, why, remedy, code.
@@ -214,15 +174,16 @@ func (a *app) printFault(w io.Writer, f *fault.Fault) {
 		remedy = entry.Remedy
 	}
 	if remedy != "" {
-		_, _ = fmt.Fprintln(w, indent("fix: "+remedy))
+		_, _ = fmt.Fprintln(w, indent("fix: "+a.here(remedy)))
 	}
 }
 
 func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n       ") }
 
-// words prints a line for the person at the terminal.
+// words prints a line for the person at the terminal. The commands in it can be
+// copied: they repeat -C.
 func (a *app) words(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.Err, format+"\n", args...)
+	_, _ = fmt.Fprintln(a.Err, a.here(fmt.Sprintf(format, args...)))
 }
 
 // system finds the folder with plat.yaml, in -C and above it.
@@ -251,7 +212,7 @@ func (a *app) connect() (*api.Client, *state.Run, error) {
 		return nil, nil, err
 	}
 	if run == nil || !state.Held(folder) { // a plat that was killed leaves its run.json: another program may have its port
-		return nil, nil, fault.New(fault.NotRunning, "nothing runs in "+a.display(root)).Fix("plat up" + a.inDir())
+		return nil, nil, fault.New(fault.NotRunning, "nothing runs in "+a.folder(root)).Fix("plat up")
 	}
 	token, err := state.ReadToken(folder)
 	if err != nil {
@@ -265,7 +226,18 @@ func (a *app) inDir() string {
 	if a.dir == "." {
 		return ""
 	}
+	if strings.ContainsAny(a.dir, " '\"$&();|<>*?") { // as a shell takes it
+		return " -C '" + strings.ReplaceAll(a.dir, "'", `'\''`) + "'"
+	}
 	return " -C " + a.dir
+}
+
+// folder names a folder in a sentence.
+func (a *app) folder(path string) string {
+	if name := a.display(path); name != "." {
+		return name
+	}
+	return "this folder"
 }
 
 // display is a path as the user would write it: relative where that is shorter.
@@ -279,21 +251,4 @@ func (a *app) display(path string) string {
 		return path
 	}
 	return rel
-}
-
-// serviceNames completes arguments with the running plan's services.
-func (a *app) serviceNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	client, _, err := a.connect()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	services, err := client.Services(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names := make([]string, len(services))
-	for i, svc := range services {
-		names[i] = svc.Name
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

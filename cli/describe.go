@@ -70,22 +70,20 @@ func (a *app) description(d api.Description) error {
 		field("Errors", fmt.Sprintf("%d lines in 15 minutes, the last %s ago: %s", s.Errors.Count, age(s.Errors.Last), s.Errors.Text))
 	}
 	for _, r := range d.Routes {
-		field("Route", strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.URL))
+		field("Route", strings.TrimSpace(strings.Join(r.Methods, ",")+" "+openable(r.URL)))
 	}
+	width := a.width()
 	part := func(title string, t table) {
 		if len(t.rows) == 0 {
 			return
 		}
-		_, _ = fmt.Fprintf(tw, "\n%s\n", a.paint.bold(title))
-		for _, row := range append([][]string{t.header}, t.rows...) {
-			for i, cell := range row {
-				if cell == "" {
-					row[i] = "-"
-				}
-			}
-			_, _ = fmt.Fprintf(tw, "  %s\n", strings.Join(row, "\t"))
+		_, _ = fmt.Fprintf(a.Out, "\n%s\n", a.paint.bold(title)) // the table's write reports
+		if width > 0 {
+			t, _ = t.fit(max(width-2, 1))
 		}
-		_ = tw.Flush() // each part has columns of its own
+		for _, line := range t.lines() {
+			_, _ = fmt.Fprintf(a.Out, "  %s\n", line)
+		}
 	}
 	_ = tw.Flush()
 	part("Instances", instanceTable(s))
@@ -104,7 +102,7 @@ func (a *app) description(d api.Description) error {
 		env.rows = append(env.rows, []string{v.Name, v.Value, v.Source})
 	}
 	part("Environment", env)
-	return tw.Flush()
+	return nil
 }
 
 func instanceTable(s api.Service) table {
@@ -181,7 +179,7 @@ func (a *app) why() *cobra.Command {
 		Use:     "why ID",
 		Short:   "Explain a finding, or a refused call",
 		Long:    "Explains what the ID of a finding, or of a call that was answered 403, stands\nfor: what was seen, why it is against the plan, the evidence, and the lines of\nthe plan that would settle it.",
-		Example: "  plat why 4f1c22d09a3b\n  plat get findings -o name | xargs -n1 plat why",
+		Example: "  plat why f4c1d09a3\n  plat get findings -o name | xargs -n1 plat why",
 		GroupID: "monitoring",
 		Args:    args(1, 1, "one ID"),
 		ValidArgsFunction: a.live(func(cmd *cobra.Command, client *api.Client) ([]string, error) {

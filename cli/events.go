@@ -91,6 +91,9 @@ func (a *app) sayEvents(events api.Events, dead bool) {
 	for _, o := range events.Orphans {
 		a.words("not in the plan any more, kept: %s", o)
 	}
+	if dead && events.Dead == 0 {
+		a.words("there are no dead letters")
+	}
 	if !dead && events.Dead > 0 {
 		a.words("%s", a.paint.yellow(fmt.Sprintf("%d dead letters: plat events --dead", events.Dead)))
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,27 +17,36 @@ import (
 // its name.
 type resource struct {
 	name, about string
+	topic       string // of GET /v1/changes
 	list        func(ctx context.Context, client *api.Client) (values []any, t table, err error)
 }
 
 // resources are all that plat get knows.
 func resources() []resource {
 	return []resource{
-		{"services", "what runs", getServices},
-		{"instances", "each running copy", getInstances},
-		{"calls", "who calls whom, declared and seen", getEdges("call")},
-		{"routes", "what leads in from outside, and how often it was used", getEdges("route")},
-		{"events", "who receives which event from whom", getEdges("event")},
-		{"consumers", "subscriptions and their lag", getConsumers},
-		{"deadletters", "events that a consumer could not take", getDead},
-		{"findings", "where reality and the plan differ", getFindings},
-		{"mail", "the development mailbox", getMail},
-		{"doors", "compatibility listeners", getDoors},
+		{"services", "what runs", "services", getServices},
+		{"instances", "each running copy", "services", getInstances},
+		{"calls", "who calls whom, declared and seen", "map", getEdges("call")},
+		{"routes", "what leads in from outside, and how often it was used", "map", getEdges("route")},
+		{"events", "who receives which event from whom", "map", getEdges("event")},
+		{"consumers", "subscriptions and their lag", "events", getConsumers},
+		{"deadletters", "events that a consumer could not take", "events", getDead},
+		{"findings", "where reality and the plan differ", "map", getFindings},
+		{"mail", "the development mailbox", "mail", getMail},
+		{"doors", "compatibility listeners", "plan", getDoors},
 	}
 }
 
+// is tells whether a kind is meant, which may be said in the singular.
+func (r resource) is(kind string) bool {
+	return r.name == kind || strings.TrimSuffix(r.name, "s") == kind
+}
+
 func (a *app) get() *cobra.Command {
-	var kinds []string
+	var (
+		kinds []string
+		watch bool
+	)
 	long := "Lists one kind of thing in the running system, or the named ones of it:\n\n"
 	for _, r := range resources() {
 		kinds = append(kinds, r.name)
@@ -48,17 +56,18 @@ func (a *app) get() *cobra.Command {
 		Use:     "get KIND [NAME…]",
 		Short:   "List services, instances, calls, events, mail and more",
 		Long:    strings.TrimRight(long, "\n"),
-		Example: "  plat get services\n  plat get instances -o wide\n  plat get calls -o json | jq '.[] | select(.declared | not)'\n  plat get findings -o name",
+		Example: "  plat get services\n  plat get instances -o wide\n  plat get calls -o json | jq '.[] | select(.declared | not)'\n  plat get findings -o name\n  plat get services -w\n  plat get instances -w -o json",
 		GroupID: "resources",
 		Args:    args(1, -1, "a kind, and names"),
 		ValidArgsFunction: func(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(given) == 0 {
 				return kinds, cobra.ShellCompDirectiveNoFileComp
 			}
-			return a.resourceNames(cmd, given[0])
+			return a.resourceNames(cmd, given)
 		},
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on with each row that changes; with -o json one object a line")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		r, err := findResource(cmd, given[0], kinds)
 		if err != nil {
@@ -67,6 +76,9 @@ func (a *app) get() *cobra.Command {
 		client, _, err := a.connect()
 		if err != nil {
 			return err
+		}
+		if watch {
+			return a.follow(cmd, client, r, given[1:])
 		}
 		values, t, err := r.list(cmd.Context(), client)
 		if err != nil {
@@ -84,17 +96,25 @@ func (a *app) get() *cobra.Command {
 			return err
 		}
 		if len(t.rows) == 0 && (a.output == "table" || a.output == "wide") {
-			a.words("there are no %s", r.name)
+			a.words("%s", r.none())
 		}
 		return nil
 	}
 	return cmd
 }
 
+// none says that there is nothing of this kind.
+func (r resource) none() string {
+	if strings.HasSuffix(r.name, "s") {
+		return "there are no " + r.name
+	}
+	return "there is no " + r.name
+}
+
 // findResource takes the singular as well, as kubectl does.
 func findResource(cmd *cobra.Command, kind string, kinds []string) (resource, error) {
 	for _, r := range resources() {
-		if r.name == kind || strings.TrimSuffix(r.name, "s") == kind {
+		if r.is(kind) {
 			return r, nil
 		}
 	}
@@ -119,41 +139,14 @@ func only(kind string, wanted []string, values []any, t table) ([]any, table, er
 			}
 		}
 		if !found {
-			return nil, kept, fault.Newf(fault.NotFound, "among the %s there is no %s", kind, name).Fix("plat get " + kind + " lists them")
+			f := fault.Newf(fault.NotFound, "among the %s there is no %s", kind, name).Fix("plat get " + kind + " lists them")
+			if near := plan.Nearest(name, names(t.rows, func(row []string) string { return row[0] })); near != "" {
+				f.Fix("did you mean " + near + "?")
+			}
+			return nil, kept, f
 		}
 	}
 	return keptValues, kept, nil
-}
-
-func (a *app) resourceNames(cmd *cobra.Command, kind string) ([]string, cobra.ShellCompDirective) {
-	for _, r := range resources() {
-		if r.name != kind {
-			continue
-		}
-		return a.live(func(cmd *cobra.Command, client *api.Client) ([]string, error) {
-			_, t, err := r.list(cmd.Context(), client)
-			return slices.Compact(names(t.rows, func(row []string) string { return row[0] })), err
-		})(cmd, nil, "")
-	}
-	return nil, cobra.ShellCompDirectiveNoFileComp
-}
-
-// live completes arguments from a running plat; without one, with nothing.
-func (a *app) live(list func(*cobra.Command, *api.Client) ([]string, error)) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
-		client, _, err := a.connect()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		found, err := list(cmd, client)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return slices.DeleteFunc(found, func(name string) bool {
-			name, _, _ = strings.Cut(name, "\t")
-			return slices.Contains(given, name)
-		}), cobra.ShellCompDirectiveNoFileComp
-	}
 }
 
 func names[T any](items []T, name func(T) string) []string {
@@ -194,7 +187,7 @@ func getInstances(ctx context.Context, client *api.Client) ([]any, table, error)
 func getEdges(kind string) func(context.Context, *api.Client) ([]any, table, error) {
 	return func(ctx context.Context, client *api.Client) ([]any, table, error) {
 		m, err := client.Map(ctx)
-		t := table{header: []string{"FROM", "TO", "WHAT", "DECLARED", "SEEN", "ERRORS", "LAST", "FINDING"}}
+		t := table{header: []string{"FROM", "TO", "WHAT", "DECLARED", "SEEN", "ERRORS", "LAST", "FINDING"}, key: 3}
 		var values []any
 		for _, e := range m.Edges {
 			if e.Kind != kind {

@@ -18,7 +18,7 @@ func (a *app) mail() *cobra.Command {
 		Use:     "mail [ID]",
 		Short:   "Read what the services sent by mail",
 		Long:    "Lists the development mailbox, which takes every mail that a service sends by\nSMTP_URL and passes none on; with an ID, prints that mail.",
-		Example: "  plat mail\n  plat mail 20261123-101502-1\n  plat mail --raw 20261123-101502-1 > welcome.eml\n  plat mail --clear",
+		Example: "  plat mail\n  plat mail 0mwtkbg5p\n  plat mail --raw 0mwtkbg5p > welcome.eml\n  plat mail --clear",
 		GroupID: "monitoring",
 		Args:    args(0, 1, "at most one ID"),
 		ValidArgsFunction: a.live(func(cmd *cobra.Command, client *api.Client) ([]string, error) {

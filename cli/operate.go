@@ -56,7 +56,7 @@ func (a *app) scale() *cobra.Command {
 		Example:           "  plat scale order=3\n  plat scale order=1 web=2",
 		GroupID:           "release",
 		Args:              args(1, -1, "at least one SERVICE=N"),
-		ValidArgsFunction: a.serviceNames,
+		ValidArgsFunction: a.scaleNames,
 	}
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		type wish struct {
@@ -221,7 +221,7 @@ func (a *app) sayFailed(services []api.Service) error {
 			a.words("%s is %s", s.Name, s.State)
 		}
 		for _, line := range s.LastLines {
-			a.words("  | %s", line)
+			_, _ = fmt.Fprintf(a.Err, "  | %s\n", line) // as it was said
 		}
 	}
 	if failed {

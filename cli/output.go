@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +32,7 @@ type table struct {
 	header []string
 	rows   [][]string
 	wide   int // columns from here on are for -o wide
+	key    int // the first columns that name a row; 0: one
 }
 
 // print answers in the form that -o asks for; value is the whole truth, for
@@ -65,23 +65,19 @@ func (a *app) print(value any, t table) error {
 		}
 		return nil
 	}
-	columns := len(t.header)
+	if len(t.rows) == 0 {
+		return nil // the verb says so in words
+	}
 	if a.output != "wide" && t.wide > 0 {
-		columns = t.wide
+		t = t.first(t.wide)
 	}
-	tw := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{t.header}, t.rows...) {
-		cells := slices.Clone(row[:columns])
-		for i, c := range cells {
-			if c == "" {
-				cells[i] = "-"
-			}
-		}
-		if _, err := fmt.Fprintln(tw, strings.Join(cells, "\t")); err != nil {
-			return err
+	if a.output != "wide" {
+		var left []string
+		if t, left = t.fit(a.width()); len(left) > 0 {
+			a.words("%s", a.paint.dim("no room for "+strings.Join(left, ", ")+": widen the window, or take -o wide or json"))
 		}
 	}
-	return tw.Flush()
+	return t.write(a.Out)
 }
 
 // plainStyle makes a document that was read from JSON look like YAML.

@@ -59,8 +59,10 @@ func (a *app) planAdd() *cobra.Command {
 			switch len(given) {
 			case 1:
 				return []string{"consumes"}, cobra.ShellCompDirectiveNoFileComp
-			case 0, 2:
+			case 0:
 				return a.plannedNames(cmd, given, start)
+			case 2:
+				return a.consumable(cmd, given, start)
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},

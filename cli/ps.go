@@ -95,7 +95,7 @@ func (r running) table(wide bool) table {
 	if !wide {
 		t := table{header: []string{"SERVICE", "STATE", "READY", "RESTARTS", "AGE", "VERSION", "OWNER", "URL"}}
 		for _, svc := range r.Services {
-			t.rows = append(t.rows, []string{svc.Name, svc.State, readiness(svc), strconv.Itoa(svc.Restarts), age(oldest(svc)), svc.Version, svc.Owner, svc.URL})
+			t.rows = append(t.rows, []string{svc.Name, svc.State, readiness(svc), strconv.Itoa(svc.Restarts), age(oldest(svc)), svc.Version, svc.Owner, openable(svc.URL)})
 		}
 		return t
 	}

@@ -23,6 +23,7 @@ func (a *app) schema() *cobra.Command {
 		Args:      args(0, 1, "one of plat and service"),
 	}
 	cmd.Flags().StringVar(&dir, "write", "", "write plat.schema.json and service.schema.json into this folder")
+	_ = cmd.MarkFlagDirname("write") // the flag was just made
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		schemas := plan.Schemas()
 		if dir != "" {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
-	"github.com/plat-dev/plat/plan"
 )
 
 // upFlags are the flags of plat up.
@@ -47,7 +45,7 @@ func (a *app) up() *cobra.Command {
 	cmd.Flags().StringVar(&f.gateway, "gateway", "", "address of the gateway (default 127.0.0.1:8000, or any free port)")
 	cmd.Flags().StringVar(&f.api, "api", "", "address of the control API (default 127.0.0.1:8001, or any free port)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "with -d: wait this long for the services")
-	cmd.Flags().BoolVar(&f.child, "detached-child", false, "")
+	cmd.Flags().BoolVar(&f.child, "detached-child", false, "this is the process in the background of plat up -d")
 	_ = cmd.Flags().MarkHidden("detached-child") // the flag was just made
 	a.environment(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
@@ -201,7 +199,7 @@ func (a *app) summary(ctx context.Context, client *api.Client, began time.Time) 
 				rest++
 				continue
 			}
-			t.rows = append(t.rows, []string{s.Name, s.State, s.URL})
+			t.rows = append(t.rows, []string{s.Name, s.State, openable(s.URL)})
 		}
 	}
 	a.output = "table"
@@ -212,33 +210,20 @@ func (a *app) summary(ctx context.Context, client *api.Client, began time.Time) 
 		_, _ = fmt.Fprintf(a.Out, "… and %d more: plat ps\n", rest)
 	}
 	for _, g := range now.System.Gateways {
-		_, _ = fmt.Fprintf(a.Out, "gateway %s  %s\n", g.Name, g.URL)
+		_, _ = fmt.Fprintf(a.Out, "gateway %s  %s\n", g.Name, openable(g.URL))
 	}
 	for _, d := range now.System.Doors {
 		_, _ = fmt.Fprintf(a.Out, "door %s  %s\n", d.Name, d.Addr)
 	}
-	where := now.System.Console
+	where := openable(now.System.Console)
 	if session, err := client.Session(ctx); err == nil { // without a key the console says how to get one
-		where = session.URL
+		where = openable(session.URL)
 	}
 	_, _ = fmt.Fprintf(a.Out, "console  %s\nlogs     %s\n", where, a.display(now.System.Logs))
+	a.sayOpen(now.System)
 	a.words("up in %.1f s", time.Since(began).Seconds())
 	for _, f := range now.System.Warnings {
 		a.printFault(a.Err, f)
 	}
 	return nil
-}
-
-// plannedNames completes arguments with the services of the plan's files.
-func (a *app) plannedNames(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
-	root, err := a.system()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	result := a.load(root)
-	if result.System == nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return slices.DeleteFunc(names(result.System.Services, func(s plan.Service) string { return s.Name }),
-		func(name string) bool { return slices.Contains(given, name) }), cobra.ShellCompDirectiveNoFileComp
 }

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// gap is the space between two columns.
+const gap = 2
+
+// width is how many columns a table may have; 0: as many as it takes, as in a
+// pipe.
+func (a *app) width() int {
+	if a.Width > 0 {
+		return a.Width
+	}
+	f, ok := a.Out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// first is the table with its first n columns.
+func (t table) first(n int) table {
+	cut := table{header: t.header[:n], key: t.key}
+	for _, row := range t.rows {
+		cut.rows = append(cut.rows, row[:n])
+	}
+	return cut
+}
+
+// widths are those of the columns.
+func (t table) widths() []int {
+	widths := make([]int, len(t.header))
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	return widths
+}
+
+// minText is the least that is worth showing of a text that is cut.
+const minText = 12
+
+// fit makes a table that is no wider than a terminal, whose lines would wrap
+// else: the first column that has no room is cut when it holds text, and those
+// to the right of it are left out, which are returned. A width of 0 is boundless.
+func (t table) fit(width int) (table, []string) {
+	if width <= 0 {
+		return t, nil
+	}
+	used := 0
+	for i, w := range t.widths() {
+		if used+w <= width {
+			used += w + gap
+			continue
+		}
+		keep, room := i, width-used
+		if room >= minText && t.isText(i) {
+			keep++
+		}
+		keep = max(keep, 1) // the name, whatever becomes of it
+		cut := t.first(keep)
+		for j, row := range cut.rows {
+			if keep > i && i > 0 {
+				row = slices.Clone(row)
+				row[i] = shorten(row[i], room)
+				cut.rows[j] = row
+			}
+		}
+		return cut, t.header[keep:]
+	}
+	return t, nil
+}
+
+// isText tells whether a column holds sentences rather than values.
+func (t table) isText(column int) bool {
+	return slices.ContainsFunc(t.rows, func(row []string) bool { return strings.Contains(row[column], " ") })
+}
+
+// shorten cuts a text to a number of characters.
+func shorten(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-1]) + "…"
+}
+
+// line is one row, as wide as the columns say.
+func line(row []string, widths []int) string {
+	var b strings.Builder
+	for i, c := range row {
+		if c == "" {
+			c = "-"
+		}
+		b.WriteString(c)
+		if i < len(row)-1 {
+			b.WriteString(strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(c), 0)+gap))
+		}
+	}
+	return b.String()
+}
+
+// lines are the header and the rows.
+func (t table) lines() []string {
+	widths := t.widths()
+	list := []string{line(t.header, widths)}
+	for _, row := range t.rows {
+		list = append(list, line(row, widths))
+	}
+	return list
+}
+
+func (t table) write(w io.Writer) error {
+	_, err := fmt.Fprintln(w, strings.Join(t.lines(), "\n"))
+	return err
+}
