@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/plat-dev/plat/api"
@@ -35,7 +36,7 @@ func (p *plane) openDoors(ctx context.Context, run part, _ *closers) error {
 }
 
 func (p *plane) openDNS(run part) error {
-	udp, err := net.ListenPacket("udp", dnsAddress)
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(dnsAddress)))
 	if err != nil {
 		return doorTaken("dns", dnsAddress, err)
 	}

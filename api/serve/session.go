@@ -86,7 +86,7 @@ func (s *sessions) enter(console http.Handler) http.Handler {
 			return
 		}
 		if s.use(query.Get("code")) {
-			http.SetCookie(w, &http.Cookie{
+			http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure: the API is on loopback, without TLS
 				Name: cookieName(r), Value: s.cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
 			})
 		}
