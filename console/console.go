@@ -103,10 +103,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
+	if name == "favicon.ico" { // browsers ask for it where a page names no other
+		name = "favicon.svg"
+	}
 	switch a, ok := h.assets[name]; {
 	case ok:
 		a.serve(w, r, strings.HasPrefix(name, "assets/"))
-	case strings.HasPrefix(name, "assets/"), path.Ext(name) == ".ico", path.Ext(name) == ".map":
+	case strings.HasPrefix(name, "assets/"), path.Ext(name) == ".map":
 		http.NotFound(w, r)
 	default:
 		h.servePage(w, r)

@@ -121,6 +121,9 @@ func TestAssetsAreCompressedAndKept(t *testing.T) {
 	if again.StatusCode != http.StatusNotModified || text(t, again.Body) != "" {
 		t.Errorf("got %s for the same ETag, want 304 without a body", again.Status)
 	}
+	if icon := ask(t, h, "GET", "/favicon.ico"); icon.StatusCode != 200 || icon.Header.Get("Content-Type") != "image/svg+xml" {
+		t.Errorf("got %s, %s for the icon", icon.Status, icon.Header.Get("Content-Type"))
+	}
 	if fresh := ask(t, h, "GET", "/favicon.svg"); fresh.Header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("got Cache-Control %q for a name without a hash", fresh.Header.Get("Cache-Control"))
 	}
@@ -129,7 +132,7 @@ func TestAssetsAreCompressedAndKept(t *testing.T) {
 func TestWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	h := console.Handler()
-	for _, path := range []string{"/assets/old-12345678.js", "/favicon.ico", "/assets/../assets/x.css"} {
+	for _, path := range []string{"/assets/old-12345678.js", "/index.js.map", "/assets/../assets/x.css"} {
 		if resp := ask(t, h, "GET", path); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: got %s, want 404", path, resp.Status)
 		}

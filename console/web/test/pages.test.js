@@ -53,6 +53,7 @@ for (const [colorScheme, width] of /** @type {const} */ ([['light', 390], ['dark
     const visitor = await Visitor.arrive(browser, mock.base, { colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' })
     visitor.expect(/Failed to load resource.*404/) // the service that is not there
     visitor.expect(/tracker\.example.*Content Security Policy/) // the mail tries
+    visitor.expect(/inline style violates.*MailView/) // its styles, while they are read
     for (const [name, where] of Object.entries(pages)) {
       await t.test(name, async () => {
         await visitor.go(where)

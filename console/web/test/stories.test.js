@@ -182,6 +182,7 @@ test('the keyboard leads everywhere', async () => {
 
 test('a mail runs no script and loads nothing', async () => {
   visitor.expect(/tracker\.example.*Content Security Policy/)
+  visitor.expect(/inline style violates.*MailView/) // its styles, while they are read
   await visitor.go('/mail')
   await page().getByRole('link', { name: 'Welcome to MusicCorp' }).click()
   await page().waitForURL('**/mail/m2')

@@ -50,7 +50,7 @@ export class Visitor {
     this.expected = []
     page.on('pageerror', error => this.complaints.push(`script error: ${error.message}`))
     page.on('console', message => {
-      if (message.type() === 'error') this.complaints.push(`console: ${message.text()}`)
+      if (message.type() === 'error') this.complaints.push(`console on ${new URL(page.url()).pathname}: ${message.text()} (${message.location().url})`)
     })
     const abroad = (/** @type {import('playwright-core').Request} */ request) => !request.url().startsWith(`${at}/`) && !/^(data|about|blob):/.test(request.url())
     page.on('response', response => {
@@ -94,7 +94,7 @@ export class Visitor {
     await page.evaluate(axe)
     const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run())
     const grave = violations.filter((/** @type {any} */ v) => v.impact === 'serious' || v.impact === 'critical')
-    assert.deepEqual(grave.map((/** @type {any} */ v) => `${v.id}: ${v.help}: ${v.nodes.map((/** @type {any} */ n) => `${n.target} ${n.html.slice(0, 160)}`).join(' | ')}`), [], `${name} shuts people out`)
+    assert.deepEqual(grave.map((/** @type {any} */ v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 5).map((/** @type {any} */ n) => `${n.target} ${n.html.slice(0, 160)}`).join(' | ')}`), [], `${name} shuts people out`)
   }
 
   // photograph takes a picture for the documentation if SCREENSHOTS names a

@@ -33,11 +33,13 @@ export default function Explorer({ name }: { name: string }) {
   return <div className="explorer" ref={frame} />
 }
 
-// named gives the viewer's choices the names that they lack.
+// named gives the viewer's choices the names that they lack, and lets the
+// keyboard scroll its examples.
 function named(frame: HTMLElement) {
   for (const select of frame.querySelectorAll('select:not([aria-label])')) {
     select.setAttribute('aria-label', select.closest<HTMLElement>('tr[data-param-name]')?.dataset.paramName ?? 'Media type')
   }
+  for (const text of frame.querySelectorAll('pre.microlight:not([tabindex])')) text.setAttribute('tabindex', '0')
 }
 
 // withAuthorization keeps what is meant for the service apart from what opens
