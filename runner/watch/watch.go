@@ -95,13 +95,17 @@ func (w *Watcher) Run(ctx context.Context, changed func(map[string][]string)) er
 		case <-timer.C:
 			w.lookDue()
 		case e, ok := <-events:
-			if ok {
-				w.notice(e)
+			if !ok {
+				w.lost()
+				continue
 			}
+			w.notice(e)
 		case err, ok := <-errs:
-			if ok {
-				w.trouble(err)
+			if !ok {
+				w.lost()
+				continue
 			}
+			w.trouble(err)
 		}
 	}
 }
@@ -217,6 +221,15 @@ func (w *Watcher) trouble(err error) {
 	}
 	for name := range w.services {
 		w.dueNow(name)
+	}
+}
+
+// lost is called when the system tells no more, whether plat gave it up or not.
+func (w *Watcher) lost() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fs != nil {
+		w.poll(errors.New("the system tells no more"))
 	}
 }
 

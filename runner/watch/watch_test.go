@@ -415,6 +415,20 @@ func TestWhereTheSystemDoesNotTell(t *testing.T) {
 	}
 }
 
+func TestSystemThatTellsNoMore(t *testing.T) {
+	t.Parallel()
+	e := open(t, "order/main.py").tree("order", "order").run()
+	e.settle("order")
+	e.Watcher.mu.Lock()
+	e.must(e.fs.Close())
+	e.Watcher.mu.Unlock()
+	e.write("order/main.py", "two")
+	e.tells("order/main.py")
+	if f := e.Warning("order"); f == nil || f.Code != fault.RunWatchPolling {
+		t.Errorf("the warning is %v", f)
+	}
+}
+
 func TestTooManyFiles(t *testing.T) {
 	t.Parallel()
 	e := open(t, "order/a.py", "order/b.py", "order/c.py", "order/d.py")
