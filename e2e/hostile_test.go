@@ -86,7 +86,7 @@ func TestHostilePages(t *testing.T) {
 		status       int
 	}{
 		"the console":                      {"GET", "/v1/system", []string{"Sec-Fetch-Site", "same-origin"}, 200},
-		"the console's change":             {"POST", "/v1/services/front/scale", []string{"Sec-Fetch-Site", "same-origin", "Origin", h.API}, 422}, // it says no number
+		"the console's change":             {"POST", "/v1/services/front/scale", []string{"Sec-Fetch-Site", "same-origin", "Origin", h.API}, 400}, // it has no body
 		"a typed address":                  {"GET", "/v1/system", []string{"Sec-Fetch-Site", "none"}, 200},
 		"a program that is no browser":     {"GET", "/v1/system", nil, 401},
 		"a page of another port":           {"POST", restart, []string{"Sec-Fetch-Site", "same-site", "Origin", h.Gateway}, 403},
