@@ -1,11 +1,11 @@
 // Command bench prints plat's figures on this machine, each the median of
 // several rounds: how long MusicCorp takes to be up, what plat costs while it
-// idles, how soon a saved file is served (beside air), how fast a large plan is
-// checked and a dead instance leaves rotation, and the gateway beside its
-// peers.
+// idles, how soon the console is there and what it weighs, how soon a saved
+// file is served (beside air), how fast a large plan is checked and a dead
+// instance leaves rotation, and the gateway beside its peers.
 //
 //	go run .            all of it
-//	go run . up check   some of it: up, save, check, rotation, gateway
+//	go run . up check   some of it: up, console, save, check, rotation, gateway
 package main
 
 import (
@@ -54,7 +54,7 @@ func run(ctx context.Context, chosen []string) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"up", b.up}, {"save", b.save}, {"check", b.check}, {"rotation", b.rotation}, {"gateway", b.gateway}} {
+	}{{"up", b.up}, {"console", b.console}, {"save", b.save}, {"check", b.check}, {"rotation", b.rotation}, {"gateway", b.gateway}} {
 		if len(chosen) > 0 && !slices.Contains(chosen, part.name) {
 			continue
 		}

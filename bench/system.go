@@ -16,12 +16,9 @@ import (
 
 // up measures plat up on a copy of MusicCorp, and what plat costs then.
 func (b bench) up(ctx context.Context) (err error) {
-	system := filepath.Join(b.dir, "musiccorp")
-	for _, module := range []string{"kit", "musiccorp"} {
-		cp := exec.CommandContext(ctx, "cp", "-r", filepath.Join(b.root, module), filepath.Join(b.dir, module)) //nolint:gosec // fixed arguments
-		if out, err := cp.CombinedOutput(); err != nil {
-			return fmt.Errorf("copy %s: %w\n%s", module, err, out)
-		}
+	system, err := b.musiccorp(ctx)
+	if err != nil {
+		return err
 	}
 	state := filepath.Join(system, ".plat")
 	start := func() error { return b.run(ctx, system, "up", "-d") }
@@ -69,6 +66,21 @@ func (b bench) up(ctx context.Context) (err error) {
 	case <-time.After(5 * time.Second):
 	}
 	return memory(state)
+}
+
+// musiccorp is a copy of MusicCorp, made once, with the kit that it builds with.
+func (b bench) musiccorp(ctx context.Context) (system string, err error) {
+	system = filepath.Join(b.dir, "musiccorp")
+	if _, err := os.Stat(system); err == nil {
+		return system, nil
+	}
+	for _, module := range []string{"kit", "musiccorp"} {
+		cp := exec.CommandContext(ctx, "cp", "-r", filepath.Join(b.root, module), filepath.Join(b.dir, module)) //nolint:gosec // fixed arguments
+		if out, err := cp.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("copy %s: %w\n%s", module, err, out)
+		}
+	}
+	return system, os.RemoveAll(filepath.Join(system, ".plat"))
 }
 
 // memory prints what the running plat and its guard hold.
@@ -140,11 +152,17 @@ func (b bench) check(ctx context.Context) error {
 
 // run runs one plat command on a system.
 func (b bench) run(ctx context.Context, system string, args ...string) error {
+	_, err := b.output(ctx, system, args...)
+	return err
+}
+
+// output is what one plat command prints.
+func (b bench) output(ctx context.Context, system string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.plat, append(args, "-C", system)...) //nolint:gosec // plat itself
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("plat %v: %w\n%s", args, err, out.String())
+		return "", fmt.Errorf("plat %v: %w\n%s", args, err, out.String())
 	}
-	return nil
+	return out.String(), nil
 }

@@ -39,6 +39,8 @@ func TestMusicCorp(t *testing.T) {
 		}
 	})
 
+	t.Run("what follows a purchase", func(t *testing.T) { shop.in(t).follows(h) })
+
 	t.Run("sold out", func(t *testing.T) {
 		shop := shop.in(t)
 		order := shop.buy(shop.register(), "sold-out", "MC-0013", 1)
@@ -134,10 +136,14 @@ func (s shop) search(query string) (sku string) {
 	return ""
 }
 
+// address is the customer's, one in each test.
+func (s shop) address() string {
+	return strings.ToLower(strings.NewReplacer("/", "-", " ", "-").Replace(s.t.Name())) + "@example.com"
+}
+
 func (s shop) register() (customer string) {
 	s.t.Helper()
-	email := strings.ToLower(strings.NewReplacer("/", "-", " ", "-").Replace(s.t.Name())) + "@example.com"
-	a := house.Call(s.t, "POST", s.url+"/api/customers", map[string]string{"name": "Sam", "email": email})
+	a := house.Call(s.t, "POST", s.url+"/api/customers", map[string]string{"name": "Sam", "email": s.address()})
 	if a.Status != 201 {
 		s.t.Fatalf("register: %d %s", a.Status, a.Body)
 	}
