@@ -38,16 +38,20 @@ func (p *plane) System() api.System {
 	return s
 }
 
-// warnings are the findings of all services, those of one code as one.
+// warnings are the findings of all services. What this machine cannot do for
+// any of them is said once.
 func warnings(all []runner.ServiceStatus) []*fault.Fault {
-	seen := map[fault.Code]*fault.Fault{}
 	var list []*fault.Fault
+	unenforced := false
 	for _, st := range all {
 		for _, f := range st.Findings {
-			if seen[f.Code] == nil {
-				seen[f.Code] = f
-				list = append(list, f)
+			if f.Code == fault.RunLimitsUnenforced {
+				if unenforced {
+					continue
+				}
+				unenforced = true
 			}
+			list = append(list, f)
 		}
 	}
 	return list
