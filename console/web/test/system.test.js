@@ -58,6 +58,8 @@ test('a customer registers and orders', { skip, timeout: 120_000 }, async () => 
   await context.close()
 })
 
+const pictured = new Set(['console-services', 'console-service', 'console-events'])
+
 test('each page shows the system', { skip, timeout: 240_000 }, async t => {
   /** @type {[string, string, string | RegExp][]} */
   const pages = [
@@ -75,7 +77,7 @@ test('each page shows the system', { skip, timeout: 240_000 }, async t => {
       await visitor.go(where)
       await shows(text)
       await visitor.inspect(name)
-      await visitor.photograph(name)
+      if (pictured.has(name)) await visitor.photograph(name)
     })
   }
 })

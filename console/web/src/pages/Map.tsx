@@ -47,12 +47,9 @@ function Explorer({ map }: { map: SystemMap }) {
         <div className="map">
           <div>
             {view.nodes.length === 0 ? <Nothing>Nothing fits the filter.</Nothing> : <Canvas view={view} focus={focus} near={depth !== 'all'} edge={bundle?.id} onFocus={onFocus} onEdge={onEdge} />}
-            <div className="legend">
-              <span>
-                {counted(view.nodes.length, 'member')} of {map.nodes?.length}, {counted(view.bundles.length, 'line')}
-              </span>
-            </div>
-            <Legend />
+            <Legend>
+              {counted(view.nodes.length, 'member')} of {map.nodes?.length}, {counted(view.bundles.length, 'line')}
+            </Legend>
           </div>
           <Side map={map} focus={focus} bundle={bundle} onFocus={onFocus} onClose={() => set({ edge: undefined })} />
         </div>

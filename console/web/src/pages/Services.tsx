@@ -74,7 +74,7 @@ const columns: Column<Service>[] = [
   { key: 'name', header: 'Name', sort: service => service.name, cell: service => <Name service={service} /> },
   { key: 'state', header: 'State', sort: service => service.state, cell: service => <State state={service.state} /> },
   { key: 'ready', header: 'Ready', number: true, sort: service => service.ready, cell: service => <Ready service={service} /> },
-  { key: 'errors', header: 'Errors', number: true, sort: service => service.errors?.count ?? 0, cell: service => <Errors service={service} /> },
+  { key: 'errors', header: 'Errors', from: 'sm', number: true, sort: service => service.errors?.count ?? 0, cell: service => <Errors service={service} /> },
   { key: 'version', header: 'Version', from: 'md', sort: service => service.version ?? '', cell: service => <span className="mono">{versions(service)}</span> },
   { key: 'owner', header: 'Owner', from: 'sm', sort: service => service.owner, cell: service => service.owner },
   { key: 'context', header: 'Context', from: 'lg', sort: service => service.context ?? '', cell: service => service.context },
@@ -90,6 +90,10 @@ function Name({ service }: { service: Service }) {
         {service.name}
       </Go>
       {service.outside && <span className="dim"> outside</span>}
+      <span className="until-sm">
+        {' '}
+        <Errors service={service} />
+      </span>
       {service.fault && <div className="bad reason">{service.fault.what}</div>}
     </>
   )

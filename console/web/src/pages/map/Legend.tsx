@@ -1,3 +1,5 @@
+import type { ReactNode } from 'react'
+
 const kinds = [
   { className: 'line', text: 'declared' },
   { className: 'line line-unused', text: 'declared, never used' },
@@ -5,9 +7,10 @@ const kinds = [
   { className: 'line line-event', text: 'events only' },
 ]
 
-export function Legend() {
+export function Legend({ children }: { children: ReactNode }) {
   return (
     <div className="legend">
+      <span>{children}</span>
       {kinds.map(({ className, text }) => (
         <span key={text}>
           <svg width="34" height="8" aria-hidden className={className}>
