@@ -142,7 +142,7 @@ func TestATree(t *testing.T) {
 	if err := errors.Join(os.Symlink(root, filepath.Join(root, "app", "round")), os.Symlink("nowhere", filepath.Join(root, "app", "Procfile"))); err != nil {
 		t.Fatal(err)
 	}
-	fsys := fs.FS(os.DirFS(root))
+	fsys := os.DirFS(root)
 	if os.Getuid() == 0 { // root may read everything: the file system says no instead
 		fsys = denying{fsys, "closed"}
 	} else if err := os.Chmod(filepath.Join(root, "closed"), 0); err != nil {

@@ -170,7 +170,7 @@ func (s *surveyor) dockerfile(dir, file string) {
 		svc.run = argv
 		svc.remarks = append(svc.remarks, "what the image installs (RUN in the Dockerfile) must be on this machine")
 	} else {
-		svc.because = append(svc.because, file)
+		s.at(dir, file)
 	}
 	s.portFor(svc, port, file)
 }
@@ -317,7 +317,7 @@ func (s *surveyor) joinCompose() {
 			s.note(fmt.Sprintf("%s: nothing in %s says how %s is started without a container", c.file, c.dir, c.name))
 			continue
 		}
-		svc.because = append(svc.because, c.file)
+		s.at(c.dir, c.file)
 		svc.name = c.name
 		names[c.name] = svc
 		s.portFor(svc, c.port, c.file)

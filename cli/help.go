@@ -38,6 +38,7 @@ func (a *app) help() *cobra.Command {
 				at = next
 			}
 			at.InitDefaultHelpFlag()
+			at.InitDefaultVersionFlag()
 			return at.Help()
 		},
 	}

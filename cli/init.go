@@ -47,7 +47,7 @@ func (a *app) init() *cobra.Command {
 // adopted prints what was found, and writes what is new.
 func (a *app) adopted(root string, survey adopt.Survey, dry bool) error {
 	all := append([]adopt.Proposal{survey.System}, survey.Services...)
-	t := table{header: []string{"FILE", "BECAUSE OF", ""}}
+	t := table{header: []string{"FILE", "BECAUSE OF", "STATUS"}}
 	for _, p := range all {
 		state := "new"
 		if p.Exists {
@@ -59,7 +59,7 @@ func (a *app) adopted(root string, survey adopt.Survey, dry bool) error {
 		for _, n := range survey.Notes {
 			a.words("note: %s", n)
 		}
-		return fault.New(fault.NothingToAdopt, "no service was found in "+a.display(root)).Fix("plat new service NAME makes one, or write a service.yaml of three lines: service, owner, run")
+		return fault.New(fault.NothingToAdopt, "no service was found in "+a.folder(root)).Fix("plat new system NAME makes one that starts; or write a service.yaml of three lines beside your program: service, owner, run")
 	}
 	if dry && a.output == "table" {
 		for _, p := range all {
@@ -87,7 +87,7 @@ func (a *app) adopted(root string, survey adopt.Survey, dry bool) error {
 	if survey.System.Exists {
 		a.words("plat.yaml was there: see that its services list names the new folders")
 	}
-	a.words("next: look the files over, then plat check%s, then plat up%s", a.inDir(), a.inDir())
+	a.words("next: look the files over, then plat check, then plat up")
 	return nil
 }
 

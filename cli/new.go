@@ -114,7 +114,11 @@ func (a *app) newService(ctx context.Context, name, language string) error {
 			a.words("plat.yaml does not list it yet: add - path: services/%s under services", name)
 		}
 	}
-	a.words("next: plat up%s, then plat call %s GET /", a.inDir(), name)
+	if _, _, err := a.connect(); err == nil {
+		a.words("it is started now; next: plat call %s GET /", name)
+		return nil
+	}
+	a.words("next: plat up, then plat call %s GET /", name)
 	return nil
 }
 

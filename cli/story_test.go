@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -27,16 +28,34 @@ func TestStories(t *testing.T) {
 			env.Setenv("HOME", os.Getenv("HOME")) // Go's caches
 			env.Setenv("GATEWAY", house.FreeAddr(t))
 			env.Setenv("API", house.FreeAddr(t))
+			env.Setenv("OTHER", house.FreeAddr(t))
+			env.Setenv("ROOT", house.Root())
+			env.Setenv("PLAT", filepath.Join(bin, "plat"))
 			env.Setenv("DUMMY", filepath.Join(bin, "dummy"))
 			env.Defer(func() { stopAll(env.WorkDir, bin) })
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"await":  await,
 			"listen": listen,
 		},
 	})
+}
+
+// condition tells whether a story can be played here: [compiler] means that
+// the TypeScript compiler of the repository is installed, [root] that the user
+// may do everything.
+func condition(cond string) (bool, error) {
+	switch cond {
+	case "compiler":
+		_, err := os.Stat(filepath.Join(house.Root(), "musiccorp", "services", "recommendation", "node_modules", "typescript"))
+		return err == nil, nil
+	case "root":
+		return os.Getuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %s", cond)
 }
 
 // stopAll ends what a story left running.
@@ -91,4 +110,16 @@ func listen(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", args[0])
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
+}
+
+// write makes a file with its folders.
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	file := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -5,12 +5,14 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +49,8 @@ type Options struct {
 	Plan        plan.Result // of Root
 	In          string      // " -C FOLDER" for remedies; empty where the user is in Root
 	PortHolder  func(addr string) (program string)
-	Answers     func(context.Context) error // whether the running plat does
+	Answers     func(context.Context) error          // whether the running plat does
+	LookPath    func(program string) (string, error) // nil: on the PATH
 }
 
 // Examine makes all checks and changes nothing; those that need a plan are
@@ -55,9 +58,12 @@ type Options struct {
 func Examine(ctx context.Context, o Options) []Diagnosis {
 	folder := filepath.Join(o.Root, state.Name)
 	running := state.Held(folder)
+	if o.LookPath == nil {
+		o.LookPath = exec.LookPath
+	}
 	found := []Diagnosis{o.examinePlan()}
 	if sys := o.Plan.System; sys != nil {
-		found = append(found, examineTools(ctx, o.Root, sys)...)
+		found = append(found, o.examineTools(ctx, sys)...)
 		found = append(found, o.examinePorts(sys, running)...)
 	}
 	found = append(found, examineFolder(o.Root, folder)...)
@@ -66,17 +72,22 @@ func Examine(ctx context.Context, o Options) []Diagnosis {
 
 func (o Options) examinePlan() Diagnosis {
 	result := o.Plan
-	errs, warnings := 0, 0
+	errs, warnings, first := 0, 0, ""
 	for _, f := range result.Findings {
 		if f.Severity == fault.Error {
-			errs++
+			if errs++; errs == 1 {
+				first = f.What
+				if f.Place() != "" {
+					first = f.Place() + ": " + f.What
+				}
+			}
 		} else {
 			warnings++
 		}
 	}
 	switch {
 	case errs > 0:
-		return Diagnosis{"plan", Fail, count(errs, "error") + " in the plan's files, the first: " + result.Findings[0].What, "plat check" + o.In}
+		return Diagnosis{"plan", Fail, count(errs, "error") + " in the plan's files, the first: " + first, "plat check" + o.In}
 	case warnings > 0:
 		return Diagnosis{"plan", Warning, count(warnings, "warning") + " in the plan's files", "plat check" + o.In}
 	}
@@ -84,7 +95,7 @@ func (o Options) examinePlan() Diagnosis {
 }
 
 // examineTools looks for the programs that building and running need.
-func examineTools(ctx context.Context, root string, sys *plan.System) []Diagnosis {
+func (o Options) examineTools(ctx context.Context, sys *plan.System) []Diagnosis {
 	users := map[string][]string{} // services, by program
 	use := func(program, service string) {
 		if program != "" && !strings.Contains(program, "/") && !slices.Contains(users[program], service) {
@@ -107,7 +118,7 @@ func examineTools(ctx context.Context, root string, sys *plan.System) []Diagnosi
 	}
 	var found []Diagnosis
 	for _, program := range slices.Sorted(keys(users)) {
-		path, err := exec.LookPath(program)
+		path, err := o.LookPath(program)
 		if err != nil {
 			d := Diagnosis{"toolchain", Fail, program + " is not on the PATH; it is needed by " + strings.Join(users[program], ", "), "install " + program}
 			if skippable(sys, program, users[program]) {
@@ -118,10 +129,48 @@ func examineTools(ctx context.Context, root string, sys *plan.System) []Diagnosi
 			continue
 		}
 		what := program + " is " + path
-		if program == "go" {
-			what += goVersion(ctx, root)
+		switch program {
+		case "go":
+			what += ", " + version(ctx, o.Root, path, "env", "GOVERSION")
+		case "node":
+			node := version(ctx, o.Root, path, "--version")
+			found = append(found, examineEngines(o.Root, sys, node)...)
+			what += ", " + node
 		}
 		found = append(found, Diagnosis{"toolchain", Pass, what, ""})
+	}
+	return found
+}
+
+// atLeast is the form of engines.node that is compared: another says more
+// than a look at it can answer.
+var atLeast = regexp.MustCompile(`^>=\s*v?(\d+)[\d.]*$`)
+
+// examineEngines warns where a package.json wants a later Node.
+func examineEngines(root string, sys *plan.System, node string) []Diagnosis {
+	major, err := strconv.Atoi(strings.TrimPrefix(strings.SplitN(node, ".", 2)[0], "v"))
+	if err != nil {
+		return nil
+	}
+	var found []Diagnosis
+	for _, svc := range sys.Services {
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(svc.Dir), "package.json")) //nolint:gosec // of a service of the plan
+		if err != nil {
+			continue // no Node program, or npm will say what is wrong with it
+		}
+		var p struct {
+			Engines struct{ Node string } `json:"engines"`
+		}
+		if json.Unmarshal(text, &p) != nil {
+			continue
+		}
+		wanted := atLeast.FindStringSubmatch(p.Engines.Node)
+		if wanted == nil {
+			continue
+		}
+		if least, err := strconv.Atoi(wanted[1]); err == nil && major < least {
+			found = append(found, Diagnosis{"toolchain", Warning, fmt.Sprintf("node is %s, and %s wants %s (engines in its package.json)", node, svc.Name, p.Engines.Node), "install Node " + wanted[1]})
+		}
 	}
 	return found
 }
@@ -137,16 +186,17 @@ func skippable(sys *plan.System, program string, users []string) bool {
 	return true
 }
 
-func goVersion(ctx context.Context, root string) string {
+// version is what a program says of itself.
+func version(ctx context.Context, root string, argv ...string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // go or node
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {
-		return ", but it does not run: " + err.Error()
+		return "but it does not run: " + err.Error()
 	}
-	return ", " + strings.TrimSpace(string(out))
+	return strings.TrimSpace(string(out))
 }
 
 func keys[V any](m map[string]V) func(func(string) bool) {

@@ -43,6 +43,9 @@ func Languages() []string { return []string{"go", "node"} }
 // unknown-template.
 func System(n Names, language string) ([]File, error) {
 	if err := plan.ValidService(n.System); err != nil {
+		for _, f := range fault.All(err) { // a system is named as services are
+			f.What = strings.Replace(f.What, "the service", "the system", 1)
+		}
 		return nil, err
 	}
 	service, err := Service(n, language)
