@@ -74,7 +74,7 @@ func (a *app) print(value any, t table) error {
 	if a.output != "wide" {
 		var left []string
 		if t, left = t.fit(a.width()); len(left) > 0 {
-			a.words("%s", a.paint.dim("no room for "+strings.Join(left, ", ")+": widen the window, or take -o wide or json"))
+			a.words("%s", a.paint.dim("no room for "+strings.Join(left, ", ")+": widen the window, or take -o json"))
 		}
 	}
 	return t.write(a.Out)

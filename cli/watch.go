@@ -68,6 +68,9 @@ func (f *follower) look(ctx context.Context, client *api.Client) error {
 	}
 	if f.widths == nil {
 		f.widths = t.widths()
+		if i := slices.Index(t.header, "STATE"); i >= 0 {
+			f.widths[i] = max(f.widths[i], len("crash-looping")) // what comes should stand below its title
+		}
 		if f.app.output == "table" || f.app.output == "wide" {
 			if err := f.say(line(t.header, f.widths)); err != nil {
 				return err
