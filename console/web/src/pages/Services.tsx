@@ -128,9 +128,9 @@ function Uptime({ service }: { service: Service }) {
 function Address({ service }: { service: Service }) {
   if (!service.url) return null
   const text = service.url.replace(/^https?:\/\/[^/]*/, '') || '/'
-  if (text.includes('{')) return <span className="mono">{text}</span> // a template
+  if (text.includes('{')) return <span className="mono path">{text}</span> // a template
   return (
-    <Anchor href={service.url} title={service.url} target="_blank" rel="noreferrer" inherit className="mono">
+    <Anchor href={service.url} title={service.url} target="_blank" rel="noreferrer" inherit className="mono path">
       {text}
     </Anchor>
   )

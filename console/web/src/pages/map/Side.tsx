@@ -115,10 +115,10 @@ function Names({ names, onFocus }: { names: string[]; onFocus: (name: string) =>
   if (names.length === 0) return <span className="dim">nobody</span>
   return names.map((name, index) => (
     <span key={name}>
-      {index > 0 && ', '}
       <Anchor component="button" type="button" size="sm" onClick={() => onFocus(name)}>
         {name}
-      </Anchor>
+        {index < names.length - 1 && ','}
+      </Anchor>{' '}
     </span>
   ))
 }
