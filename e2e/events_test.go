@@ -152,15 +152,15 @@ func TestNoEventIsLost(t *testing.T) {
 			t.Fatalf("published: %d %s", a.Status, a.Body)
 		}
 	}
-	mood := func(query string) {
+	mood := func(service, query string) {
 		t.Helper()
-		if a := hosted(t, http.DefaultClient, gave(t, h, "till", "PLAT_MESH")+"/mood?"+query, "welcome.internal"); a.Status != 200 {
+		if a := hosted(t, http.DefaultClient, gave(t, h, "till", "PLAT_MESH")+"/mood?"+query, service+".internal"); a.Status != 200 {
 			t.Fatalf("mood: %d %s", a.Status, a.Body)
 		}
 	}
 
 	// Refused, then taken.
-	mood("refuse=1")
+	mood("welcome", "refuse=1")
 	published("refused-once")
 	taken(t, h, "welcome", "refused-once")
 	if n := took(t, h, "welcome", "refused-once"); n != 1 {
@@ -168,7 +168,7 @@ func TestNoEventIsLost(t *testing.T) {
 	}
 
 	// Under way when the receiver dies: the next instance takes it.
-	mood("hang=1")
+	mood("welcome", "hang=1")
 	published("hung")
 	house.Until(t, "welcome has it", func() (bool, string) {
 		out, _ := h.Plat("logs", "welcome")
@@ -184,6 +184,15 @@ func TestNoEventIsLost(t *testing.T) {
 		t.Fatalf("plat scale: exit %d\n%s", code, out)
 	}
 	published("before-the-kill")
+	house.Until(t, "it waits", func() (bool, string) {
+		events, err := operator(t, h).Events(t.Context())
+		for _, c := range events.Consumers {
+			if c.Service == "welcome" && c.Lag+uint64(max(c.Unacked, 0)) == 1 && c.Push == "/events" {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("%+v %v", events.Consumers, err)
+	})
 	killed(t, h)
 	again(t, h)
 	taken(t, h, "welcome", "before-the-kill")
@@ -200,6 +209,10 @@ func TestNoEventIsLost(t *testing.T) {
 	}
 	killed(t, h)
 	again(t, h)
+	url = gave(t, h, "till", "PLAT_PUBLISH")
+	mood("parcels", "hang=1") // and one that is not answered within 30 s, too
+	published("hangs-long")
+	ids = append(ids, "hangs-long")
 	house.Until(t, "all are taken", func() (bool, string) {
 		for _, service := range []string{"welcome", "parcels"} {
 			out, code := h.Plat("logs", service)

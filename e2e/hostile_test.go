@@ -122,7 +122,7 @@ func TestHostilePages(t *testing.T) {
 	if len(secrets) != 3 {
 		t.Fatalf("the browser has %d cookies of the console", (len(secrets)-1)/2)
 	}
-	b.Jar.SetCookies(u, []*http.Cookie{{Name: "basket", Value: "full"}})
+	b.Jar.SetCookies(u, []*http.Cookie{{Name: "basket", Value: "full", HttpOnly: true, SameSite: http.SameSiteLaxMode}}) //nolint:gosec // a shop's, by http
 	shown := func(what string, a house.Answer) {
 		t.Helper()
 		var echo struct{ Headers http.Header }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -43,7 +44,7 @@ func ownNetwork(t *testing.T) bool {
 	house.Bin(t) // once, and not by two processes
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=4m") //nolint:gosec // this program
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=4m")
 	cmd.Env = append(os.Environ(), withinNetwork+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
 	if os.Getuid() != 0 {
@@ -52,6 +53,8 @@ func ownNetwork(t *testing.T) bool {
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	cmd.WaitDelay = 10 * time.Second
+	runtime.LockOSThread() // Pdeathsig is about the thread
+	defer runtime.UnlockOSThread()
 	out, err := cmd.CombinedOutput()
 	switch {
 	case cmd.Process == nil && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSPC)):
@@ -77,7 +80,7 @@ func loopbackUp() error {
 		_     [22]byte
 	}{flags: syscall.IFF_UP | syscall.IFF_RUNNING}
 	copy(request.name[:], "lo")
-	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))) //nolint:gosec // netdevice(7)
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))) // see netdevice(7)
 	if errno != 0 {
 		return errno
 	}
@@ -300,6 +303,37 @@ func beat(t *testing.T, c *consul.Client, check string, stop <-chan struct{}) (d
 		}
 	}()
 	return ended
+}
+
+// TestDoorsAreTaken starts plat where another program has a door's address.
+func TestDoorsAreTaken(t *testing.T) {
+	t.Parallel()
+	if !ownNetwork(t) {
+		return
+	}
+	for _, addr := range []string{"127.0.0.1:8500", "127.0.0.1:8600"} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := system(t, map[string]string{
+			"plat.yaml":                   outsidePlan,
+			"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\n",
+			"services/back/service.yaml":  "service: back\nowner: team\nrun: [DUMMY]\n",
+		})
+		h := &house.House{T: t, Dir: dir}
+		out, code := h.Plat("up", "-d", "--gateway", house.FreeAddr(t), "--api", house.FreeAddr(t))
+		if code == 0 {
+			t.Errorf("plat up with %s taken: exit 0\n%s", addr, out)
+		}
+		contains(t, "plat up", out, "port-taken", addr, fmt.Sprint(os.Getpid()), "doors")
+		if left := family(t, dir); len(left) > 0 {
+			t.Errorf("it left %v", left)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestOutsidersOutlastPlat ends plat in both ways while programs are
