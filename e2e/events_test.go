@@ -210,6 +210,15 @@ func TestNoEventIsLost(t *testing.T) {
 	killed(t, h)
 	again(t, h)
 	url = gave(t, h, "till", "PLAT_PUBLISH")
+	house.Until(t, "parcels has all but those", func() (bool, string) {
+		events, err := operator(t, h).Events(t.Context())
+		for _, c := range events.Consumers {
+			if c.Service == "parcels" && c.Lag == 0 {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("%+v %v", events.Consumers, err)
+	})
 	mood("parcels", "hang=1") // and one that is not answered within 30 s, too
 	published("hangs-long")
 	ids = append(ids, "hangs-long")
