@@ -257,8 +257,8 @@ func (a *app) publish() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !json.Valid(text) {
-			return fault.New(fault.BadArgument, "the data is no JSON").Fix("quote it for the shell: -d '{\"order\": \"42\"}'")
+		if err := json.Unmarshal(text, new(any)); err != nil {
+			return fault.New(fault.BadArgument, "the data is no JSON").Why(err.Error()).Fix("quote it for the shell: -d '{\"order\": \"42\"}'")
 		}
 		client, _, err := a.connect()
 		if err != nil {

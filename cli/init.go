@@ -98,15 +98,17 @@ func writeNew(root string, p adopt.Proposal) error {
 	}
 	file := filepath.Join(root, filepath.FromSlash(p.File))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // a folder of the user's repository
-		return err
+		return unwritable(filepath.Dir(file), err)
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // likewise a file of it
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return unwritable(file, err)
 	}
-	_, err = f.WriteString(p.Text)
-	return errors.Join(err, f.Close())
+	if _, err = f.WriteString(p.Text); err != nil {
+		return errors.Join(unwritable(file, err), f.Close())
+	}
+	return f.Close()
 }

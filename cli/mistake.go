@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,9 @@ func usage(cmd *cobra.Command, what string) *fault.Fault {
 // args checks the number of arguments, as cobra does, in plat's words.
 func args(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
+		if slices.Contains(given, "") {
+			return usage(cmd, "an argument of "+cmd.CommandPath()+" is empty").Fix("a variable of your shell may have no value: " + cmd.CommandPath() + " --help")
+		}
 		if len(given) >= least && (most < 0 || len(given) <= most) {
 			return nil
 		}
@@ -67,6 +72,16 @@ func habits() map[string]string {
 		"validate": "check", "lint": "check", "create": "new", "adopt": "init", "curl": "call",
 		"emit": "publish", "dashboard": "console", "ui": "console", "inspect": "describe", "show": "describe",
 	}
+}
+
+// unwritable tells that a file cannot be written, and why the system refuses.
+func unwritable(path string, err error) error {
+	why := err
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		why = pe.Err
+	}
+	return fault.New(fault.FileUnwritable, path+" cannot be written").Why(why.Error()).Because(err)
 }
 
 // flagMistake words what pflag says about a flag.

@@ -112,7 +112,7 @@ func overwrite(path string, text []byte) error {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".plat-*")
 	if err != nil {
-		return err
+		return unwritable(path, err)
 	}
 	_, err = temp.Write(text)
 	err = errors.Join(err, temp.Chmod(info.Mode().Perm()), temp.Sync(), temp.Close())
@@ -120,7 +120,7 @@ func overwrite(path string, text []byte) error {
 		err = os.Rename(temp.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
+		return errors.Join(unwritable(path, err), os.Remove(temp.Name()))
 	}
 	return nil
 }

@@ -28,11 +28,11 @@ func (a *app) schema() *cobra.Command {
 		schemas := plan.Schemas()
 		if dir != "" {
 			if err := os.MkdirAll(dir, 0o750); err != nil {
-				return err
+				return unwritable(dir, err)
 			}
 			for _, name := range slices.Sorted(maps.Keys(schemas)) {
 				if err := os.WriteFile(filepath.Join(dir, name), schemas[name], 0o644); err != nil { //nolint:gosec // a schema is public
-					return err
+					return unwritable(filepath.Join(dir, name), err)
 				}
 			}
 			return nil

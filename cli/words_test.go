@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -140,6 +142,38 @@ func TestMistakes(t *testing.T) {
 		if code != 2 || out != "" || !strings.Contains(said, c.want) {
 			t.Errorf("plat %s: exit %d, want 2 and %q; it said:\n%s%s", c.line, code, c.want, said, out)
 		}
+	}
+}
+
+// TestEmptyArguments refuses what a variable without a value makes.
+func TestEmptyArguments(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"why", ""}, {"get", "services", ""}, {"call", "", "GET", "/"}, {"new", "service", ""}} {
+		if _, said, code := plat(t, 0, args...); code != 2 || !strings.Contains(said, "is empty") {
+			t.Errorf("plat %q: exit %d: %s", args, code, said)
+		}
+	}
+}
+
+// TestUnwritable tells of a file, and not of a defect of plat.
+func TestUnwritable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "file", "")
+	write(t, dir, "repo/web/package.json", `{"scripts": {"start": "node ."}}`)
+	if err := os.Mkdir(filepath.Join(dir, "repo", "plat.yaml"), 0o750); err != nil { // a folder in its place
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"schema", "--write", filepath.Join(dir, "file", "x")},
+		{"new", "system", "shop", "-t", "node", "-C", filepath.Join(dir, "file")},
+	} {
+		if _, said, code := plat(t, 0, args...); code != 1 || !strings.Contains(said, "cannot be written [file-unwritable]\n  why: not a directory") {
+			t.Errorf("plat %q: exit %d: %s", args, code, said)
+		}
+	}
+	if _, said, code := plat(t, 0, "init", "-C", filepath.Join(dir, "repo")); code != 0 || strings.Contains(said, "internal") {
+		t.Errorf("plat init: exit %d: %s", code, said)
 	}
 }
 

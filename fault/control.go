@@ -25,6 +25,7 @@ const (
 	NothingToAdopt  Code = "nothing-to-adopt"
 	NoSuchCode      Code = "no-such-code"
 	BadArgument     Code = "bad-argument"
+	FileUnwritable  Code = "file-unwritable"
 	WaitTimeout     Code = "wait-timeout"
 	StartFailed     Code = "start-failed"
 	StateLost       Code = "state-lost"
@@ -57,6 +58,7 @@ func controlEntries() []Entry {
 		{APIBusy, "The control API serves as many as it can", "The number of programs that follow changes at once is bounded.", "Close a page of the console, or another program that follows /v1/changes."},
 		{NoSuchCode, "The catalogue has no such code", "plat explain knows the codes that plat itself prints.", "plat explain lists them all."},
 		{BadArgument, "A command was given something that it cannot use", "The value does not have the form that the command's help shows.", "Run the command with --help for its form and examples."},
+		{FileUnwritable, "A file cannot be written", "plat was asked to write it, and the system refused.", "Give yourself the permission with chown or chmod, or make room on the disk."},
 		{WaitTimeout, "What was waited for did not happen in time", "plat wait, plat up -d and plat down wait for a bounded time.", "plat ps shows the state, plat logs SERVICE the reason; raise --timeout when it only needs longer."},
 		{StateLost, "The state folder was taken away from a running plat", "Without .plat nobody could find or stop that plat any more, so it ends with everything that it started.", "Stop plat with plat down before you move or remove .plat; plat up begins anew."},
 		{PartEnded, "A part of plat ended by itself", "The gateway, the event engine or another part of plat failed, and plat stopped the system rather than run it by halves.", "Read the reason in the message and in .plat/plat.log, then plat up."},
