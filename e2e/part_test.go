@@ -108,6 +108,24 @@ func TestPartOfASystem(t *testing.T) {
 		said("live", "")
 	}
 
+	// What stands in the way of a change is the service's fault, not plat's.
+	revised("services/extra/service.yaml", "run: [", "build: {command: [sh, -c, exit 3]}\nrun: [")
+	house.Until(t, "it does not build", func() (bool, string) {
+		a := house.Call(t, "POST", h.API+"/v1/services/extra/restart", nil, "Authorization", "Bearer "+tokenOf(t, dir))
+		return a.Status == 409 && strings.Contains(string(a.Body), `"run-build-failed"`), fmt.Sprint(a.Status, " ", string(a.Body))
+	})
+	if a := house.Call(t, "GET", h.Gateway+"/call/extra", nil); a.Status != 200 {
+		t.Errorf("the one that runs: %d %s", a.Status, a.Body)
+	}
+
+	// A program that lacks is told, and keeps nothing from being settled.
+	revised("services/extra/service.yaml", "build: {command: [sh, -c, exit 3]}\n", "needs: [no-such-program]\n")
+	house.Until(t, "extra is skipped", func() (bool, string) {
+		s, err := c.Service(t.Context(), "extra")
+		return err == nil && s.State == "skipped" && s.Settled && s.Fault != nil && s.Fault.Code == "run-tool-missing", fmt.Sprintf("%+v %v", s, err)
+	})
+	runs("catalog order")
+
 	// One that the part needs is taken out of the plan while it runs.
 	house.Edit(t, filepath.Join(dir, "services", "order", "service.yaml"), "service: order", "service: orders")
 	s := said("refused", "")

@@ -32,6 +32,9 @@ func statusOf(code fault.Code) int {
 	case fault.APIBusy:
 		return http.StatusServiceUnavailable
 	}
+	if strings.HasPrefix(string(code), "run-") { // of a service that does not build, start or stay
+		return http.StatusConflict
+	}
 	return http.StatusInternalServerError
 }
 
