@@ -207,6 +207,9 @@ func (a *app) why() *cobra.Command {
 
 func (a *app) explainFinding(f api.Finding) error {
 	var b strings.Builder
+	if strings.Contains(f.Remedy, "plat plan add ") { // at its end
+		f.Remedy += a.inDir()
+	}
 	fmt.Fprintf(&b, "%s [%s]\n\n  why: %s\n  fix: %s\n", f.What, f.Code, f.Why, f.Remedy)
 	if f.Patch != "" {
 		where := f.File
