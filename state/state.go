@@ -30,6 +30,7 @@ const (
 
 const (
 	formatFile = "format"
+	ignoreFile = ".gitignore" // the token must not be committed
 	lockFile   = "lock"
 	runFile    = "run.json"
 	tokenFile  = "token"
@@ -77,8 +78,10 @@ func Open(root string) (*Folder, error) {
 	if err := f.take(); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(path, formatFile), []byte(Format), 0o600); err != nil {
-		return nil, errors.Join(denied(path, err), f.release())
+	for name, text := range map[string]string{formatFile: Format, ignoreFile: "*\n"} {
+		if err := os.WriteFile(filepath.Join(path, name), []byte(text), 0o600); err != nil {
+			return nil, errors.Join(denied(path, err), f.release())
+		}
 	}
 	if err := f.awaitGuard(); err != nil {
 		return nil, errors.Join(err, f.release())

@@ -138,13 +138,27 @@ func (s *Server) Consumers(ctx context.Context, stream string) ([]event.Consumer
 	list := st.ListConsumers(ctx)
 	for info := range list.Info() {
 		if info.Config.Durable != "" {
-			states = append(states, consumerState(info))
+			state := consumerState(info)
+			if state.Pending == 0 && st.CachedInfo().State.LastSeq > info.Delivered.Stream {
+				state.Pending = missed(ctx, st, info)
+			}
+			states = append(states, state)
 		}
 	}
 	if err := list.Err(); err != nil {
 		return nil, fmt.Errorf("list consumers of %s: %w", stream, err)
 	}
 	return states, nil
+}
+
+// missed is 1 when the stream holds a message for a consumer that its own
+// count does not have yet: the engine counts a moment after it has stored.
+func missed(ctx context.Context, st jetstream.Stream, info *jetstream.ConsumerInfo) uint64 {
+	last, err := st.GetLastMsgForSubject(ctx, info.Config.FilterSubject)
+	if err != nil || last.Sequence <= info.Delivered.Stream { // there is none, or it was delivered
+		return 0
+	}
+	return 1
 }
 
 // PutConsumer creates a durable consumer that begins with the stream's first
