@@ -25,7 +25,8 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			env.Setenv("HOME", os.Getenv("HOME")) // Go's caches
+			env.Setenv("GORACE", "atexit_sleep_ms=10") // else each command of a race build sleeps a second
+			env.Setenv("HOME", os.Getenv("HOME"))      // Go's caches
 			env.Setenv("GATEWAY", house.FreeAddr(t))
 			env.Setenv("API", house.FreeAddr(t))
 			env.Setenv("OTHER", house.FreeAddr(t))

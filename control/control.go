@@ -76,7 +76,8 @@ type plane struct {
 	ways     *ways
 	addresses
 
-	routing sync.Mutex // one route at a time, so that the last one told is the last one that is true
+	applying sync.Mutex // a plan while it becomes live
+	routing  sync.Mutex // one route at a time, so that the last one told is the last one that is true
 	current
 }
 

@@ -84,6 +84,8 @@ func (p *plane) followPlan(ctx context.Context, files *watchedFiles) error {
 }
 
 func (p *plane) reload(ctx context.Context, result plan.Result) {
+	p.applying.Lock()
+	defer p.applying.Unlock()
 	old := p.live()
 	err := usable(result)
 	if err == nil {

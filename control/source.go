@@ -163,13 +163,22 @@ func (p *plane) publicURLs(sys *plan.System) map[string]string {
 // Plan is the live resolved plan.
 func (p *plane) Plan() any { return p.live() }
 
+// settledPlan waits until a plan that becomes live has come to the runner, so
+// that what is asked for is done by the plan that was shown.
+func (p *plane) settledPlan() {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+}
+
 // Restart builds a service anew and replaces its instances one by one.
 func (p *plane) Restart(ctx context.Context, service string) error {
+	p.settledPlan()
 	return p.runner.Restart(ctx, service, true)
 }
 
 // Scale sets a service's number of instances by hand.
 func (p *plane) Scale(ctx context.Context, service string, instances int) error {
+	p.settledPlan()
 	return p.runner.Scale(ctx, service, instances)
 }
 
