@@ -67,7 +67,7 @@ func (a *app) description(d api.Description) error {
 	field("State", s.State+", "+readiness(s)+" ready")
 	field("Version", s.Version)
 	if s.Errors != nil && s.Errors.Count > 0 {
-		field("Errors", fmt.Sprintf("%d lines in 15 minutes, the last %s ago: %s", s.Errors.Count, age(s.Errors.Last), pretty(painter{}, s.Errors.Text)))
+		field("Errors", fmt.Sprintf("%d lines in 15 minutes, the last %s ago: %s", s.Errors.Count, age(s.Errors.Last), s.Errors.Text))
 	}
 	for _, r := range d.Routes {
 		field("Route", strings.TrimSpace(strings.Join(r.Methods, ",")+" "+openable(r.URL)))

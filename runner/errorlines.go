@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -157,7 +158,30 @@ func (e *ErrorLines) add(line Line) {
 		*m = minute{at: at}
 	}
 	m.count++
-	l.last, l.text = line.Time, cut(line.Text, errorText)
+	l.last, l.text = line.Time, cut(message(line.Text), errorText)
+}
+
+// message is what a structured line says to people: its message, and the
+// error where it names one. Any other line is its own message.
+func message(text string) string {
+	var fields struct {
+		Msg, Message, Error, Err string
+	}
+	if !strings.HasPrefix(strings.TrimLeft(text, " \t"), "{") {
+		return text
+	}
+	if err := json.Unmarshal([]byte(text), &fields); err != nil && fields.Msg+fields.Message == "" {
+		return text
+	}
+	said := cmp.Or(fields.Msg, fields.Message)
+	why := cmp.Or(fields.Error, fields.Err)
+	switch {
+	case said == "":
+		return text
+	case why == "":
+		return said
+	}
+	return said + ": " + why
 }
 
 // cut shortens a text to so many bytes of whole characters.
