@@ -10,7 +10,6 @@ import (
 	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
-	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/topology"
 )
@@ -33,27 +32,6 @@ func (p *plane) general(service string) http.Handler {
 	return p.gateway.Mesh(service, func(callee string) gateway.MeshDecision {
 		return gateway.MeshDecision(p.access.Load().Decide(service, callee))
 	}, own)
-}
-
-// outsider finds a program that registered itself, by its name in lower case.
-func (p *plane) outsider(name string) (registered string, ok bool) {
-	if there, _ := p.registry.Instances(name); len(there) > 0 {
-		return name, true
-	}
-	all := p.registry.Services()
-	if i := slices.IndexFunc(all, func(known string) bool { return strings.EqualFold(known, name) }); i >= 0 {
-		return all[i], true
-	}
-	return "", false
-}
-
-// outsiders lists the names of programs that registered themselves and are in
-// no plan.
-func (p *plane) outsiders(sys *plan.System) []string {
-	return slices.DeleteFunc(p.registry.Services(), func(name string) bool {
-		_, declared := sys.Service(name)
-		return declared || slices.ContainsFunc(sys.External, func(e plan.External) bool { return e.Registered == name })
-	})
 }
 
 // call is the handler by which plat calls a service for a person.

@@ -69,8 +69,10 @@ func (p *plane) Services() []api.Service {
 		svc.URL = urls[st.Service]
 		services = append(services, svc)
 	}
-	for _, name := range p.outsiders(sys) {
-		services = append(services, p.outsideService(name))
+	for _, o := range p.outsiders(sys) {
+		svc := p.outsideService(o)
+		svc.URL = urls[o.name]
+		services = append(services, svc)
 	}
 	return services
 }
@@ -109,31 +111,6 @@ func (p *plane) service(st runner.ServiceStatus, spec plan.Service) api.Service 
 	return svc
 }
 
-// outsideService is a program that plat did not start.
-func (p *plane) outsideService(name string) api.Service {
-	instances, _ := p.registry.Instances(name)
-	svc := api.Service{Name: name, Outside: true, State: string(runner.Unready), Desired: len(instances), Settled: true, Instances: []api.Instance{}}
-	for _, in := range instances {
-		i := api.Instance{ID: in.ID, Addr: in.Addr, Version: in.Version, State: string(runner.Ready), Started: in.Registered, Checks: []api.Check{}}
-		if in.Status() == registry.Critical {
-			i.State = string(runner.Unready)
-		} else {
-			svc.Ready++
-		}
-		for _, c := range in.Checks {
-			i.Checks = append(i.Checks, api.Check{ID: c.ID, Status: string(c.Status), Output: c.Output, Since: c.Since})
-		}
-		svc.Instances = append(svc.Instances, i)
-	}
-	if svc.Ready > 0 {
-		svc.State = string(runner.Ready)
-	}
-	if svc.Ready > 0 && svc.Ready < svc.Desired {
-		svc.State = string(runner.Degraded)
-	}
-	return svc
-}
-
 // settled tells whether a service has come where it will stay without help.
 func settled(st runner.ServiceStatus) bool {
 	if st.Building {
@@ -146,16 +123,16 @@ func settled(st runner.ServiceStatus) bool {
 	return st.Fault != nil && st.Fault.Code == fault.RunNeverReady
 }
 
-// publicURLs gives each routed service the address of its shortest route.
+// publicURLs gives each routed service the address of its shortest route, one
+// for every host before one that needs a host.
 func (p *plane) publicURLs(sys *plan.System) map[string]string {
-	urls, shortest := map[string]string{}, map[string]string{}
+	urls, chosen := map[string]string{}, map[string]plan.Route{}
 	for _, r := range plan.Routes(sys) {
-		best, ok := shortest[r.Service]
-		if r.Host != "" || ok && len(best) <= len(r.Path) {
-			continue
+		best, ok := chosen[r.Service]
+		better := !ok || best.Host != "" && r.Host == "" || (best.Host == "") == (r.Host == "") && len(r.Path) < len(best.Path)
+		if better {
+			chosen[r.Service], urls[r.Service] = r, p.address(r)
 		}
-		shortest[r.Service] = r.Path
-		urls[r.Service] = p.gateways[r.Gateway] + r.Path
 	}
 	return urls
 }
@@ -168,18 +145,6 @@ func (p *plane) Plan() any { return p.live() }
 func (p *plane) settledPlan() {
 	p.applying.Lock()
 	defer p.applying.Unlock()
-}
-
-// Restart builds a service anew and replaces its instances one by one.
-func (p *plane) Restart(ctx context.Context, service string) error {
-	p.settledPlan()
-	return p.runner.Restart(ctx, service, true)
-}
-
-// Scale sets a service's number of instances by hand.
-func (p *plane) Scale(ctx context.Context, service string, instances int) error {
-	p.settledPlan()
-	return p.runner.Scale(ctx, service, instances)
 }
 
 // Stop begins the end of this plat.

@@ -40,8 +40,10 @@ func (p *plane) Map() api.Map {
 	for _, g := range sys.Gateways {
 		m.Nodes = append(m.Nodes, api.Node{Name: g.Name, Kind: "gateway"})
 	}
-	for _, name := range p.outsiders(sys) {
-		add(api.Node{Name: name, Kind: "outside"})
+	for _, o := range p.outsiders(sys) {
+		if !known[o.name] {
+			add(api.Node{Name: o.name, Kind: "outside"})
+		}
 	}
 	m.Edges = append(m.Edges, callEdges(sys, seen, p.Findings())...)
 	for _, e := range m.Edges { // who is gone was seen all the same
@@ -94,7 +96,7 @@ func routeEdges(sys *plan.System, seen topology.Observation) []api.Edge {
 		key := routeKey{r.Gateway, r.Path, r.Service}
 		u := used[key]
 		delete(used, key) // of two routes by method, the first has the count of both
-		edges = append(edges, api.Edge{From: r.Gateway, To: r.Service, Kind: "route", Label: r.Path, Declared: true, Count: u.Count, Errors: u.Errors, First: u.First, Last: u.Last})
+		edges = append(edges, api.Edge{From: r.Gateway, To: r.Service, Kind: "route", Label: r.Host + r.Path, Declared: true, Count: u.Count, Errors: u.Errors, First: u.First, Last: u.Last})
 	}
 	return edges
 }
@@ -132,33 +134,23 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 	sys := p.live()
 	svc, ok := sys.Service(name)
 	if !ok {
-		return api.Description{}, fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them")
+		d, known := p.describeOutside(sys, name)
+		if !known {
+			return d, fault.New(fault.NoSuchService, "there is no service "+name).Fix("plat ps lists them")
+		}
+		return d, nil
 	}
 	declaration, err := json.Marshal(svc)
 	if err != nil {
 		return api.Description{}, err
 	}
-	d := api.Description{Declaration: declaration, File: path.Join(svc.Dir, "service.yaml"), Routes: []api.Route{}, Edges: []api.Edge{}, Consumers: []api.Consumer{}, Findings: []api.Finding{}}
+	d := api.Description{Declaration: declaration, File: path.Join(svc.Dir, "service.yaml"), Consumers: []api.Consumer{}}
 	for _, s := range p.Services() {
 		if s.Name == name {
 			d.Service = s
 		}
 	}
-	for _, r := range plan.Routes(sys) {
-		if r.Service == name {
-			d.Routes = append(d.Routes, api.Route{URL: p.address(r), Methods: r.Methods})
-		}
-	}
-	for _, e := range p.Map().Edges {
-		if e.From == name || e.To == name {
-			d.Edges = append(d.Edges, e)
-		}
-	}
-	for _, f := range p.Findings() {
-		if f.Caller == name || f.Callee == name {
-			d.Findings = append(d.Findings, f)
-		}
-	}
+	p.describeEnds(&d, sys, name)
 	events, err := p.Events(ctx)
 	if err != nil {
 		return d, err
@@ -174,6 +166,27 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 	}
 	d.Environment, err = p.shownEnvironment(svc, first)
 	return d, err
+}
+
+// describeEnds adds what leads to a service, whom it uses, and what differs
+// from the plan.
+func (p *plane) describeEnds(d *api.Description, sys *plan.System, name string) {
+	d.Routes, d.Edges, d.Findings = []api.Route{}, []api.Edge{}, []api.Finding{}
+	for _, r := range plan.Routes(sys) {
+		if r.Service == name {
+			d.Routes = append(d.Routes, api.Route{URL: p.address(r), Methods: r.Methods})
+		}
+	}
+	for _, e := range p.Map().Edges {
+		if e.From == name || e.To == name {
+			d.Edges = append(d.Edges, e)
+		}
+	}
+	for _, f := range p.Findings() {
+		if f.Caller == name || f.Callee == name {
+			d.Findings = append(d.Findings, f)
+		}
+	}
 }
 
 // address is where a route leads from, as a person would type it.

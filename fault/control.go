@@ -16,6 +16,8 @@ const (
 	OriginRefused   Code = "api-origin-refused"
 	NoSuchService   Code = "no-such-service"
 	NotFound        Code = "not-found"
+	OutsideAbsent   Code = "outside-absent"
+	NotRunByPlat    Code = "not-run-by-plat"
 	NoSuchFinding   Code = "no-such-finding"
 	NoSuchMail      Code = "no-such-mail"
 	APIBusy         Code = "api-busy"
@@ -49,6 +51,8 @@ func controlEntries() []Entry {
 		{OriginRefused, "The control API does not answer other origins", "The Host or Origin header names neither the API's own address nor localhost: a web page or a DNS rebinding may be behind it.", "Call the API by the address that plat up prints."},
 		{NoSuchService, "The plan has no such service", "The name is not a service of the running plan.", "plat ps lists the names."},
 		{NotFound, "The control API has no such operation", "The path or the method is not one that it serves.", "GET /v1/openapi.json describes what it has."},
+		{OutsideAbsent, "A program from outside is not there", "plat leads to a program that registers itself, and nobody has registered under its name, or its checks fail.", "Start the program where it runs; docs/consul.md tells how it registers."},
+		{NotRunByPlat, "plat does not run this program", "It registered itself, or is declared as external: plat leads to it, and neither starts it nor sees its output.", "Restart or scale it where it runs, and read its log there."},
 		{NoSuchFinding, "plat knows nothing under this ID", "plat keeps the findings of the running system and its last refused calls, up to a bound; what is older is forgotten.", "plat ps and the console show the findings there are."},
 		{NoSuchMail, "The mailbox has no such mail", "The development mailbox keeps the newest mails up to a bound; it may have been cleared.", "plat mail lists what is there."},
 		{UnknownTemplate, "There is no template of this name", "A new service is made in one of the languages that plat has a template for.", "plat new service --help names them."},

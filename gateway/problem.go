@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/plat-dev/plat/fault"
 )
@@ -63,5 +64,6 @@ func (x *exchange) problemWith(status int, code fault.Code, detail, remedy strin
 // unavailable answers that the service has no instance.
 func (x *exchange) unavailable() {
 	x.w.Header()["Retry-After"] = []string{"1"}
-	x.problem(http.StatusServiceUnavailable, fault.GatewayNoInstance, x.Service+" has no instance in rotation")
+	remedy := strings.ReplaceAll(x.gateway.entries[fault.GatewayNoInstance].remedy, "SERVICE", x.Service)
+	x.problemWith(http.StatusServiceUnavailable, fault.GatewayNoInstance, x.Service+" has no instance in rotation", remedy)
 }

@@ -187,13 +187,16 @@ type logsInput struct {
 
 // logs answers NDJSON, a line as soon as it is there.
 func (o Options) logs(_ context.Context, in *logsInput) (*huma.StreamResponse, error) {
-	known := map[string]bool{}
+	known, outside := map[string]bool{}, map[string]bool{}
 	for _, svc := range o.Source.Services() {
-		known[svc.Name] = true
+		known[svc.Name], outside[svc.Name] = true, svc.Outside
 	}
 	for _, name := range in.Service {
 		if !known[name] {
 			return nil, problem(fault.New(fault.NoSuchService, "the plan has no service "+name).Fix("plat ps lists them"))
+		}
+		if outside[name] {
+			return nil, problem(fault.New(fault.NotRunByPlat, "plat does not run "+name+" and has no output of it"))
 		}
 	}
 	q := api.LogQuery{Services: in.Service, Since: in.Since, Tail: in.Tail, Follow: in.Follow}
