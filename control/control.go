@@ -19,7 +19,6 @@ import (
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
-	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/api/serve"
 	"github.com/plat-dev/plat/console"
 	"github.com/plat-dev/plat/drift"
@@ -94,7 +93,7 @@ type addresses struct {
 	api      string            // http://host:port
 	smtp     string            // host:port of the development mailbox
 	gateways map[string]string // by name
-	doors    []api.Door
+	doors    doors
 }
 
 // current is the live plan.
@@ -157,9 +156,10 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 		})
 	}
 
+	p.doors.run = run
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openDoors, p.openRunner} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openRunner} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -303,6 +303,9 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 		return err
 	}
 	if err := p.ways.set(sys, p.general); err != nil {
+		return err
+	}
+	if err := p.setDoors(ctx, sys.Doors); err != nil {
 		return err
 	}
 	routes := map[string][]plan.Route{}

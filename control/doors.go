@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
@@ -21,21 +23,107 @@ const (
 	consulAddress = "127.0.0.1:8500"
 )
 
-// openDoors opens the compatibility listeners that the plan names.
-func (p *plane) openDoors(ctx context.Context, run part, _ *closers) error {
+// doors are the compatibility listeners that are open. The zero value has
+// none.
+type doors struct {
+	run part // set before the first is opened
+
+	mu   sync.Mutex // guards what follows
+	open map[string]*door
+}
+
+type door struct {
+	addr  string // as it is shown
+	stop  context.CancelFunc
+	parts sync.WaitGroup
+}
+
+// serve runs a part of the door until it is closed, or plat ends.
+func (d *door) serve(run part, name string, closed context.Context, f func(context.Context) error) {
+	d.parts.Add(1)
+	run(name, func(ctx context.Context) error {
+		defer d.parts.Done()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		defer context.AfterFunc(closed, stop)()
+		if err := f(ctx); closed.Err() == nil {
+			return err
+		}
+		return nil // it was to end
+	})
+}
+
+// list shows the open doors by name.
+func (d *doors) list() []api.Door {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := []api.Door{}
+	for name, open := range d.open {
+		all = append(all, api.Door{Name: name, Addr: open.addr})
+	}
+	slices.SortFunc(all, func(a, b api.Door) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// setDoors opens and closes doors until those are open that the plan names.
+// What cannot be opened is a fault, and changes nothing else.
+func (p *plane) setDoors(ctx context.Context, named []string) error {
+	p.doors.mu.Lock()
+	defer p.doors.mu.Unlock()
 	var errs []error
-	for _, door := range p.live().Doors {
-		switch door {
-		case "dns":
-			errs = append(errs, p.openDNS(run))
-		case "consul":
-			errs = append(errs, p.openConsul(ctx, run))
+	for _, name := range named {
+		if p.doors.open[name] != nil {
+			continue
+		}
+		opened, err := p.openDoor(ctx, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if p.doors.open == nil {
+			p.doors.open = map[string]*door{}
+		}
+		p.doors.open[name] = opened
+	}
+	for name, open := range p.doors.open {
+		if !slices.Contains(named, name) {
+			open.stop()
+			open.parts.Wait()
+			p.forgetBy(name)
+			delete(p.doors.open, name)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (p *plane) openDNS(run part) error {
+// forgetBy takes out of the registry who came in by a door that is closed now:
+// nobody runs their checks any more. They are back when it opens again.
+func (p *plane) forgetBy(door string) {
+	all, _, _ := p.registry.All()
+	for _, in := range all {
+		if in.Source == door {
+			p.registry.Withdraw(in.ID, door)
+		}
+	}
+}
+
+func (p *plane) openDoor(ctx context.Context, name string) (*door, error) {
+	closed, stop := context.WithCancel(context.Background())
+	d := &door{stop: stop}
+	var err error
+	if name == "dns" {
+		err = p.openDNS(d, closed)
+	} else {
+		err = p.openConsul(ctx, d, closed)
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (p *plane) openDNS(d *door, closed context.Context) error {
 	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(dnsAddress)))
 	if err != nil {
 		return doorTaken("dns", dnsAddress, err)
@@ -45,12 +133,12 @@ func (p *plane) openDNS(run part) error {
 		return errors.Join(doorTaken("dns", dnsAddress, err), udp.Close())
 	}
 	server := dns.New(dns.Options{Registry: p.registry, Environment: p.live().Environment, Log: p.log})
-	p.doors = append(p.doors, api.Door{Name: "dns", Addr: dnsAddress})
-	run("dns", func(ctx context.Context) error { return server.Serve(ctx, udp, tcp) })
+	d.addr = dnsAddress
+	d.serve(p.doors.run, "dns", closed, func(ctx context.Context) error { return server.Serve(ctx, udp, tcp) })
 	return nil
 }
 
-func (p *plane) openConsul(ctx context.Context, run part) error {
+func (p *plane) openConsul(ctx context.Context, d *door, closed context.Context) error {
 	l, err := net.Listen("tcp", consulAddress)
 	if err != nil {
 		return doorTaken("consul", consulAddress, err)
@@ -63,15 +151,15 @@ func (p *plane) openConsul(ctx context.Context, run part) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	door, err := consul.New(consul.Options{
+	answers, err := consul.New(consul.Options{
 		Registry: p.registry, KV: pairs, Registrations: kept, Environment: p.live().Environment, Version: p.o.Version, Log: p.log,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	p.doors = append(p.doors, api.Door{Name: "consul", Addr: "http://" + consulAddress})
-	run("consul", func(ctx context.Context) error { return door.Serve(ctx, l) })
-	run("consul checks", door.Run)
+	d.addr = "http://" + consulAddress
+	d.serve(p.doors.run, "consul", closed, func(ctx context.Context) error { return answers.Serve(ctx, l) })
+	d.serve(p.doors.run, "consul checks", closed, answers.Run)
 	return nil
 }
 
@@ -82,9 +170,4 @@ func doorTaken(door, addr string, err error) error {
 		return f.Why("it is taken by " + holder).Fix("end that program, or take " + door + " out of doors in plat.yaml")
 	}
 	return f.Why(reason(err)).Fix("take " + door + " out of doors in plat.yaml")
-}
-
-// sameDoors tells whether two plans open the same doors, in whatever order.
-func sameDoors(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -91,9 +91,6 @@ func (p *plane) reload(ctx context.Context, result plan.Result) {
 	if err == nil {
 		_, err = p.wanted(result.System)
 	}
-	if err == nil && !sameDoors(old.Doors, result.System.Doors) {
-		err = fault.New(fault.PlanNeedsRestart, "the set of doors changed").Why("they are opened when plat starts").Fix("plat down, then plat up")
-	}
 	if err == nil && !sameGateways(old, result.System) {
 		err = fault.New(fault.PlanNeedsRestart, "the set of gateways changed").Why("their addresses are opened when plat starts").Fix("plat down, then plat up")
 	}

@@ -24,7 +24,7 @@ func (p *plane) System() api.System {
 	s := api.System{
 		Name: live.system.Name, Environment: live.system.Environment, Revision: live.system.Revision,
 		PID: p.run().PID, Guard: p.launcher.PID(), Started: p.started, Root: p.o.Root, Logs: filepath.Join(p.folder.Path, "logs"), API: p.api,
-		Console: p.api, Access: live.system.Access, Only: p.o.Only, Watch: p.o.Watch, Doors: slices.Concat([]api.Door{}, p.doors),
+		Console: p.api, Access: live.system.Access, Only: p.o.Only, Watch: p.o.Watch, Doors: p.doors.list(),
 		Plan:     api.PlanState{State: "live", Since: live.since, Findings: slices.Concat([]*fault.Fault{}, live.findings)},
 		Warnings: []*fault.Fault{}, Gateways: []api.Gateway{},
 	}

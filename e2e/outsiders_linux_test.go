@@ -336,6 +336,51 @@ func TestDoorsAreTaken(t *testing.T) {
 	}
 }
 
+// TestDoorsFollowThePlan opens and closes a door while plat runs.
+func TestDoorsFollowThePlan(t *testing.T) {
+	t.Parallel()
+	if !ownNetwork(t) {
+		return
+	}
+	dir := system(t, map[string]string{
+		"plat.yaml":                   "system: doors\nowners:\n  team: {}\nservices:\n  - path: services/*\ndoors: [dns]\n",
+		"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\n",
+	})
+	h := house.Up(t, dir)
+	file := filepath.Join(dir, "plat.yaml")
+	answers := func() (bool, string) {
+		resp, err := http.Get("http://127.0.0.1:8500/v1/catalog/services") //nolint:noctx // under the deadline of Until
+		if err != nil {
+			return false, err.Error()
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(text), `"front"`), string(text)
+	}
+	for range 2 {
+		house.Edit(t, file, "doors: [dns]", "doors: [dns, consul]")
+		house.Until(t, "the door is open", answers)
+		out, _ := h.Plat("get", "doors")
+		contains(t, "plat get doors", out, "127.0.0.1:8500")
+		house.Edit(t, file, "doors: [dns, consul]", "doors: [dns]")
+		house.Until(t, "the door is closed", func() (bool, string) {
+			open, said := answers()
+			return !open && strings.Contains(said, "refused"), said
+		})
+	}
+	// One whose address is taken is refused, and all goes on.
+	l, err := net.Listen("tcp", "127.0.0.1:8500")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	house.Edit(t, file, "doors: [dns]", "doors: [dns, consul]")
+	house.Until(t, "plat ps says who has it", func() (bool, string) {
+		out, _ := h.Plat("ps")
+		return strings.Contains(out, "port-taken") && strings.Contains(out, "ready"), out
+	})
+}
+
 // TestOutsidersOutlastPlat ends plat in both ways while programs are
 // registered and others watch.
 func TestOutsidersOutlastPlat(t *testing.T) {

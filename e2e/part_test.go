@@ -87,7 +87,6 @@ func TestPartOfASystem(t *testing.T) {
 	// What is read only at the start is refused with its reason, and all goes
 	// on by the last good plan.
 	for _, c := range []struct{ old, text, code string }{
-		{"gateways:\n", "doors: [dns]\ngateways:\n", "plan-needs-restart"},
 		{"  public:\n", "  other:\n    routes: [{path: /, service: catalog}]\n  public:\n", "plan-needs-restart"},
 		{"service: order}", "service: nobody}", "plan-unknown-service"},
 	} {
