@@ -172,9 +172,21 @@ func (r *report) endTest(e event) {
 		r.print(fmt.Sprintf("\nFAIL %s %s\n%s\n", short(e.Package), e.Test, r.text(e)))
 	case "skip":
 		r.counts.skipped++
-		r.print(fmt.Sprintf("skip %s %s: %s\n", short(e.Package), e.Test, strings.Join(strings.Fields(r.text(e)), " ")))
+		r.print(fmt.Sprintf("skip %s %s: %s\n", short(e.Package), e.Test, whySkipped(r.text(e))))
 	}
 	delete(r.output[e.Package], e.Test)
+}
+
+// maxReason bounds the reason of a skipped test; a script that stops in its
+// middle says all that it did before.
+const maxReason = 300
+
+func whySkipped(text string) string {
+	reason := strings.Join(strings.Fields(text), " ")
+	if len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "") + "…"
+	}
+	return reason
 }
 
 func (r *report) endPackage(e event) {
