@@ -49,6 +49,7 @@ const (
 	PlanArtifactUnavailable Code = "plan-artifact-unavailable"
 	PlanListensNowhere      Code = "plan-listens-nowhere"
 	PlanImageUnavailable    Code = "plan-image-unavailable"
+	PlanUnlistedService     Code = "plan-unlisted-service"
 )
 
 func planEntries() []Entry {
@@ -58,7 +59,7 @@ func planEntries() []Entry {
 // fileEntries are about files as such, before anything of them is understood.
 func fileEntries() []Entry {
 	return []Entry{
-		{PlanNotFound, "There is no plat.yaml", "A system is the folder that holds its plat.yaml; without one there is nothing to work on.", "Go to the system's folder, or name it with -C DIR."},
+		{PlanNotFound, "There is no plat.yaml", "A system is the folder that holds its plat.yaml; without one there is nothing to work on.", "Go to the system's folder, or name it with -C DIR. plat init proposes a plan for programs that are there; plat new system NAME makes a new one."},
 		{PlanUnreadable, "A file of the plan cannot be read", "The operating system refused, or something other than a regular file stands in its place.", "Let the user who runs plat read it; put a regular file there."},
 		{PlanTooLarge, "A plan file is too large", "A plan file has at most 1 MiB, so that a wrong file cannot hold plat up.", "Check that it is the right file; give each service its own service.yaml."},
 		{PlanTooDeep, "A plan file is nested too deep", "No field of the plan lies deeper than a few levels; more than 32 is an accident or an attack.", "Look for a bracket that is never closed."},
@@ -109,6 +110,7 @@ func wholeEntries() []Entry {
 		{PlanUnknownOverride, "An override of what is not declared", "An environment changes what a service declares (stores, settings, dependencies) and adds nothing, so that a misspelt name is noticed.", "Correct the name, or declare it in the service's file."},
 		{PlanMissingFolder, "A folder of the plan does not exist", "services or build.go names a folder that is not there or holds no service.yaml.", "Create it, or correct the path."},
 		{PlanNoService, "A pattern that matches no service", "No folder that matches it holds a service.yaml; * matches within one segment of a path.", "Add a service there, or correct the pattern."},
+		{PlanUnlistedService, "A service that the system does not list (warning)", "A folder below the system's holds a service.yaml, and no item of services in plat.yaml leads to it: plat neither checks nor runs it.", "Add - path: FOLDER under services in plat.yaml, or delete its service.yaml."},
 		{PlanMissingFile, "A file that a declaration names does not exist", "Contracts and schemas are part of what a service provides.", "Create the file, or correct the path."},
 		{PlanCallCycle, "Services that wait for each other in a circle (warning)", "One slow service of the circle makes all of them slow, none can be released or started first, and they are one service in truth.", "Turn one of the calls into an event, or move what both need into a third service."},
 		{PlanShortTimeout, "A caller that gives up before its callee (warning)", "The callee may itself wait longer than its caller allows, and then works on for nobody.", "Give the caller more time than the callee's own calls, or those less."},

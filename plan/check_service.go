@@ -26,7 +26,7 @@ func (d *Declaration) check() {
 	if f.Service != "" {
 		d.doc.report(badServiceName("the service", f.Service), "service")
 	}
-	if f.Owner == "" && !d.doc.has("owner") {
+	if f.Owner == "" && !d.doc.tried("owner") {
 		d.doc.key(fault.Newf(fault.PlanMissingOwner, "%s has no owner", d.name()).
 			Why("somebody must answer for every service").Fix("add owner: with one of the system's owners"), "owner")
 	}
@@ -55,8 +55,8 @@ func (d *Declaration) check() {
 
 // required reports a key that must be there and is not.
 func (d *document) required(value, what string, path ...any) {
-	if value == "" && !d.has(path...) {
-		key := fmt.Sprint(path[len(path)-1])
+	key := fmt.Sprint(path[len(path)-1])
+	if value == "" && !d.has(path...) && (len(path) > 1 || !d.tried(key)) {
 		d.key(fault.Newf(fault.PlanMissingField, "%s is missing", key).Why("expected "+what).Fix("add "+key+":"), path...)
 	}
 }
@@ -83,7 +83,7 @@ func (d *Declaration) checkProgram() {
 		d.checkArgv(run, "run")
 	}
 	if b == nil {
-		if len(run) == 0 && !d.doc.has("run") && !d.doc.has("build") {
+		if len(run) == 0 && !d.doc.tried("run") && !d.doc.tried("build") {
 			d.doc.key(fault.Newf(fault.PlanMissingProgram, "%s has neither build nor run", d.name()).
 				Why("plat must know what to start").Fix("add build: {go: .} or run: [./program]"), "service")
 		}
@@ -97,7 +97,7 @@ func (d *Declaration) checkProgram() {
 	if len(b.Command) > 0 {
 		set = append(set, "command")
 		d.checkArgv(b.Command, "build", "command")
-		if len(run) == 0 && !d.doc.has("run") {
+		if len(run) == 0 && !d.doc.tried("run") {
 			d.doc.key(fault.Newf(fault.PlanMissingProgram, "%s has build.command but no run", d.name()).
 				Why("plat must know what to start after building").Fix("add run: [./program]"), "build", "command")
 		}
@@ -109,7 +109,7 @@ func (d *Declaration) checkProgram() {
 	case len(set) > 1:
 		d.doc.key(fault.Newf(fault.PlanConflictingFields, "build has %s at once", strings.Join(set, " and ")).
 			Why("a program is made in one way").Fix("keep one of them"), "build", set[1])
-	case len(set) == 0 && !d.doc.has("build", "go") && !d.doc.has("build", "command") && !d.doc.has("build", "image"):
+	case len(set) == 0 && d.doc.isOrAbsent(yaml.Mapping, "build") && !d.doc.extras("build"):
 		d.doc.key(fault.New(fault.PlanMissingField, "build is empty").Why("expected one of go, command, image").Fix("write build: {go: .}, or delete build and name the program in run"), "build")
 	}
 }
@@ -120,7 +120,7 @@ func (d *Declaration) checkArgv(argv []string, path ...any) {
 	n, _, whole := d.doc.find(append(path, 0))
 	switch program := argv[0]; {
 	case program == "" && whole && n.Kind == yaml.Text:
-		d.doc.value(fault.New(fault.PlanBadValue, "the program has no name").Why("expected a program and its arguments"), append(path, 0)...)
+		d.doc.value(fault.New(fault.PlanBadValue, "the program has no name").Why("expected a program and its arguments").Fix("name the program, as [./program]"), append(path, 0)...)
 	case program != "" && strings.Contains(program, "/") && program[0] != '/':
 		if _, ok := local(program); !ok {
 			d.doc.value(escapes(program), append(path, 0)...)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
 	"regexp"
@@ -31,11 +32,12 @@ type shape struct {
 // Its shapes are only read after newDecoder, so it may be shared.
 type decoder struct {
 	shapes     map[reflect.Type]*shape
+	habits     map[reflect.Type]map[string]habit
 	percentile *regexp.Regexp
 }
 
 func newDecoder() *decoder {
-	d := &decoder{shapes: map[reflect.Type]*shape{}, percentile: regexp.MustCompile(percentilePattern)}
+	d := &decoder{shapes: map[reflect.Type]*shape{}, habits: habits(), percentile: regexp.MustCompile(percentilePattern)}
 	d.learn(reflect.TypeFor[SystemFile]())
 	d.learn(reflect.TypeFor[ServiceFile]())
 	return d
@@ -138,7 +140,7 @@ func (w *walk) value(n *yaml.Node, v reflect.Value, f field) {
 	case *Duration:
 		read := unit(w, n, target, ParseDuration, "a duration with its unit, such as 200ms, 5s or 7d", "ms", "s", "m")
 		if read && f.positive && *target == 0 {
-			w.report(n, fault.PlanBadValue, "is 0").Why("expected a duration above 0")
+			w.report(n, fault.PlanBadValue, "is 0").Why("expected a duration above 0").Fix("write one such as 500ms or 5s, or delete the key")
 		}
 		return
 	case *Size:
@@ -217,6 +219,8 @@ func (w *walk) fields(n *yaml.Node, v reflect.Value) {
 		f := w.wrongType(n, "keys with values")
 		if n.Kind == yaml.Text && strings.Contains(n.Text, ":") && !n.Quoted {
 			f.Fix("put a space after the colon")
+		} else if v.Type() == reflect.TypeFor[BuildFile]() {
+			f.Fix("write build: {go: .}, build: {command: [make]} or build: {image: NAME}")
 		}
 		return
 	}
@@ -224,14 +228,14 @@ func (w *walk) fields(n *yaml.Node, v reflect.Value) {
 	w.entries(n, func(e yaml.Entry) {
 		f, known := s.fields[e.Key]
 		if !known {
-			w.unknownField(e, s.names)
+			w.unknownField(e, v.Type(), s.names)
 			return
 		}
 		w.value(e.Value, v.Field(f.index), f)
 	})
 }
 
-func (w *walk) unknownField(e yaml.Entry, known []string) {
+func (w *walk) unknownField(e yaml.Entry, in reflect.Type, known []string) {
 	if w.doc.faults.full() {
 		w.doc.faults.dropped++
 		return
@@ -242,12 +246,11 @@ func (w *walk) unknownField(e yaml.Entry, known []string) {
 	}
 	f := fault.Newf(fault.PlanUnknownField, "unknown field %q %s", e.Key, where).At(w.doc.file, e.Line, e.Col).
 		Why("expected one of " + strings.Join(known, ", ") + ", or a key of your own that begins with x-")
-	if best := Nearest(e.Key, known); best != "" {
-		f.Fix("did you mean " + best + "?")
-	} else {
-		f.Fix("delete it, or begin it with x-")
+	meant, remedy := w.meant(in, e.Key, known)
+	if len(w.trail) == 1 {
+		w.doc.meant = append(w.doc.meant, meant)
 	}
-	w.doc.faults.add(f)
+	w.doc.faults.add(f.Fix(cmp.Or(remedy, "delete it, or begin it with x-")))
 }
 
 func (w *walk) mapping(n *yaml.Node, v reflect.Value) {
@@ -318,7 +321,7 @@ func (w *walk) integer(n *yaml.Node, v reflect.Value, f field) {
 	}
 	i, err := strconv.Atoi(n.Text)
 	if errors.Is(err, strconv.ErrRange) && n.Text[0] != '0' && digits(n.Text) {
-		w.report(n, fault.PlanBadValue, "is too large").Why("expected a whole number of at most 18 digits")
+		w.report(n, fault.PlanBadValue, "is too large").Why("expected a whole number of at most 18 digits").Fix("write a smaller number")
 		return
 	}
 	if err != nil || strconv.Itoa(i) != n.Text {
@@ -333,11 +336,12 @@ func (w *walk) integer(n *yaml.Node, v reflect.Value, f field) {
 		if f.min != nil {
 			lowest = *f.min
 		}
-		why := "expected at least " + strconv.Itoa(lowest)
+		why, fix := "expected at least "+strconv.Itoa(lowest), "write "+strconv.Itoa(lowest)+" or more"
 		if f.max != nil {
 			why = "expected " + strconv.Itoa(lowest) + " to " + strconv.Itoa(*f.max)
+			fix = "write a number from " + strconv.Itoa(lowest) + " to " + strconv.Itoa(*f.max)
 		}
-		w.report(n, fault.PlanBadValue, "is "+n.Text).Why(why)
+		w.report(n, fault.PlanBadValue, "is "+n.Text).Why(why).Fix(fix)
 		return
 	}
 	v.SetInt(int64(i))
@@ -411,7 +415,7 @@ func (w *walk) latency(n *yaml.Node, l *Latency) {
 			w.value(e.Value, reflect.ValueOf(&d).Elem(), field{positive: true})
 			l.Percentiles[e.Key] = d
 		default:
-			w.unknownField(e, []string{"p50", "p90", "p95", "p99", "p99.9", "concurrent"})
+			w.unknownField(e, reflect.TypeFor[Latency](), []string{"p50", "p90", "p95", "p99", "p99.9", "concurrent"})
 		}
 	})
 	if len(n.Entries) == 0 {
@@ -431,7 +435,8 @@ func unit[T any](w *walk, n *yaml.Node, v *T, read func(string) (T, error), expe
 		return true
 	}
 	if !isNoUnit(err) {
-		w.report(n, fault.PlanBadValue, "is "+strconv.Quote(n.Text)).Why("expected " + expected)
+		_, such, _ := strings.Cut(expected, "such as ")
+		w.report(n, fault.PlanBadValue, "is "+strconv.Quote(n.Text)).Why("expected " + expected).Fix("write it like " + such)
 		return false
 	}
 	var choices []string

@@ -81,7 +81,8 @@ func Check(fsys fs.FS, opts Options) Result {
 		f := unreadable(systemFile, err)
 		if errors.Is(err, fs.ErrNotExist) {
 			f = fault.New(fault.PlanNotFound, "there is no plat.yaml here").Because(err).
-				Why("it is the root of every plan").Fix("go to the folder of a system, or name it with -C DIR")
+				Why("it is the root of every plan; -C DIR names a system elsewhere").
+				Fix("plat init proposes a plan for the programs here; plat new system NAME makes a new one")
 		}
 		return Result{Findings: []*fault.Fault{f.At(systemFile, 0, 0)}}
 	}

@@ -15,6 +15,9 @@ type document struct {
 	root   *yaml.Node
 	parsed bool // it was read from a file, so that it has lines
 	broken bool // its text could not be read as a plan at all
+	// meant are the keys of the top that unknown ones stand for, about whose
+	// lack nothing is to be said.
+	meant  []string
 	faults faultList
 }
 
