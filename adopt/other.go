@@ -350,14 +350,12 @@ func (s *surveyor) setting(svc *service, name, value string, others map[string]*
 	if u, err := url.Parse(value); err == nil && u.Host != "" {
 		if to := others[u.Hostname()]; to != nil && to != svc {
 			svc.calls = append(svc.calls, u.Hostname())
-			svc.remarks = append(svc.remarks, fmt.Sprintf("%s was the address of %s: plat gives it as PLAT_URL_%s", name, u.Hostname(), plainEnv(u.Hostname())))
+			svc.bypass = append(svc.bypass, Bypass{Variable: name, Callee: u.Hostname()})
 			return
 		}
 	}
 	svc.config = append(svc.config, setting{name: strings.ToLower(strings.ReplaceAll(name, "_", "-")), value: value, secret: secretName.MatchString(name)})
 }
-
-func plainEnv(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 
 // buildContext is the folder of a compose service's build; "" without one.
 func buildContext(n yaml.Node) string {

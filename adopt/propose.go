@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/plat-dev/plat/plan"
 )
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -28,7 +30,7 @@ func (s *surveyor) propose() Survey {
 	for _, svc := range services {
 		svc.owner = cmp.Or(svc.owner, s.owner, "team")
 	}
-	out := Survey{Services: []Proposal{}, Notes: slices.Concat([]string{}, s.notes)}
+	out := Survey{Services: []Proposal{}, Bypasses: []Bypass{}, Notes: slices.Concat([]string{}, s.notes)}
 	mute := map[string]bool{}
 	for _, svc := range services {
 		mute[svc.name] = svc.mute
@@ -38,8 +40,15 @@ func (s *surveyor) propose() Survey {
 			svc.calls[i] = cmp.Or(renamed[callee], callee)
 		}
 		svc.calls = slices.DeleteFunc(svc.calls, func(callee string) bool { return mute[callee] || callee == svc.name })
+		svc.bypass = slices.DeleteFunc(svc.bypass, func(b Bypass) bool { return mute[cmp.Or(renamed[b.Callee], b.Callee)] })
+		for i, b := range svc.bypass {
+			callee := cmp.Or(renamed[b.Callee], b.Callee)
+			svc.bypass[i] = Bypass{svc.name, b.Variable, callee, "PLAT_URL_" + plan.EnvName(callee)}
+		}
 		p := Proposal{File: path.Join(svc.dir, "service.yaml"), Text: svc.text(), Because: svc.because}
-		_, p.Exists = s.has(svc.dir, "service.yaml")
+		if _, p.Exists = s.has(svc.dir, "service.yaml"); !p.Exists {
+			out.Bypasses = append(out.Bypasses, svc.bypass...)
+		}
 		out.Services = append(out.Services, p)
 	}
 	slices.SortFunc(out.Services, func(a, b Proposal) int { return strings.Compare(a.File, b.File) })
@@ -83,6 +92,9 @@ func (svc *service) text() string {
 	fmt.Fprintf(&b, "# Proposed by plat init, by what stands in %s.\n", strings.Join(svc.because, ", "))
 	for _, r := range svc.remarks {
 		fmt.Fprintf(&b, "# %s.\n", r)
+	}
+	for _, by := range svc.bypass {
+		fmt.Fprintf(&b, "# %s was the address of %s: plat gives it as %s.\n", by.Variable, by.Callee, by.Instead)
 	}
 	fmt.Fprintf(&b, "service: %s\nowner: %s\n", svc.name, svc.owner)
 	switch {

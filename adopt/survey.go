@@ -39,7 +39,17 @@ type Proposal struct {
 type Survey struct {
 	System   Proposal   `json:"system"`
 	Services []Proposal `json:"services"` // sorted by file
+	Bypasses []Bypass   `json:"bypasses"` // sorted by service and variable
 	Notes    []string   `json:"notes"`    // what was seen and not proposed, and why
+}
+
+// Bypass is a variable in which a service that is new to the plan looks for the
+// address of another. Its calls go past plat until it looks elsewhere.
+type Bypass struct {
+	Service  string `json:"service"`
+	Variable string `json:"variable"`
+	Callee   string `json:"callee"`
+	Instead  string `json:"instead"` // the variable in which plat gives the address
 }
 
 // Look surveys the repository in fsys; name is the system's, as the folder is
@@ -70,6 +80,7 @@ type service struct {
 	port    int
 	portBy  string // where the port was found
 	calls   []string
+	bypass  []Bypass
 	config  []setting
 	remarks []string
 	process bool // of a Procfile, in a folder that is not there yet
@@ -93,6 +104,7 @@ type surveyor struct {
 	compose []composed
 	notes   []string
 	owner   string // of what is proposed
+	alone   bool   // folders of other systems are passed over
 }
 
 // passedOver are folders in which nobody keeps services of his own.
@@ -126,8 +138,11 @@ func (s *surveyor) walk() error {
 			s.note(dir + " cannot be read")
 			continue
 		}
-		s.folders = append(s.folders, dir)
 		s.entries[dir] = entries
+		if _, other := s.has(dir, "plat.yaml"); other && s.alone && dir != "." {
+			continue
+		}
+		s.folders = append(s.folders, dir)
 		if strings.Count(dir, "/") >= maxDepth {
 			continue
 		}
