@@ -140,6 +140,22 @@ func (m *machine) Note(service, instance, text string) {
 	m.notes = append(m.notes, strings.TrimSpace(service+" "+instance)+": "+text)
 }
 
+// noted waits for a line of plat's own.
+func (m *machine) noted(t *testing.T, line string) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		m.mu.Lock()
+		found, all := slices.Contains(m.notes, line), strings.Join(m.notes, "\n")
+		m.mu.Unlock()
+		if found {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not noted: %s\n%s", line, all)
+		}
+	}
+}
+
 func (m *machine) Listening(pid int) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -90,9 +90,9 @@ func (r *Runner) record(i *instance, o outcome, ends int) {
 	state := Waiting
 	if ends >= loopAfter {
 		state = CrashLooping
-		if i.fault == nil && o.exit != nil {
-			i.fault = i.loopFault(o, ends)
-		}
+	}
+	if ends >= tellAfter && i.fault == nil && o.exit != nil {
+		i.fault = r.endsFault(i, o, ends)
 	}
 	if i.state != Stopping {
 		i.enter(state)
@@ -100,15 +100,27 @@ func (r *Runner) record(i *instance, o outcome, ends int) {
 	r.changed()
 }
 
-// loopFault says what an instance that ends again and again said last.
-func (i *instance) loopFault(o outcome, ends int) *fault.Fault {
+// tellAfter is after how many ends in a row it is said why; one may be chance.
+const tellAfter = 2
+
+// endsFault says what an instance that ends again and again said last: a
+// warning until it is a crash loop.
+func (r *Runner) endsFault(i *instance, o outcome, ends int) *fault.Fault {
 	last := o.exit.String()
 	if words := lastWords(o.lines); words != "" {
 		last += ", last words: " + words
 	}
-	return fault.Newf(fault.RunCrashLoop, "%s ended %d times without a minute of health", i.id, ends).
-		Why(last).Fix("plat logs "+i.release.spec.Name+" shows its output; after the correction, plat restart "+i.release.spec.Name).
-		At(i.release.file(), 0, 0)
+	spec := i.release.spec
+	remedy := "plat logs " + spec.Name + " shows its output; after the correction, plat restart " + spec.Name
+	if r.watched(spec) {
+		remedy = "plat logs " + spec.Name + " shows its output; correct it and save it"
+	}
+	f := fault.Newf(fault.RunCrashLoop, "%s ended %d times without a minute of health", i.id, ends).
+		Why(last).Fix(remedy).At(i.release.file(), 0, 0)
+	if ends < loopAfter {
+		return f.Warn()
+	}
+	return f
 }
 
 // file is where the service is declared, as people know it.

@@ -313,7 +313,9 @@ func (r *Runner) await(ctx context.Context, name string, check func(*service) (b
 		}
 		if _, open := <-watch; !open {
 			if st.Fault != nil {
-				return st.Fault
+				f := *st.Fault
+				f.Severity = fault.Error // of what was waited for
+				return &f
 			}
 			return fault.Newf(fault.RunNotReadyYet, "service %q is %s: %d of %d instances are ready", name, st.State, st.Ready, st.Desired).
 				Fix("look at plat logs " + name + ", or wait longer").Because(ctx.Err())

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -86,6 +87,36 @@ func TestCrashLoop(t *testing.T) {
 	if st := r.status("order"); st.Fault != nil || len(st.Lines) > 0 {
 		t.Errorf("ready, it still says %v, %v", st.Fault, st.Lines)
 	}
+}
+
+func TestWhyItEndsIsSaidBeforeItIsACrashLoop(t *testing.T) {
+	t.Parallel()
+	pace := quick()
+	pace.BackoffMin, pace.BackoffMax = 100*time.Millisecond, 100*time.Millisecond
+	r := start(t, pace)
+	b := r.machine.of("order")
+	b.words = "python3: can't open file 'app2.py'"
+	b.exits.Store(1 << 20)
+	r.Apply(system(svc("order", 1)))
+	var early runner.ServiceStatus
+	r.eventually(t, "it says why", func() bool { early = r.status("order"); return early.Fault != nil })
+	if f := early.Fault; f.Code != fault.RunCrashLoop || f.Severity != fault.Warning || f.What != "order-1 ended 2 times without a minute of health" ||
+		f.Expected != "exited 1, last words: python3: can't open file 'app2.py'" || f.Remedy != "plat logs order shows its output; after the correction, plat restart order" {
+		t.Errorf("fault is %+v", f)
+	}
+	if early.State != runner.Starting || len(early.Lines) != 1 {
+		t.Errorf("status is %+v", early)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var f *fault.Fault
+	if err := r.Wait(ctx, "order"); !errors.As(err, &f) || f.Severity != fault.Error {
+		t.Errorf("Wait gives %v", err)
+	}
+	r.eventually(t, "it is an error when it is a crash loop", func() bool {
+		st := r.status("order")
+		return st.State == runner.CrashLooping && st.Fault.Severity == fault.Error
+	})
 }
 
 func TestReadinessPutsInAndOutOfRotation(t *testing.T) {

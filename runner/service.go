@@ -285,7 +285,7 @@ func (r *Runner) built(spec plan.Service, b Built) {
 		r.o.Watch.Building(spec.Name, false)
 	}
 	if b.Fault != nil {
-		if r.o.Watch != nil { // saving is enough
+		if r.watched(spec) {
 			b.Fault.Remedy = strings.Replace(b.Fault.Remedy, ", then plat restart "+spec.Name, " and save it", 1)
 		}
 		r.o.Log.Warn("build failed", "service", spec.Name, "error", b.Fault)
@@ -294,19 +294,31 @@ func (r *Runner) built(spec plan.Service, b Built) {
 			r.o.Launcher.Note(spec.Name, "", "build: "+line)
 		}
 	}
+	if news := r.takeBuilt(spec, b); news != "" {
+		r.o.Launcher.Note(spec.Name, "", news)
+	}
+}
+
+// takeBuilt makes of a build what instances are started from; news is for the
+// log, when builds failed before this one.
+func (r *Runner) takeBuilt(spec plan.Service, b Built) (news string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.services[spec.Name]
 	if s == nil {
-		return
+		return ""
 	}
+	mended := s.buildFault != nil && b.Fault == nil
 	s.building = false
 	s.builds++
 	s.buildFault, s.buildLines = b.Fault, b.Lines
 	if b.Fault == nil {
-		next := &release{spec: spec, print: fingerprint(spec), argv: b.Argv, dir: b.Dir, version: b.Version}
-		if s.live == nil || s.renew && !s.queued || s.live.print != next.print || s.live.version != next.version || !slices.Equal(s.live.argv, next.argv) {
+		old, next := s.live, &release{spec: spec, print: fingerprint(spec), argv: b.Argv, dir: b.Dir, version: b.Version}
+		if old == nil || s.renew && !s.queued || old.print != next.print || old.version != next.version || !slices.Equal(old.argv, next.argv) {
 			s.live = next
+		}
+		if mended {
+			news = "builds again: " + becomes(old, s.live)
 		}
 	}
 	if !s.queued {
@@ -314,6 +326,20 @@ func (r *Runner) built(spec plan.Service, b Built) {
 	}
 	r.changed()
 	poke(r.kick)
+	return news
+}
+
+// becomes says what a build makes of what ran before.
+func becomes(old, live *release) string {
+	switch {
+	case old == live:
+		return live.version + " goes on"
+	case old == nil:
+		return live.version + " is started"
+	case old.version == live.version:
+		return live.version + " is started anew"
+	}
+	return live.version + " takes the place of " + old.version
 }
 
 // enter changes the state; the mutex is held.

@@ -42,6 +42,9 @@ func (s Sources) Empty() bool {
 	return len(s.Trees)+len(s.Packages)+len(s.Folders)+len(s.Files) == 0
 }
 
+// watched reports whether saving a file of a service builds it.
+func (r *Runner) watched(spec plan.Service) bool { return r.o.Watch != nil && spec.Dir != "" }
+
 // watching follows the sources until ctx ends.
 func (r *Runner) watching(ctx context.Context) {
 	if err := r.o.Watch.Run(ctx, r.saved); err != nil && ctx.Err() == nil {

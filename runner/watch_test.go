@@ -158,6 +158,44 @@ func TestBrokenSaveLeavesTheOldOneServing(t *testing.T) {
 		st := r.status("order")
 		return st.Fault == nil && st.State == runner.Ready && !st.Building
 	})
+	r.machine.noted(t, "order: builds again: 000000000000 is started anew")
+}
+
+func TestMendedBuildIsSaid(t *testing.T) {
+	t.Parallel()
+	golang := svc("golang", 1)
+	golang.Build.Go = "."
+	broken := func() *fault.Fault {
+		return fault.New(fault.RunBuildFailed, "undefined: x").Fix("correct it, then plat restart golang")
+	}
+	r, l := watched(t)
+	r.workshop.fail("golang", broken())
+	r.Apply(system(golang))
+	r.eventually(t, "it does not build", func() bool { return r.status("golang").State == runner.BuildFailed })
+	if f := r.status("golang").Fault; f.Remedy != "correct it and save it" {
+		t.Errorf("the remedy is %q", f.Remedy)
+	}
+	for stamp, want := range []string{"000000000000 is started", "000000000001 takes the place of 000000000000", "000000000001 goes on"} {
+		r.workshop.fail("golang", nil)
+		r.workshop.set(min(stamp, 1), "golang")
+		l.save(t, "golang")
+		r.machine.noted(t, "golang: builds again: "+want)
+		r.wait(t, "golang")
+		r.workshop.fail("golang", broken())
+		l.save(t, "golang")
+		r.eventually(t, "it does not build", func() bool { return r.status("golang").Fault != nil })
+	}
+}
+
+func TestRemedyOfACrashLoopThatIsWatched(t *testing.T) {
+	t.Parallel()
+	r, _ := watched(t)
+	r.machine.of("order").exits.Store(1 << 20)
+	r.Apply(system(svc("order", 1)))
+	r.eventually(t, "it says why", func() bool { return r.status("order").Fault != nil })
+	if f := r.status("order").Fault; f.Remedy != "plat logs order shows its output; correct it and save it" {
+		t.Errorf("the remedy is %q", f.Remedy)
+	}
 }
 
 func TestSaveDuringABuildIsBuiltAfterwards(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/runner"
+	"github.com/plat-dev/plat/runner/culprit"
 )
 
 // buildTimeout bounds one build command.
@@ -117,11 +118,34 @@ func (b *Builder) buildByCommand(ctx context.Context, svc plan.Service) runner.B
 	if err == nil {
 		return b.ready(svc)
 	}
-	f := fault.Newf(fault.RunBuildFailed, "the build of service %q failed", svc.Name).
-		Why(fmt.Sprintf("%s: %s", strings.Join(argv, " "), err)).
-		Fix("see plat logs "+svc.Name+"; then plat restart "+svc.Name).At(file(svc), 0, 0).Because(err)
-	return runner.Built{Service: svc.Name, Fault: f, Lines: last(lines)}
+	return runner.Built{Service: svc.Name, Fault: b.commandFault(svc, lines, err), Lines: last(lines)}
 }
+
+// commandFault says why a build command failed: by its first error, with the
+// place of it, as far as its output tells; else by how it ended.
+func (b *Builder) commandFault(svc plan.Service, lines []string, err error) *fault.Fault {
+	command := strings.Join(svc.Build.Command, " ")
+	f := fault.Newf(fault.RunBuildFailed, "the build of service %q failed", svc.Name).Why(fmt.Sprintf("%s: %s", command, err)).
+		Fix("correct it, then plat restart "+svc.Name+" (plat logs "+svc.Name+" has the whole output)").At(file(svc), 0, 0).Because(err)
+	var ended exitError
+	if !errors.As(err, &ended) {
+		return f // it did not come to its end: what it printed is not why
+	}
+	e := culprit.Find(b.dir(svc), lines)
+	if e.Text == "" {
+		return f
+	}
+	f.Why(fmt.Sprintf("%s (%s: %s)", e.Text, command, err))
+	if e.File != "" {
+		f.At(b.relative(e.File), e.Line, e.Column)
+	}
+	return f
+}
+
+// exitError is the end of a command that failed by itself.
+type exitError struct{ runner.Exit }
+
+func (e exitError) Error() string { return e.String() }
 
 // run runs one build command to its end; the error says how it failed.
 func (b *Builder) run(ctx context.Context, name string, argv []string, dir string, env []string) (lines []string, err error) {
@@ -145,7 +169,7 @@ func (b *Builder) run(ctx context.Context, name string, argv []string, dir strin
 		return lines, ctx.Err()
 	}
 	if exit.Code != 0 || exit.Signal != "" {
-		return lines, fmt.Errorf("%s", exit)
+		return lines, exitError{exit}
 	}
 	return lines, nil
 }

@@ -77,6 +77,11 @@ echo built > made.txt
 #!/bin/sh
 echo cannot build
 exit 4
+-- scripts/typed/build.sh --
+#!/bin/sh
+echo "app.ts(17,59): error TS2552: Cannot find name 'greting'. Did you mean 'greeting'?"
+exit 2
+-- scripts/typed/app.ts --
 -- scripts/plain/run.sh --
 #!/bin/sh
 `
@@ -94,6 +99,7 @@ func services(names ...string) (list []plan.Service) {
 		"elsewere": golang("other", "."),
 		"good":     {Dir: "scripts/good", Build: plan.Build{Command: []string{"./build.sh"}}, Run: []string{"cat", "made.txt"}},
 		"bad":      {Dir: "scripts/bad", Build: plan.Build{Command: []string{"./build.sh"}}, Run: []string{"true"}},
+		"typed":    {Dir: "scripts/typed", Build: plan.Build{Command: []string{"./build.sh"}}, Run: []string{"true"}},
 		"plain":    {Dir: "scripts/plain", Run: []string{"./run.sh"}},
 		"image":    {Dir: "scripts/plain", Build: plan.Build{Image: "example.org/image"}},
 		"nothing":  {Dir: "scripts/plain"},
@@ -143,6 +149,7 @@ func TestBuild(t *testing.T) {
 		"library": "services/library/service.yaml: service \"library\" has no program: its package ./services/library is not package main [run-build-failed]",
 		"missing": "services/order/service.yaml: the package of service \"missing\" is missing: there is no folder services/order/cmd/nothing [run-build-failed]",
 		"bad":     "scripts/bad/service.yaml: the build of service \"bad\" failed: ./build.sh: exited 4 [run-build-failed]",
+		"typed":   "scripts/typed/app.ts:17:59: the build of service \"typed\" failed: error TS2552: Cannot find name 'greting'. Did you mean 'greeting'? (./build.sh: exited 2) [run-build-failed]",
 		"image":   "scripts/plain/service.yaml: service \"image\" cannot be run here: the process runtime has no engine for its image example.org/image [run-image-unavailable]",
 		"nothing": "scripts/plain/service.yaml: service \"nothing\" declares no program [run-no-program]",
 	} {
@@ -152,6 +159,9 @@ func TestBuild(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"cannot build"}, got["bad"].Lines); diff != "" {
 		t.Error(diff)
+	}
+	if f := got["typed"].Fault; f != nil && f.Remedy != "correct it, then plat restart typed (plat logs typed has the whole output)" {
+		t.Errorf("the remedy is %q", f.Remedy)
 	}
 	if lines := strings.Join(got["broken"].Lines, "\n"); !strings.Contains(lines, "declared and not used") {
 		t.Errorf("lines are %q", lines)
