@@ -86,6 +86,8 @@ func (o Options) examinePlan() Diagnosis {
 		}
 	}
 	switch {
+	case len(result.Findings) > 0 && result.Findings[0].Code == fault.PlanNotFound: // plat check would say no more
+		return Diagnosis{"plan", Fail, first, result.Findings[0].Remedy}
 	case errs > 0:
 		return Diagnosis{"plan", Fail, count(errs, "error") + " in the plan's files, the first: " + first, "plat check" + o.In}
 	case warnings > 0:

@@ -157,3 +157,17 @@ func TestAPlanWithErrors(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestNoPlan says how to have one, and sends nobody to a check that says no
+// more.
+func TestNoPlan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	found := doctor.Examine(t.Context(), doctor.Options{
+		Root: dir, Environment: "local", Plan: plan.Check(os.DirFS(dir), plan.Options{Environment: "local"}),
+	})
+	d := diagnosis(t, found, "plan", "there is no plat.yaml here")
+	if want := "plat init proposes a plan for the programs here; plat new system NAME makes a new one"; d.Result != doctor.Fail || d.Fix != want {
+		t.Errorf("%+v, want the fix %s", d, want)
+	}
+}

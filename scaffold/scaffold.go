@@ -108,7 +108,7 @@ func GoModule(module, kitVersion, kitDir string) File {
 	var b strings.Builder
 	fmt.Fprintf(&b, "module %s\n\ngo 1.26\n\nrequire github.com/plat-dev/plat/kit %s\n", module, kitVersion)
 	if kitDir != "" {
-		fmt.Fprintf(&b, "\nreplace github.com/plat-dev/plat/kit => %s\n", kitDir)
+		fmt.Fprintf(&b, "\n// The kit of a checkout on this machine, until the kit's first release.\nreplace github.com/plat-dev/plat/kit => %s\n", kitDir)
 	}
 	return File{Path: "go.mod", Text: []byte(b.String())}
 }
