@@ -198,19 +198,30 @@ func (a *app) rawRequest(cmd *cobra.Command, client *api.Client, method, path st
 		a.words("%s\n", strings.Join(fields, "\n"))
 	}
 	last := &lastByte{w: a.Out}
-	if _, err := io.Copy(last, resp.Body); err != nil {
-		return fault.New(fault.Unreachable, "the answer broke off").Why(err.Error()).Because(err)
-	}
+	_, err = io.Copy(last, resp.Body)
 	if last.b != '\n' && last.b != 0 && isTerminal(a.Out) {
-		_, _ = fmt.Fprintln(a.Out) // so that the prompt stands on a line of its own
+		_, _ = fmt.Fprintln(a.Out) // so that what follows stands on a line of its own
+	}
+	if err != nil {
+		return fault.New(fault.Unreachable, "the answer broke off").Why(err.Error()).Because(err)
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		if !verbose {
-			a.words("%s %s answered %s", method, path, resp.Status)
+			a.words("%s", answered(method, path, resp))
 		}
 		return errAnswered
 	}
 	return nil
+}
+
+// answered says who refused: a service that was called through plat, or plat.
+func answered(method, path string, resp *http.Response) string {
+	if rest, ok := strings.CutPrefix(path, "/v1/services/"); ok {
+		if service, called, ok := strings.Cut(rest, "/http/"); ok {
+			return fmt.Sprintf("%s answered %d to %s /%s", service, resp.StatusCode, method, called)
+		}
+	}
+	return fmt.Sprintf("%s %s answered %s", method, path, resp.Status)
 }
 
 // lastByte remembers the last byte that was written.

@@ -115,16 +115,6 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-func (a *app) versionVerb() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version of plat", Example: "  plat version", GroupID: "tools", Args: args(0, 0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.Out, "plat", a.version)
-			return err
-		},
-	}
-}
-
 // answered is an answer of "no" that was printed already.
 var errAnswered = errors.New("the answer is no")
 

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -10,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/plan"
 )
 
 func (a *app) describe() *cobra.Command {
@@ -61,11 +65,14 @@ func (a *app) description(d api.Description) error {
 	}
 	field("Service", s.Name)
 	field("About", s.About)
-	field("Owner", s.Owner)
+	field("Owner", owner(s))
 	field("Context", s.Context)
 	field("File", d.File)
 	field("State", s.State+", "+readiness(s)+" ready")
 	field("Version", s.Version)
+	spec := declaration(d)
+	field("Limits", limits(spec.Limits))
+	field("Objectives", objectives(spec.Objectives))
 	if s.Errors != nil && s.Errors.Count > 0 {
 		field("Errors", fmt.Sprintf("%d lines in 15 minutes, the last %s ago: %s", s.Errors.Count, age(s.Errors.Last), s.Errors.Text))
 	}
@@ -89,20 +96,83 @@ func (a *app) description(d api.Description) error {
 	part("Instances", instanceTable(s))
 	part("Calls", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.To, e.From == s.Name }))
 	part("Called by", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.From, e.To == s.Name }))
-	published := table{header: []string{"EVENT", "RECEIVED BY"}}
-	for _, e := range d.Edges {
-		if e.Kind == "event" && e.From == s.Name {
-			published.rows = append(published.rows, []string{e.Label, e.To})
-		}
-	}
-	part("Publishes", published)
+	part("Publishes", publishedTable(s.Name, spec.Events, d.Edges))
 	part("Receives", consumerTable(d.Consumers))
-	env := table{header: []string{"VARIABLE", "VALUE", "FROM"}}
+	part("Stores", storeTable(spec.Stores))
+	env := table{header: []string{"VARIABLE", "FROM", "VALUE"}, cuts: true}
 	for _, v := range d.Environment {
-		env.rows = append(env.rows, []string{v.Name, v.Value, v.Source})
+		env.rows = append(env.rows, []string{v.Name, v.Source, v.Value})
 	}
 	part("Environment", env)
 	return nil
+}
+
+// declaration reads the resolved declaration. It is empty for a program that
+// registered itself.
+func declaration(d api.Description) plan.Service {
+	var spec plan.Service
+	if d.Service.Outside || json.Unmarshal(d.Declaration, &spec) != nil {
+		return plan.Service{} // of a later plat, perhaps: -o json has it whole
+	}
+	return spec
+}
+
+func limits(l plan.Limits) string {
+	var parts []string
+	if l.Memory > 0 {
+		parts = append(parts, l.Memory.String()+" memory")
+	}
+	if l.CPU > 0 {
+		parts = append(parts, strconv.FormatFloat(l.CPU, 'g', -1, 64)+" CPU")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func objectives(o plan.Objectives) string {
+	var parts []string
+	if o.Availability != nil {
+		parts = append(parts, o.Availability.String()+" available")
+	}
+	if o.Latency != nil {
+		for _, p := range slices.Sorted(maps.Keys(o.Latency.Percentiles)) {
+			parts = append(parts, p+" within "+o.Latency.Percentiles[p].String())
+		}
+		if n := o.Latency.Concurrent; n > 0 && len(parts) > 0 {
+			parts[len(parts)-1] += fmt.Sprintf(" at %d concurrent", n)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func storeTable(stores []plan.Store) table {
+	t := table{header: []string{"STORE", "ENGINE", "HOLDS", "KEEP"}}
+	for _, s := range stores {
+		keep := ""
+		if s.Keep != nil {
+			keep = s.Keep.String()
+		}
+		t.rows = append(t.rows, []string{s.Name, s.Engine, strings.Join(s.Holds, ", "), keep})
+	}
+	return t
+}
+
+// publishedTable has a row an event, with all who receive it.
+func publishedTable(service string, events []plan.ProvidedEvent, edges []api.Edge) table {
+	receivers := map[string][]string{}
+	for _, e := range events {
+		receivers[e.Type] = nil
+	}
+	for _, e := range edges {
+		if e.Kind == "event" && e.From == service {
+			receivers[e.Label] = append(receivers[e.Label], e.To)
+		}
+	}
+	t := table{header: []string{"EVENT", "RECEIVED BY"}, cuts: true}
+	for _, event := range slices.Sorted(maps.Keys(receivers)) {
+		slices.Sort(receivers[event])
+		t.rows = append(t.rows, []string{event, strings.Join(receivers[event], ", ")})
+	}
+	return t
 }
 
 func instanceTable(s api.Service) table {

@@ -33,7 +33,7 @@ func (a *app) width() int {
 
 // first is the table with its first n columns.
 func (t table) first(n int) table {
-	cut := table{header: t.header[:n], key: t.key}
+	cut := table{header: t.header[:n], key: t.key, spare: t.spare, cuts: t.cuts && n == len(t.header)}
 	for _, row := range t.rows {
 		cut.rows = append(cut.rows, row[:n])
 	}
@@ -54,12 +54,38 @@ func (t table) widths() []int {
 // minText is the least that is worth showing of a text that is cut.
 const minText = 12
 
+// without is the table without one of its columns, which may not be there.
+func (t table) without(column string) (table, bool) {
+	at := slices.Index(t.header, column)
+	if at < 0 {
+		return t, false
+	}
+	cut := t
+	cut.header = slices.Delete(slices.Clone(t.header), at, at+1)
+	cut.rows = make([][]string, len(t.rows))
+	for i, row := range t.rows {
+		cut.rows[i] = slices.Delete(slices.Clone(row), at, at+1)
+	}
+	return cut, true
+}
+
 // fit makes a table that is no wider than a terminal, whose lines would wrap
-// else: the first column that has no room is cut when it holds text, and those
-// to the right of it are left out, which are returned. A width of 0 is boundless.
+// else: what it can do without is left out; then the first column that has no
+// room is cut when it holds text, and those to the right of it are left out.
+// What was left out is returned. A width of 0 is boundless.
 func (t table) fit(width int) (table, []string) {
 	if width <= 0 {
 		return t, nil
+	}
+	var left []string
+	for _, column := range t.spare {
+		if t.span() <= width {
+			return t, left
+		}
+		var found bool
+		if t, found = t.without(column); found {
+			left = append(left, column)
+		}
 	}
 	used := 0
 	for i, w := range t.widths() {
@@ -68,7 +94,7 @@ func (t table) fit(width int) (table, []string) {
 			continue
 		}
 		keep, room := i, width-used
-		if room >= minText && t.isText(i) {
+		if room >= minText && (t.isText(i) || t.cuts && i == len(t.header)-1) {
 			keep++
 		}
 		keep = max(keep, 1) // the name, whatever becomes of it
@@ -80,9 +106,18 @@ func (t table) fit(width int) (table, []string) {
 				cut.rows[j] = row
 			}
 		}
-		return cut, t.header[keep:]
+		return cut, append(left, t.header[keep:]...)
 	}
-	return t, nil
+	return t, left
+}
+
+// span is how wide the widest line may be.
+func (t table) span() int {
+	span := -gap
+	for _, w := range t.widths() {
+		span += w + gap
+	}
+	return span
 }
 
 // isText tells whether a column holds sentences rather than values.

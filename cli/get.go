@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,30 +18,31 @@ import (
 // resource is something that plat get lists; the first column of its table is
 // its name.
 type resource struct {
-	name, about string
-	topic       string // of GET /v1/changes
-	list        func(ctx context.Context, client *api.Client) (values []any, t table, err error)
+	name, aliases string // aliases are separated by spaces
+	about         string
+	topic         string // of GET /v1/changes
+	list          func(ctx context.Context, client *api.Client) (values []any, t table, err error)
 }
 
 // resources are all that plat get knows.
 func resources() []resource {
 	return []resource{
-		{"services", "what runs", "services", getServices},
-		{"instances", "each running copy", "services", getInstances},
-		{"calls", "who calls whom, declared and seen", "map", getEdges("call")},
-		{"routes", "what leads in from outside, and how often it was used", "map", getEdges("route")},
-		{"events", "who receives which event from whom", "map", getEdges("event")},
-		{"consumers", "subscriptions and their lag", "events", getConsumers},
-		{"deadletters", "events that a consumer could not take", "events", getDead},
-		{"findings", "where reality and the plan differ", "map", getFindings},
-		{"mail", "the development mailbox", "mail", getMail},
-		{"doors", "compatibility listeners", "plan", getDoors},
+		{"services", "svc", "what runs", "services", getServices},
+		{"instances", "inst in", "each running copy", "services", getInstances},
+		{"calls", "", "who calls whom, declared and seen", "map", getEdges("call")},
+		{"routes", "rt", "what leads in from outside, and how often it was used", "map", getEdges("route")},
+		{"events", "ev", "who receives which event from whom", "map", getEdges("event")},
+		{"consumers", "cons", "subscriptions and their lag", "events", getConsumers},
+		{"deadletters", "dl dead", "events that a consumer could not take", "events", getDead},
+		{"findings", "find", "where reality and the plan differ", "map", getFindings},
+		{"mail", "mails", "the development mailbox", "mail", getMail},
+		{"doors", "", "compatibility listeners", "plan", getDoors},
 	}
 }
 
-// is tells whether a kind is meant, which may be said in the singular.
+// is tells whether a kind is meant, which may be said in the singular or short.
 func (r resource) is(kind string) bool {
-	return r.name == kind || strings.TrimSuffix(r.name, "s") == kind
+	return r.name == kind || strings.TrimSuffix(r.name, "s") == kind || slices.Contains(strings.Fields(r.aliases), kind)
 }
 
 func (a *app) get() *cobra.Command {
@@ -47,16 +50,16 @@ func (a *app) get() *cobra.Command {
 		kinds []string
 		watch bool
 	)
-	long := "Lists one kind of thing in the running system, or the named ones of it:\n\n"
+	long := "Lists one kind of thing in the running system, or the named ones of it. A kind may be\nsaid in the singular, or short:\n\n"
 	for _, r := range resources() {
 		kinds = append(kinds, r.name)
-		long += "  " + r.name + strings.Repeat(" ", 13-len(r.name)) + r.about + "\n"
+		long += fmt.Sprintf("  %-13s%-9s%s\n", r.name, strings.ReplaceAll(r.aliases, " ", ","), r.about)
 	}
 	cmd := &cobra.Command{
 		Use:     "get KIND [NAME…]",
 		Short:   "List services, instances, calls, events, mail and more",
 		Long:    strings.TrimRight(long, "\n"),
-		Example: "  plat get services\n  plat get instances -o wide\n  plat get calls -o json | jq '.[] | select(.declared | not)'\n  plat get findings -o name\n  plat get services -w\n  plat get instances -w -o json",
+		Example: "  plat get services\n  plat get svc order catalog\n  plat get instances -o wide\n  plat get calls -o json | jq '.[] | select(.declared | not)'\n  plat get findings -o name\n  plat get services -w\n  plat get instances -w -o json",
 		GroupID: "resources",
 		Args:    args(1, -1, "a kind, and names"),
 		ValidArgsFunction: func(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -127,7 +130,7 @@ func findResource(cmd *cobra.Command, kind string, kinds []string) (resource, er
 
 // only keeps the rows of these names; a name without a row is a fault.
 func only(kind string, wanted []string, values []any, t table) ([]any, table, error) {
-	kept := table{header: t.header, wide: t.wide}
+	kept := table{header: t.header, wide: t.wide, key: t.key, spare: t.spare}
 	var keptValues []any
 	for _, name := range wanted {
 		found := false
@@ -168,7 +171,7 @@ func asAny[T any](items []T) []any {
 
 func getServices(ctx context.Context, client *api.Client) ([]any, table, error) {
 	answer, err := ask(ctx, client)
-	return asAny(answer.Services), answer.table(false), err
+	return asAny(answer.Services), answer.table(), err
 }
 
 func getInstances(ctx context.Context, client *api.Client) ([]any, table, error) {

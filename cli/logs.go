@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/cli/pick"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/state"
 )
@@ -20,12 +21,16 @@ func (a *app) logs() *cobra.Command {
 	var (
 		q     api.LogQuery
 		since time.Duration
+		lines pick.Lines
+		times bool
 	)
 	cmd := &cobra.Command{
-		Use:               "logs [SERVICE…]",
-		Short:             "Print the services' output",
-		Long:              "Prints the output of the named services, or of all, in the order of time.\nThe log files themselves are in .plat/logs.",
-		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs --since 5m --tail 100 web\n  plat logs -o json order | jq -r .text",
+		Use:   "logs [SERVICE…]",
+		Short: "Print the services' output",
+		Long: "Prints the output of the named services, or of all, in the order of time.\nThe log files themselves are in .plat/logs.\n\n" +
+			"--grep and --errors pick lines, and --tail counts those that they pick; with -f it\ncounts before. An error is a JSON line of level error or worse, or a line with a word\nsuch as ERROR, FATAL, panic: or Traceback; plat ps counts by the same rule.",
+
+		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs -t --since 5m --tail 100 web\n  plat logs --errors\n  plat logs -f --grep timeout order\n  plat logs -o json order | jq -r .text",
 		GroupID:           "monitoring",
 		Args:              args(0, -1, "services"),
 		ValidArgsFunction: a.serviceNames,
@@ -33,6 +38,9 @@ func (a *app) logs() *cobra.Command {
 	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with what comes")
 	cmd.Flags().DurationVar(&since, "since", 0, "only lines of this last time, as 5m")
 	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only this many last lines of each service")
+	cmd.Flags().BoolVarP(&times, "timestamps", "t", false, "begin each line with its time")
+	cmd.Flags().StringVar(&lines.Text, "grep", "", "only lines with this text, in upper or lower case")
+	cmd.Flags().BoolVar(&lines.Errors, "errors", false, "only lines that tell of errors")
 	a.outputs(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if since < 0 || q.Tail < 0 {
@@ -44,7 +52,7 @@ func (a *app) logs() *cobra.Command {
 		}
 		client, _, err := a.connect()
 		if fault.Is(err, fault.NotRunning) && !q.Follow {
-			return a.keptLogs(cmd.Context(), q, err)
+			return a.keptLogs(cmd.Context(), q, lines, times, err)
 		}
 		if err != nil {
 			return err
@@ -53,14 +61,14 @@ func (a *app) logs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.stream(cmd.Context(), client.Logs, q, services)
+		return a.stream(cmd.Context(), lines.From(client.Logs), q, services, times)
 	}
 	return cmd
 }
 
 // keptLogs prints what the last run left in the state folder; without any, it
 // is as it was: nothing runs here.
-func (a *app) keptLogs(ctx context.Context, q api.LogQuery, notRunning error) error {
+func (a *app) keptLogs(ctx context.Context, q api.LogQuery, lines pick.Lines, times bool, notRunning error) error {
 	root, err := a.system()
 	if err != nil {
 		return err
@@ -73,16 +81,13 @@ func (a *app) keptLogs(ctx context.Context, q api.LogQuery, notRunning error) er
 	read := func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error {
 		return a.machine.Logs(ctx, folder, q, each)
 	}
-	return a.stream(ctx, read, q, nil)
+	return a.stream(ctx, lines.From(read), q, nil, times)
 }
-
-// reader reads the lines of a query.
-type reader func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error
 
 // stream prints the lines of a query until it ends; the services' names are as
 // wide as the first column begins.
-func (a *app) stream(ctx context.Context, read reader, q api.LogQuery, services []api.Service) error {
-	p := linePrinter{out: a.Out, paint: newPainter(a.Out), pretty: isTerminal(a.Out), colours: map[string]int{}}
+func (a *app) stream(ctx context.Context, read pick.Reader, q api.LogQuery, services []api.Service, times bool) error {
+	p := linePrinter{out: a.Out, paint: newPainter(a.Out), pretty: isTerminal(a.Out), times: times, colours: map[string]int{}}
 	for _, s := range services {
 		p.width = max(p.width, len(s.Name)+len("-1"))
 	}
@@ -104,6 +109,7 @@ type linePrinter struct {
 	out     io.Writer
 	paint   painter
 	pretty  bool // for a person: JSON lines are made readable
+	times   bool
 	width   int
 	colours map[string]int
 }
@@ -128,6 +134,13 @@ func (p *linePrinter) print(l api.LogLine) error {
 			text = pretty(p.paint, text)
 		}
 	}
-	_, err := fmt.Fprintf(p.out, "%s %s\n", p.paint.palette(colour, fmt.Sprintf("%-*s |", p.width, name)), text)
+	at := ""
+	switch {
+	case p.times && p.pretty:
+		at = p.paint.dim(l.Time.Local().Format("15:04:05.000")) + " "
+	case p.times:
+		at = l.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00") + " "
+	}
+	_, err := fmt.Fprintf(p.out, "%s%s %s\n", at, p.paint.palette(colour, fmt.Sprintf("%-*s |", p.width, name)), text)
 	return err
 }

@@ -31,8 +31,10 @@ func (a *app) outputs(cmd *cobra.Command, forms ...string) {
 type table struct {
 	header []string
 	rows   [][]string
-	wide   int // columns from here on are for -o wide
-	key    int // the first columns that name a row; 0: one
+	wide   int      // columns from here on are for -o wide
+	key    int      // the first columns that name a row; 0: one
+	spare  []string // columns that a narrow terminal does without, the first first
+	cuts   bool     // the last column is cut where it has no room, whatever it holds
 }
 
 // print answers in the form that -o asks for; value is the whole truth, for

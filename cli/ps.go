@@ -3,12 +3,15 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
 )
 
 // running is the answer of plat ps.
@@ -22,7 +25,7 @@ func (a *app) ps() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ps [SERVICE…]",
 		Short:   "List the services and how they run",
-		Long:    "Lists the services of the running system. When the plan's files have errors,\nthe last good plan stays live, and ps says so.",
+		Long:    "Lists the services of the running system. When the plan's files have errors,\nthe last good plan stays live, and ps says so. What is wrong stands below the table,\nerrors first; warnings of one kind are one line, and of a service that is named they\nare told in full. On a narrow terminal the columns that say least are left out; -o wide\nadds the bounded context and the instances' processes, and plat get instances has a\nrow for each.",
 		Example: "  plat ps\n  plat ps -o wide\n  plat ps --platform\n  plat ps -o json | jq '.services[] | select(.state != \"ready\")'",
 		GroupID: "resources",
 		Args:    args(0, -1, "services"),
@@ -46,13 +49,18 @@ func (a *app) ps() *cobra.Command {
 		if answer.Services, err = choose(answer.Services, names); err != nil {
 			return err
 		}
-		if err := a.print(answer, answer.table(a.output == "wide")); err != nil {
+		if err := a.print(answer, answer.table()); err != nil {
 			return err
 		}
 		if a.output == "table" || a.output == "wide" {
 			a.sayPlan(answer.System)
 			a.sayFaults(answer.Services)
 			a.sayErrors(answer.Services)
+			warnings := answer.System.Warnings
+			if len(names) > 0 {
+				warnings = warningsOf(warnings, answer.Services)
+			}
+			a.sayWarnings(warnings, answer.Services, len(names) == 1)
 		}
 		return nil
 	}
@@ -76,7 +84,7 @@ func (a *app) platform(ctx context.Context, client *api.Client) error {
 func (a *app) sayErrors(services []api.Service) {
 	for _, s := range services {
 		if s.Errors != nil && s.Errors.Count > 0 {
-			a.words("%s", a.paint.yellow(fmt.Sprintf("%s said %s in 15 minutes, the last %s ago: plat logs %s", s.Name, count(s.Errors.Count, "error"), age(s.Errors.Last), s.Name)))
+			a.words("%s", a.paint.yellow(fmt.Sprintf("%s said %s in 15 minutes: plat logs --errors %s", s.Name, count(s.Errors.Count, "error"), s.Name)))
 		}
 	}
 }
@@ -90,25 +98,42 @@ func ask(ctx context.Context, client *api.Client) (running, error) {
 	return running{system, services}, err
 }
 
-// table has a row a service, or with wide a row an instance.
-func (r running) table(wide bool) table {
-	if !wide {
-		t := table{header: []string{"SERVICE", "STATE", "READY", "RESTARTS", "AGE", "VERSION", "OWNER", "URL"}}
-		for _, svc := range r.Services {
-			t.rows = append(t.rows, []string{svc.Name, svc.State, readiness(svc), strconv.Itoa(svc.Restarts), age(oldest(svc)), svc.Version, svc.Owner, openable(svc.URL)})
-		}
-		return t
+// table has a row a service; -o wide adds what the instances tell.
+func (r running) table() table {
+	t := table{
+		header: []string{"SERVICE", "STATE", "READY", "RESTARTS", "AGE", "VERSION", "OWNER", "URL", "CONTEXT", "PID", "ADDR", "MEMORY", "LAST EXIT"},
+		wide:   8,
+		spare:  []string{"VERSION", "OWNER", "RESTARTS", "AGE", "READY"},
 	}
-	t := table{header: []string{"SERVICE", "INSTANCE", "STATE", "PID", "ADDR", "VERSION", "AGE", "RESTARTS", "LAST EXIT"}}
 	for _, svc := range r.Services {
-		if len(svc.Instances) == 0 {
-			t.rows = append(t.rows, []string{svc.Name, "", svc.State, "", "", svc.Version, "", strconv.Itoa(svc.Restarts), ""})
-		}
+		var pids, addrs, exits []string
+		memory := int64(0)
 		for _, in := range svc.Instances {
-			t.rows = append(t.rows, []string{svc.Name, in.ID, in.State, pid(in.PID), in.Addr, in.Version, age(in.Started), strconv.Itoa(in.Restarts), in.LastExit})
+			memory += in.Memory
+			for _, cell := range []struct {
+				list  *[]string
+				value string
+			}{{&pids, pid(in.PID)}, {&addrs, in.Addr}, {&exits, in.LastExit}} {
+				if cell.value != "" && !slices.Contains(*cell.list, cell.value) {
+					*cell.list = append(*cell.list, cell.value)
+				}
+			}
 		}
+		t.rows = append(t.rows, []string{
+			svc.Name, svc.State, readiness(svc), strconv.Itoa(svc.Restarts), age(oldest(svc)), svc.Version, owner(svc), openable(svc.URL),
+			svc.Context, strings.Join(pids, ","), strings.Join(addrs, ","), size(memory), strings.Join(exits, ", "),
+		})
 	}
 	return t
+}
+
+// owner is who answers for a service; outside for a program that registered
+// itself, for which nobody may.
+func owner(svc api.Service) string {
+	if svc.Owner == "" && svc.Outside {
+		return "outside"
+	}
+	return svc.Owner
 }
 
 func pid(n int) string {
@@ -139,16 +164,19 @@ func oldest(svc api.Service) time.Time {
 }
 
 // sayFaults tells why services are not as they should be, a ready one too:
-// the last build may have failed and the one before it still serves.
+// the last build may have failed and the one before it still serves. Errors
+// come first.
 func (a *app) sayFaults(services []api.Service) {
-	for _, s := range services {
-		if s.Fault == nil {
-			continue
+	for _, severity := range []fault.Severity{fault.Error, fault.Warning} {
+		for _, s := range services {
+			if s.Fault == nil || s.Fault.Severity != severity {
+				continue
+			}
+			if s.State == "ready" && !s.Outside {
+				a.words("%s: version %s stays live, since:", s.Name, s.Version)
+			}
+			a.printFault(a.Err, s.Fault)
 		}
-		if s.State == "ready" {
-			a.words("%s: version %s stays live, since:", s.Name, s.Version)
-		}
-		a.printFault(a.Err, s.Fault)
 	}
 }
 
@@ -159,8 +187,5 @@ func (a *app) sayPlan(s api.System) {
 		for _, f := range s.Plan.Findings {
 			a.printFault(a.Err, f)
 		}
-	}
-	for _, f := range s.Warnings {
-		a.printFault(a.Err, f)
 	}
 }

@@ -139,7 +139,7 @@ func (a *app) show(ctx context.Context, began time.Time) error {
 		return err
 	}
 	_ = a.sayFailed(services) // what runs goes on, so the answer is not no
-	if err := a.stream(ctx, client.Logs, api.LogQuery{Since: time.Now(), Follow: true}, services); err != nil && ctx.Err() == nil {
+	if err := a.stream(ctx, client.Logs, api.LogQuery{Since: time.Now(), Follow: true}, services, false); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil
@@ -148,32 +148,44 @@ func (a *app) show(ctx context.Context, began time.Time) error {
 // progress shows each look at the services while they start: one line that
 // changes on a terminal, a line for each change elsewhere.
 func (a *app) progress() func([]api.Service) {
-	states := map[string]string{}
+	type step struct {
+		state string
+		since time.Time
+	}
+	steps := map[string]step{}
+	painted := ""
 	return func(services []api.Service) {
 		ready, busy := 0, []string(nil)
 		settled := true
 		for _, s := range services {
+			if steps[s.Name].state != s.State {
+				steps[s.Name] = step{s.State, time.Now()}
+				if !a.paint.on {
+					a.words("%s: %s", s.Name, s.State)
+				}
+			}
 			if s.Settled {
 				ready++
-			} else {
-				settled = false
-				busy = append(busy, s.Name+" "+s.State)
+				continue
 			}
-			if !a.paint.on && states[s.Name] != s.State {
-				a.words("%s: %s", s.Name, s.State)
+			settled = false
+			doing := s.Name + " " + s.State
+			if took := time.Since(steps[s.Name].since); took >= time.Second {
+				doing += " " + age(steps[s.Name].since)
 			}
-			states[s.Name] = s.State
+			busy = append(busy, doing)
 		}
 		if !a.paint.on {
 			return
 		}
-		line := fmt.Sprintf("[%d/%d] %s", ready, len(services), strings.Join(busy, ", "))
-		if len(line) > 78 {
-			line = line[:77] + "…"
-		}
+		line := shorten(fmt.Sprintf("[%d/%d] %s", ready, len(services), strings.Join(busy, ", ")), 78)
 		if settled {
 			line = ""
 		}
+		if line == painted {
+			return
+		}
+		painted = line
 		_, _ = io.WriteString(a.Err, "\r\x1b[K"+line)
 	}
 }
@@ -222,8 +234,6 @@ func (a *app) summary(ctx context.Context, client *api.Client, began time.Time) 
 	_, _ = fmt.Fprintf(a.Out, "console  %s\nlogs     %s\n", where, a.display(now.System.Logs))
 	a.sayOpen(now.System)
 	a.words("up in %.1f s", time.Since(began).Seconds())
-	for _, f := range now.System.Warnings {
-		a.printFault(a.Err, f)
-	}
+	a.sayWarnings(now.System.Warnings, now.Services, false)
 	return nil
 }
