@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plat-dev/plat/adopt"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 )
@@ -36,7 +37,7 @@ func (a *app) check() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		result := a.load(root)
+		result := a.loadAll(root)
 		answer := checked{Findings: result.Findings}
 		if answer.Findings == nil {
 			answer.Findings = []*fault.Fault{}
@@ -92,17 +93,48 @@ func (a *app) environment(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("environment", a.environments) // the flag was just made
 }
 
+// loadAll reads the plan's files as load does, and looks for declarations below
+// the folder that plat.yaml does not list.
+func (a *app) loadAll(root string) plan.Result {
+	result := a.load(root)
+	result.Findings = append(result.Findings, a.unlisted(root)...)
+	return result
+}
+
+// unlisted are the warnings about declarations that plat.yaml does not list;
+// none where it cannot be read, or lists nothing.
+func (a *app) unlisted(root string) []*fault.Fault {
+	text, err := os.ReadFile(filepath.Join(root, "plat.yaml")) //nolint:gosec // of the user's system
+	if err != nil {
+		return nil // has a finding of the plan's own
+	}
+	var paths []string
+	for _, ref := range plan.ParseSystem("plat.yaml", text).File.Services {
+		paths = append(paths, ref.Path)
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	return a.placed(root, adopt.Unlisted(os.DirFS(root), paths))
+}
+
 // load reads the plan's files, with the places of findings as the user would
 // write them.
 func (a *app) load(root string) plan.Result {
 	result := plan.Check(os.DirFS(root), plan.Options{Environment: a.env})
+	a.placed(root, result.Findings)
+	return result
+}
+
+// placed gives findings whose places are as the user would write them.
+func (a *app) placed(root string, findings []*fault.Fault) []*fault.Fault {
 	prefix := a.display(root)
-	for _, f := range result.Findings {
+	for _, f := range findings {
 		if f.File != "" && prefix != "." {
 			f.File = filepath.Join(prefix, f.File)
 		}
 	}
-	return result
+	return findings
 }
 
 func count(n int, what string) string {

@@ -27,7 +27,7 @@ func (a *app) doctor() *cobra.Command {
 			return err
 		}
 		found := doctor.Examine(cmd.Context(), doctor.Options{
-			Root: root, Environment: a.env, Plan: a.load(root), In: a.inDir(), PortHolder: a.machine.PortHolder,
+			Root: root, Environment: a.env, Plan: a.loadAll(root), In: a.inDir(), PortHolder: a.machine.PortHolder,
 			Answers: func(ctx context.Context) error {
 				client, _, err := a.connect()
 				if err == nil {
@@ -62,7 +62,7 @@ func (a *app) printDiagnoses(found []doctor.Diagnosis) error {
 			return err
 		}
 		if d.Fix != "" {
-			if _, err := fmt.Fprintf(a.Out, "%23sfix: %s\n", "", d.Fix); err != nil {
+			if _, err := fmt.Fprintf(a.Out, "%23sfix: %s\n", "", a.here(d.Fix)); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,18 +77,26 @@ func (a *app) adopted(root string, survey adopt.Survey, dry bool) error {
 	for _, n := range survey.Notes {
 		a.words("note: %s", n)
 	}
-	if dry {
+	if !slices.ContainsFunc(all, func(p adopt.Proposal) bool { return !p.Exists }) {
+		a.words("nothing is new: every file is there already")
 		return nil
 	}
-	for _, p := range all {
-		if err := writeNew(root, p); err != nil {
-			return err
+	if !dry {
+		for _, p := range all {
+			if err := writeNew(root, p); err != nil {
+				return err
+			}
 		}
+		if survey.System.Exists {
+			for _, f := range a.unlisted(root) {
+				a.printFault(a.Err, f)
+			}
+		}
+		a.words("next: look the files over, then plat check, then plat up")
 	}
-	if survey.System.Exists {
-		a.words("plat.yaml was there: see that its services list names the new folders")
+	for _, b := range survey.Bypasses {
+		a.words("%s looks for %s in %s, so its calls go past plat (or nowhere) until it uses %s", b.Service, b.Callee, b.Variable, b.Instead)
 	}
-	a.words("next: look the files over, then plat check, then plat up")
 	return nil
 }
 

@@ -7,13 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/adopt"
+	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/edit"
 	"github.com/plat-dev/plat/scaffold"
 	"github.com/plat-dev/plat/state"
 )
@@ -45,7 +48,7 @@ func (a *app) new() *cobra.Command {
 	service := &cobra.Command{
 		Use:     "service NAME",
 		Short:   "Make a service in the system here",
-		Long:    "Makes the folder services/NAME with a program, its test, its API document and\nits declaration. The program stands on the kit (go), or on nothing of plat's\n(node, TypeScript). A running plat up starts it at once.",
+		Long:    "Makes the folder services/NAME with a program, its test, its API document and\nits declaration, and adds it to plat.yaml where no item of services leads to it\nyet. The program stands on the kit (go), or on nothing of plat's (node,\nTypeScript). A running plat up starts it at once.",
 		Example: "  plat new service order\n  plat new service pages --template node",
 		Args:    args(1, 1, "one name"),
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -62,6 +65,10 @@ func (a *app) newSystem(ctx context.Context, name, language string) error {
 	files, err := scaffold.System(scaffold.Names{System: name, Service: "hello"}, language)
 	if err != nil {
 		return err
+	}
+	if above, found := state.Find(a.dir); found {
+		return fault.Newf(fault.AlreadyThere, "%s is inside a system already, that of %s", a.dir, filepath.Join(above, "plat.yaml")).
+			Why("a system inside another would be none of its services").Fix("plat new service NAME makes a service of it; or make the system in another folder")
 	}
 	root := filepath.Join(a.dir, name)
 	if entries, err := os.ReadDir(root); err == nil && len(entries) > 0 {
@@ -80,12 +87,16 @@ func (a *app) newService(ctx context.Context, name, language string) error {
 		return err
 	}
 	if _, found := state.Find(root); !found {
-		return fault.New(fault.NotRunning, "there is no plat.yaml in "+a.dir+" or above it").Fix("plat new system NAME makes one; or name the system's folder with -C")
+		return fault.New(fault.NotRunning, "there is no plat.yaml in "+a.dir+" or above it").
+			Fix("plat init proposes a plan for the programs here; plat new system NAME makes a new one")
 	}
 	a.env = "local"
 	result := a.load(root)
 	if err := result.Err(); err != nil {
 		return err
+	}
+	if there, taken := result.System.Service(name); taken {
+		return fault.Newf(fault.AlreadyThere, "the system has a service %s already, in %s", name, a.display(filepath.Join(root, there.Dir))).Fix("choose another name")
 	}
 	n := scaffold.Names{Service: name}
 	for owner := range result.System.Owners { // the only one there is
@@ -105,21 +116,65 @@ func (a *app) newService(ctx context.Context, name, language string) error {
 	if err := a.make(ctx, root, result.System.Name, language, files); err != nil {
 		return err
 	}
-	after := a.load(root)
-	for _, f := range after.Findings {
+	if err := a.list(root, name); err != nil {
+		return err
+	}
+	return a.nextAfter(ctx, name)
+}
+
+// list sees to it that plat.yaml leads to a new service, and prints what is
+// wrong with the plan then.
+func (a *app) list(root, name string) error {
+	result := a.load(root)
+	if _, _, _, known := result.Where(name); !known {
+		text, err := os.ReadFile(filepath.Join(root, "plat.yaml")) //nolint:gosec // of the user's system
+		if err != nil {
+			return err
+		}
+		patch, err := edit.AddService("plat.yaml", text, "services/"+name)
+		if err != nil {
+			return err
+		}
+		if err := a.patch(root, patch, false); err != nil {
+			return err
+		}
+		result = a.load(root)
+	}
+	for _, f := range result.Findings {
 		a.printFault(a.Err, f)
 	}
-	if after.System != nil {
-		if _, known := after.System.Service(name); !known {
-			a.words("plat.yaml does not list it yet: add - path: services/%s under services", name)
-		}
-	}
-	if _, _, err := a.connect(); err == nil {
-		a.words("it is started now; next: plat call %s GET /", name)
+	return nil
+}
+
+// knownTime is how long a running plat may take to see a new service. It looks
+// at the files twice a second.
+const knownTime = 5 * time.Second
+
+// nextAfter says what to do with a new service: a plat that runs may have
+// taken it up.
+func (a *app) nextAfter(ctx context.Context, name string) error {
+	client, _, err := a.connect()
+	if err != nil {
+		a.words("next: plat up, then plat call %s GET /", name)
 		return nil
 	}
-	a.words("next: plat up, then plat call %s GET /", name)
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, knownTime)
+	defer cancel()
+	for look := time.NewTicker(200 * time.Millisecond); ; {
+		services, _ := client.Services(ctx) // one that cannot be asked does not know it
+		if slices.ContainsFunc(services, func(s api.Service) bool { return s.Name == name }) {
+			look.Stop()
+			a.words("it is started now; next: plat call %s GET /", name)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			look.Stop()
+			a.words("the plat that runs does not know it; next: plat down, plat up, then plat call %s GET /", name)
+			return nil
+		case <-look.C:
+		}
+	}
 }
 
 // make writes files that are not there yet and, for Go, sees to the module.
@@ -127,6 +182,9 @@ func (a *app) make(ctx context.Context, root, system, language string, files []s
 	if language == "go" {
 		if _, found := above(filepath.Join(root, "services"), "go.mod"); !found {
 			files = append(files, scaffold.GoModule(system, a.kitVersion(), a.machine.KitDir))
+			if a.machine.KitDir != "" {
+				defer a.words("go.mod uses the kit in %s, until the kit's first release", a.machine.KitDir)
+			}
 		}
 	}
 	for _, f := range files {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan/edit"
 )
 
@@ -52,7 +53,7 @@ func (a *app) planAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "add SERVICE consumes NAME",
 		Short:   "Declare that a service uses another, or receives an event",
-		Long:    "Writes the line into the service's own service.yaml that declares a call of\nanother service, or of an external one, or (a name with a dot) the subscription to\nan event. Everything else in the file stays as it is.",
+		Long:    "Writes the line into the service's own service.yaml that declares a call of\nanother service, or of an external one, or (a name with a dot) the subscription to\nan event. Everything else in the file stays as it is; what is declared already is\nsaid to be.",
 		Example: "  plat plan add order consumes catalog\n  plat plan add loyalty consumes order.dispatched\n  plat plan add order consumes catalog --dry-run",
 		Args:    args(3, 3, "SERVICE consumes NAME"),
 		ValidArgsFunction: func(cmd *cobra.Command, given []string, start string) ([]string, cobra.ShellCompDirective) {
@@ -82,23 +83,33 @@ func (a *app) planAdd() *cobra.Command {
 			return err
 		}
 		patch, err := edit.Consume(os.DirFS(root), result.System, given[0], given[2])
+		if fault.Is(err, fault.EditAlreadyDeclared) { // as the user wants it
+			at := fault.All(err)[0]
+			a.words("already declared at %s:%d", a.display(filepath.Join(root, at.File)), at.Line)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		if !dry {
-			if err := overwrite(filepath.Join(root, filepath.FromSlash(patch.File)), patch.Source); err != nil {
-				return err
-			}
-		}
-		a.words("%s:%d", a.display(filepath.Join(root, patch.File)), patch.Line)
-		for _, line := range patch.Lines {
-			if _, err := fmt.Fprintln(a.Out, line); err != nil {
-				return err
-			}
-		}
-		return nil
+		return a.patch(root, patch, dry)
 	}
 	return cmd
+}
+
+// patch writes a patch of one of the plan's files, and prints its lines.
+func (a *app) patch(root string, p edit.Edit, dry bool) error {
+	if !dry {
+		if err := overwrite(filepath.Join(root, filepath.FromSlash(p.File)), p.Source); err != nil {
+			return err
+		}
+	}
+	a.words("%s:%d", a.display(filepath.Join(root, p.File)), p.Line)
+	for _, line := range p.Lines {
+		if _, err := fmt.Fprintln(a.Out, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // overwrite replaces a file's text, whole or not at all, and keeps its mode.
