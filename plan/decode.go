@@ -32,12 +32,11 @@ type shape struct {
 // Its shapes are only read after newDecoder, so it may be shared.
 type decoder struct {
 	shapes     map[reflect.Type]*shape
-	habits     map[reflect.Type]map[string]habit
 	percentile *regexp.Regexp
 }
 
 func newDecoder() *decoder {
-	d := &decoder{shapes: map[reflect.Type]*shape{}, habits: habits(), percentile: regexp.MustCompile(percentilePattern)}
+	d := &decoder{shapes: map[reflect.Type]*shape{}, percentile: regexp.MustCompile(percentilePattern)}
 	d.learn(reflect.TypeFor[SystemFile]())
 	d.learn(reflect.TypeFor[ServiceFile]())
 	return d
@@ -246,9 +245,9 @@ func (w *walk) unknownField(e yaml.Entry, in reflect.Type, known []string) {
 	}
 	f := fault.Newf(fault.PlanUnknownField, "unknown field %q %s", e.Key, where).At(w.doc.file, e.Line, e.Col).
 		Why("expected one of " + strings.Join(known, ", ") + ", or a key of your own that begins with x-")
-	meant, remedy := w.meant(in, e.Key, known)
+	key, remedy := meant(in, e.Key, known)
 	if len(w.trail) == 1 {
-		w.doc.meant = append(w.doc.meant, meant)
+		w.doc.meant = append(w.doc.meant, key)
 	}
 	w.doc.faults.add(f.Fix(cmp.Or(remedy, "delete it, or begin it with x-")))
 }

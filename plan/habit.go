@@ -14,8 +14,8 @@ type habit struct {
 	instead string // what to write
 }
 
-// habits are keys that people bring along from Compose and Kubernetes, as fold
-// leaves them in lower case, by the mapping that they are written in.
+// habits are keys that people bring along from Compose and Kubernetes, by the
+// mapping that they are written in.
 func habits() map[reflect.Type]map[string]habit {
 	config := habit{"config", "config: {log-level: {default: info}}, which arrives as LOG_LEVEL"}
 	calls := habit{"consumes", "consumes: {services: {NAME: {}}}, for each service that it calls"}
@@ -35,32 +35,32 @@ func habits() map[reflect.Type]map[string]habit {
 	}
 	return map[reflect.Type]map[string]habit{
 		reflect.TypeFor[ServiceFile](): {
-			"env": config, "environment": config, "envfile": config, "envfrom": config, "setting": config, "variable": config,
-			"dependson": calls, "dependency": calls, "dependencie": calls, "link": calls, "service": calls, "call": calls, "upstream": calls,
-			"port": port, "expose": port, "containerport": port,
-			"command": run, "entrypoint": run, "cmd": run, "arg": run, "startcommand": run, "exec": run, "script": run,
+			"env": config, "environment": config, "env_file": config, "env_from": config, "setting": config, "variable": config,
+			"depends_on": calls, "dependency": calls, "dependencies": calls, "link": calls, "service": calls, "call": calls, "upstream": calls,
+			"port": port, "expose": port, "container_port": port,
+			"command": run, "entrypoint": run, "cmd": run, "arg": run, "start_command": run, "exec": run, "script": run,
 			"image": image, "dockerfile": {"build", "build: {go: .}, or build: {command: [make]} with run: [./program]"},
 			"replica": instances, "scale": instances, "count": instances,
-			"healthcheck": ready, "health": ready, "readiness": ready, "readinessprobe": ready, "liveness": ready, "livenessprobe": ready,
+			"healthcheck": ready, "health": ready, "readiness": ready, "readiness_probe": ready, "liveness": ready, "liveness_probe": ready,
 			"ready": ready, "live": ready, "http": ready, "openapi": {"provides", "provides: {http: {openapi: openapi.yaml}}"},
 			"name": name, "id": name, "team": owner, "maintainer": owner,
 			"description": {"about", "about: What it does, in a sentence"}, "resource": limits, "memory": limits, "cpu": limits,
-			"volume": stores, "database": stores, "db": stores, "event": events, "topic": events, "publishe": events, "subscribe": events,
-			"stopgraceperiod": {"grace", "grace: 10s"}, "terminationgraceperiodsecond": {"grace", "grace: 10s"},
+			"volume": stores, "database": stores, "db": stores, "event": events, "topic": events, "publishes": events, "subscribe": events,
+			"stop_grace_period": {"grace", "grace: 10s"}, "termination_grace_period_seconds": {"grace", "grace: 10s"},
 			"tool": needs, "require": needs, "domain": {"context", "context: NAME"},
 			"route": {"gateways", "a route in plat.yaml: gateways: {public: {routes: [{path: /, service: NAME}]}}"},
 		},
 		reflect.TypeFor[SystemFile](): {
-			"acces": {"defaults", "defaults: {access: enforce}, or environments: {NAME: {access: enforce}}"},
-			"name":  {"system", "system: NAME"}, "project": {"system", "system: NAME"},
+			"access": {"defaults", "defaults: {access: enforce}, or environments: {NAME: {access: enforce}}"},
+			"name":   {"system", "system: NAME"}, "project": {"system", "system: NAME"},
 			"team":  {"owners", "owners: {team: {mail: team@example.com}}"},
 			"owner": {"owners", "owners: {team: {mail: team@example.com}}"},
-			"route": {"gateways", "gateways: {public: {routes: [{path: /, service: NAME}]}}"}, "ingres": {"gateways", "gateways: {public: {routes: [{path: /, service: NAME}]}}"},
+			"route": {"gateways", "gateways: {public: {routes: [{path: /, service: NAME}]}}"}, "ingress": {"gateways", "gateways: {public: {routes: [{path: /, service: NAME}]}}"},
 			"env":     {"environments", "environments: {prod: {}}"},
 			"timeout": standard("timeout", "1s"), "limit": standard("limits", "{memory: 256MiB}"), "objective": standard("objectives", "{availability: 99.9%}"),
-			"dn": {"doors", "doors: [dns]"}, "consul": {"doors", "doors: [consul]"},
+			"dns": {"doors", "doors: [dns]"}, "consul": {"doors", "doors: [consul]"},
 		},
-		reflect.TypeFor[HTTPFile]():         {"readines": {"ready", "ready: /health/ready"}, "livenes": {"live", "live: /health/live"}, "healthcheck": {"ready", "ready: /health/ready"}, "health": {"ready", "ready: /health/ready"}},
+		reflect.TypeFor[HTTPFile]():         {"readiness": {"ready", "ready: /health/ready"}, "liveness": {"live", "live: /health/live"}, "healthcheck": {"ready", "ready: /health/ready"}, "health": {"ready", "ready: /health/ready"}},
 		reflect.TypeFor[BuildFile]():        {"cmd": {"command", "command: [make]"}, "context": {"go", "go: ., or command: [make]"}, "dockerfile": {"command", "command: [make], and run: [./program] beside build"}},
 		reflect.TypeFor[SettingFile]():      {"value": {"default", "default: VALUE"}},
 		reflect.TypeFor[ServiceSet]():       {"env": {"config", "config: {log-level: debug}"}, "environment": {"config", "config: {log-level: debug}"}, "replica": instances},
@@ -69,20 +69,24 @@ func habits() map[reflect.Type]map[string]habit {
 		reflect.TypeFor[ServiceRef]():       {"dir": {"path", "path: services/NAME"}, "folder": {"path", "path: services/NAME"}, "name": {"path", "path: services/NAME"}},
 		reflect.TypeFor[DefaultsFile]():     {"memory": limits, "cpu": limits, "resource": limits},
 		reflect.TypeFor[CallFile]():         {"fallback": {"on-failure", "on-failure: degrade"}, "required": {"optional", "optional: true where it can do without"}},
-		reflect.TypeFor[ExternalFile]():     {"addres": {"url", "url: https://host"}, "host": {"url", "url: https://host"}, "team": owner},
+		reflect.TypeFor[ExternalFile]():     {"address": {"url", "url: https://host"}, "host": {"url", "url: https://host"}, "team": owner},
 		reflect.TypeFor[GatewayFile]():      {"path": {"routes", "routes: [{path: /, service: NAME}]"}},
 		reflect.TypeFor[StoreFile]():        {"type": {"engine", "engine: sqlite"}, "retention": {"keep", "keep: 7d"}},
-		reflect.TypeFor[ProvidesFile]():     {"publishe": {"events", "events: {order.placed: {}}"}, "api": {"http", "http: {openapi: openapi.yaml}"}},
-		reflect.TypeFor[SubscriptionFile](): {"url": {"push", "push: /events"}, "maxretrie": {"retries", "retries: 5"}, "retry": {"retries", "retries: 5"}},
+		reflect.TypeFor[ProvidesFile]():     {"publishes": {"events", "events: {order.placed: {}}"}, "api": {"http", "http: {openapi: openapi.yaml}"}},
+		reflect.TypeFor[SubscriptionFile](): {"url": {"push", "push: /events"}, "max_retries": {"retries", "retries: 5"}, "retry": {"retries", "retries: 5"}},
 	}
 }
 
 // meant is what a key that the mapping of this type does not have stands for:
 // the key of the plan, and the remedy. Both are empty where nothing is known.
-func (d *decoder) meant(in reflect.Type, key string, known []string) (meant, remedy string) {
+func meant(in reflect.Type, key string, known []string) (stands, remedy string) {
 	same := func(k string) bool { return strings.EqualFold(k, key) }
-	if h, ok := d.habits[in][strings.ToLower(fold(key))]; ok && !slices.ContainsFunc(known, same) {
-		return h.key, "write " + h.instead
+	if !slices.ContainsFunc(known, same) {
+		for k, h := range habits()[in] {
+			if alike(k, key) {
+				return h.key, "write " + h.instead
+			}
+		}
 	}
 	if best := Nearest(key, known); best != "" {
 		return best, "did you mean " + best + "?"

@@ -73,7 +73,7 @@ func TestAddServiceKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	patched := 0
 	for seed := range uint64(2000) {
-		w := &writer{Rand: rand.New(rand.NewPCG(seed, 3)), step: 2} //nolint:gosec // a seed that can be played again
+		w := &writer{Rand: rand.New(rand.NewPCG(seed, 3)), step: 2}
 		files := fstest.MapFS{"new/service.yaml": {Data: []byte("service: new\nowner: us\nrun: [./a]\n")}}
 		w.b.WriteString("system: shop\nowners: {us: {}}\nservices:" + w.comment() + "\n")
 		indent := strings.Repeat(" ", 2*w.IntN(3))
