@@ -73,6 +73,37 @@ test('it is there as a list', async () => {
   await page().waitForURL('**focus=legacy**')
 })
 
+test('a phone is shown the list, and a map that fits when it is asked for', async () => {
+  await page().setViewportSize({ width: 390, height: 844 })
+  await visitor.go('/map')
+  await page().getByRole('table', { name: 'Edges' }).waitFor()
+  assert.equal(await nodes().count(), 0)
+  await page().getByText('Map', { exact: true }).last().click()
+  await page().waitForURL('**view=map')
+  await node('order').locator('.member[data-focused]').waitFor()
+  await page().waitForFunction(() => {
+    const frame = document.querySelector('.canvas')?.getBoundingClientRect()
+    const shown = [...document.querySelectorAll('.react-flow__node')].map(each => each.getBoundingClientRect())
+    return frame && shown.length === 7 && shown.every(each => each.left >= frame.left && each.right <= frame.right && each.top >= frame.top && each.bottom <= frame.bottom)
+  })
+  await visitor.inspect('map-phone')
+})
+
+test('a long label has its room, and loses its middle', async () => {
+  const map = /** @type {any} */ (mock.answers['/v1/map'])
+  const edge = (/** @type {string} */ to) => map.edges.find((/** @type {any} */ each) => each.from === 'public' && each.to === to)
+  edge('web').label = 'shop.musiccorp.localhost/'
+  edge('catalog').label = 'catalog.internal.shop.musiccorp.localhost/api/albums/of/the/year'
+  await visitor.go('/map?focus=public')
+  const line = page().locator('.react-flow__edge').filter({ hasText: 'shop.musiccorp.localhost/' }).filter({ hasNotText: '…' })
+  await line.waitFor()
+  await page().getByText('catalog.internal.sh…i/albums/of/the/year').waitFor()
+  const label = await line.locator('.react-flow__edge-textbg').boundingBox()
+  const ends = [await node('public').boundingBox(), await node('web').boundingBox()]
+  assert.ok(label && ends[0] && ends[1] && label.x >= ends[0].x + ends[0].width && label.x + label.width <= ends[1].x, 'it stands between the two')
+  await visitor.inspect('map-long-labels')
+})
+
 test('the keyboard walks over it', async () => {
   await visitor.go('/map?focus=order')
   await node('order').waitFor()

@@ -169,14 +169,53 @@ test('the keyboard leads everywhere', async () => {
   await visitor.inspect('keys')
   await page().keyboard.press('Escape')
   await page().keyboard.press('Control+k')
-  const search = page().getByPlaceholder('Go to a page or a service')
-  await search.waitFor()
-  await search.fill('warehouse')
+  await page().keyboard.type('warehouse') // at once
+  assert.equal(await page().getByPlaceholder('Go to a page or a service').inputValue(), 'warehouse')
   await page().getByText('Logs of warehouse').waitFor()
   await visitor.inspect('palette')
   await page().keyboard.press('Enter')
   await page().waitForURL('**/services/warehouse')
   await page().keyboard.press('Tab')
+  await visitor.leave()
+})
+
+test('what follows Ctrl K at once is written into the palette', async () => {
+  await visitor.go('/services')
+  const focused = await page().evaluate(() => {
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', code: 'KeyK', ctrlKey: true, bubbles: true, cancelable: true }))
+    return document.activeElement?.getAttribute('aria-label') // in the same task
+  })
+  assert.equal(focused, 'Go to a page or a service')
+  await page().keyboard.press('Escape')
+  await page().getByPlaceholder('Go to a page or a service').waitFor({ state: 'detached' })
+  await page().getByRole('button', { name: 'Go to anything' }).click()
+  await page().keyboard.type('fin')
+  assert.equal(await page().getByPlaceholder('Go to a page or a service').inputValue(), 'fin')
+  await visitor.leave()
+})
+
+test('the plan tells files from what runs', async () => {
+  answer('/v1/system').plan.findings = []
+  await visitor.go('/plan')
+  const part = (/** @type {string} */ name) => page().locator('section').filter({ has: page().getByRole('heading', { name, exact: true }) })
+  await part('Files').getByText('The files have no errors and no warnings.').waitFor()
+  await part('Running').getByText('1 error, 1 warning').waitFor()
+  assert.match(await part('Running').locator('.fault').first().innerText(), /warehouse does not build/)
+  assert.match(await part('Running').locator('.fault').last().innerText(), /limits are not enforced/)
+  answer('/v1/system').plan.findings = [{ code: 'plan-unused-owner', severity: 'warning', what: 'nobody is owned by marketing' }, { code: 'plan-unknown-field', severity: 'error', what: 'unknown key consume' }]
+  answer('/v1/system').warnings = []
+  for (const service of answer('/v1/services').services) delete service.fault
+  mock.tell('plan', 'services')
+  await part('Files').getByText('1 error, 1 warning').waitFor()
+  assert.match(await part('Files').locator('.fault').first().innerText(), /unknown key consume/)
+  await part('Running').getByText('What runs has no errors and no warnings.').waitFor()
+  await visitor.leave()
+})
+
+test('a subscription without a delivery since the start says so', async () => {
+  answer('/v1/events').consumers[0].active = undefined
+  await visitor.go('/events')
+  await page().getByRole('row').filter({ hasText: 'finance' }).getByText('not since plat started').waitFor()
   await visitor.leave()
 })
 

@@ -1,7 +1,6 @@
 import './shell.css'
 import { ActionIcon, AppShell, Burger, Kbd, Tooltip } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { spotlight } from '@mantine/spotlight'
 import { IconSearch } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
@@ -13,7 +12,7 @@ import { ConnectionMark, PlanBanner } from './Status'
 import { NeedsKey } from './Fallback'
 import { Keys } from './Keys'
 import { Nav } from './Nav'
-import { Palette } from './Palette'
+import { openPalette, Palette } from './Palette'
 
 // Shell is what stands around every page.
 export function Shell() {
@@ -47,7 +46,7 @@ export function Shell() {
           <div className="grow" />
           <ConnectionMark />
           <Tooltip label={<>Go to anything <Kbd size="xs">Ctrl K</Kbd></>}>
-            <ActionIcon variant="default" onClick={spotlight.open} aria-label="Go to anything">
+            <ActionIcon variant="default" onClick={openPalette} aria-label="Go to anything">
               <IconSearch size={16} />
             </ActionIcon>
           </Tooltip>

@@ -1,3 +1,4 @@
+import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useCallback, useMemo } from 'react'
@@ -33,15 +34,17 @@ function Explorer({ map }: { map: SystemMap }) {
   const opening = useMemo(() => busiest(map), [map])
   const focus = map.nodes?.some(({ name }) => name === search.focus) ? search.focus! : opening
   const depth: Depth = search.depth === '2' || search.depth === 'all' ? search.depth : '1'
+  const narrow = useMediaQuery('(max-width: 48em)', undefined, { getInitialValueInEffect: false })
+  const as = search.view ?? (narrow ? 'list' : 'map') // a phone shows a list well, and a map badly
   const { hide = '', owner, context } = search
   const kinds = useMemo(() => new Set((['call', 'event', 'route'] as EdgeKind[]).filter(kind => !hide.split(',').includes(kind))), [hide])
   const view = useMemo(() => choose(map, { focus, depth, owner, context, kinds }), [map, focus, depth, owner, context, kinds])
   const bundle = view.bundles.find(({ id }) => id === search.edge)
   return (
     <>
-      <Filters nodes={map.nodes ?? []} focus={focus} search={search} shown={kinds} set={set} />
+      <Filters nodes={map.nodes ?? []} focus={focus} search={search} as={as} shown={kinds} set={set} />
       {search.focus !== undefined && search.focus !== focus && <Nothing>The map has no {search.focus}; this is {focus}.</Nothing>}
-      {search.view === 'list' ? (
+      {as === 'list' ? (
         <EdgeList view={view} onFocus={onFocus} sort={search.sort ?? 'from'} onSort={sort => set({ sort })} />
       ) : (
         <div className="map">

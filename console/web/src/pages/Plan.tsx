@@ -1,10 +1,11 @@
-import { Stack } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { findingsQuery, planQuery, systemQuery } from '../api/queries'
-import type { Finding, System } from '../api/types'
+import { findingsQuery, planQuery, servicesQuery, systemQuery } from '../api/queries'
+import type { Fault, Finding, Service, System } from '../api/types'
 import { Copy } from '../parts/Copy'
-import { FaultList } from '../parts/Faults'
+import { Failure, FaultList } from '../parts/Faults'
 import { FindingView } from '../parts/FindingView'
+import { counted } from '../parts/format'
 import { Loaded, Page, Section } from '../parts/Page'
 import { Mark } from '../parts/State'
 import { Age } from '../parts/time'
@@ -16,9 +17,23 @@ export function Plan() {
   const system = useQuery(systemQuery)
   const plan = useQuery(planQuery)
   const findings = useQuery(findingsQuery)
+  const services = useQuery(servicesQuery)
   return (
     <Page title="Plan">
-      <Loaded query={system}>{data => <State system={data} />}</Loaded>
+      <Loaded query={system}>
+        {data => (
+          <>
+            <State system={data} />
+            <Section title="Files" actions={<Counts faults={data.plan.findings ?? []} />}>
+              <Faults faults={data.plan.findings ?? []} none="The files have no errors and no warnings." />
+            </Section>
+            <Section title="Running" actions={<Counts faults={running(data, services.data)} />}>
+              {services.isError && <Failure error={services.error} again={() => void services.refetch()} />}
+              {services.data && <Faults faults={running(data, services.data)} none="What runs has no errors and no warnings." />}
+            </Section>
+          </>
+        )}
+      </Loaded>
       <Section title="Plan and reality">
         <Loaded query={findings} rows={2}>{data => <Findings findings={data} />}</Loaded>
       </Section>
@@ -43,36 +58,49 @@ export function Plan() {
 
 function State({ system }: { system: System }) {
   const { plan } = system
-  const findings = plan.findings ?? []
   return (
-    <Stack gap="sm">
-      <dl className="facts">
-        <dt>State</dt>
-        <dd>
-          {plan.state === 'live' ? <Mark tone="good">live</Mark> : <Mark tone="bad">refused: the last good plan stays live</Mark>} for <Age since={plan.since} />
-        </dd>
-        <dt>Folder</dt>
-        <dd className="mono">
-          {system.root}
-          <Copy value={system.root} what="path" />
-        </dd>
-        <dt>Revision</dt>
-        <dd className="mono">{system.revision}</dd>
-        <dt>Environment</dt>
-        <dd>{system.environment}</dd>
-        <dt>Access</dt>
-        <dd>{system.access === 'enforce' ? 'enforce: undeclared calls are refused and reported' : 'observe: undeclared calls are served and reported'}</dd>
-        {system.only && system.only.length > 0 && (
-          <>
-            <dt>Started</dt>
-            <dd>only {system.only.join(', ')}, with what they need</dd>
-          </>
-        )}
-      </dl>
-      {findings.length > 0 ? <FaultList faults={findings} /> : <Mark tone="good">The files have no errors and no warnings.</Mark>}
-      {system.warnings && system.warnings.length > 0 && <FaultList faults={system.warnings} />}
-    </Stack>
+    <dl className="facts">
+      <dt>State</dt>
+      <dd>
+        {plan.state === 'live' ? <Mark tone="good">live</Mark> : <Mark tone="bad">refused: the last good plan stays live</Mark>} for <Age since={plan.since} />
+      </dd>
+      <dt>Folder</dt>
+      <dd className="mono">
+        {system.root}
+        <Copy value={system.root} what="path" />
+      </dd>
+      <dt>Revision</dt>
+      <dd className="mono">{system.revision}</dd>
+      <dt>Environment</dt>
+      <dd>{system.environment}</dd>
+      <dt>Access</dt>
+      <dd>{system.access === 'enforce' ? 'enforce: undeclared calls are refused and reported' : 'observe: undeclared calls are served and reported'}</dd>
+      {system.only && system.only.length > 0 && (
+        <>
+          <dt>Started</dt>
+          <dd>only {system.only.join(', ')}, with what they need</dd>
+        </>
+      )}
+    </dl>
   )
+}
+
+// running is what is wrong with what runs: the services' own faults, then
+// what plat noticed of them.
+function running(system: System, services: Service[] = []): Fault[] {
+  return [...services.flatMap(({ fault }) => fault ?? []), ...(system.warnings ?? [])]
+}
+
+function Counts({ faults }: { faults: Fault[] }) {
+  const errors = faults.filter(({ severity }) => severity === 'error').length
+  const parts = [errors > 0 && counted(errors, 'error'), faults.length > errors && counted(faults.length - errors, 'warning')].filter(Boolean)
+  return <Text size="sm" c="dimmed">{parts.join(', ')}</Text>
+}
+
+// Faults are shown with the errors first.
+function Faults({ faults, none }: { faults: Fault[]; none: string }) {
+  if (faults.length === 0) return <Mark tone="good">{none}</Mark>
+  return <FaultList faults={[...faults].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'))} />
 }
 
 function Findings({ findings }: { findings: Finding[] }) {

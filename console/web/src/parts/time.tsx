@@ -40,10 +40,11 @@ export function moment(time: string): string {
   return moments.format(new Date(time))
 }
 
-// Age is how long ago something was; the exact time is its title.
-export function Age({ since, ago = false }: { since: string | undefined; ago?: boolean }) {
+// Age is how long ago something was, or in words that it never was; the exact
+// time is its title.
+export function Age({ since, ago = false, never = 'never' }: { since: string | undefined; ago?: boolean; never?: string }) {
   const current = useSyncExternalStore(subscribe, () => Math.floor(now / 1_000))
-  if (!known(since)) return <span className="dim">never</span>
+  if (!known(since)) return <span className="dim">{never}</span>
   const text = span(current * 1_000 - Date.parse(since))
   return (
     <time className="nowrap" dateTime={since} title={moment(since)}>

@@ -37,7 +37,7 @@ const consumerColumns: Column<Consumer>[] = [
   { key: 'lag', header: 'Lag', number: true, cell: consumer => (consumer.lag > 0 ? <b className="warn">{count(consumer.lag)}</b> : 0) },
   { key: 'unacked', header: 'In work', from: 'sm', number: true, cell: consumer => count(consumer.unacked) },
   { key: 'redelivered', header: 'Redelivered', from: 'sm', number: true, cell: consumer => count(consumer.redelivered) },
-  { key: 'active', header: 'Active', from: 'md', number: true, cell: consumer => <Age since={consumer.active} ago /> },
+  { key: 'active', header: 'Active', from: 'md', number: true, cell: consumer => <Age since={consumer.active} ago never="not since plat started" /> },
 ]
 
 const violationColumns: Column<Violation>[] = [

@@ -21,7 +21,7 @@ const nodeTypes = { member: Member }
 const fewEdges = 24 // of which each has its caption on the map
 
 export function Canvas(props: Props) {
-  const placed = useLayout(props.view, props.view.bundles.length <= fewEdges ? 130 : 76)
+  const placed = useLayout(props.view, gapFor(props.view))
   if (!placed) return <div className="canvas"><Loading rows={4} /></div>
   return (
     <div className="canvas" onKeyDown={event => event.key === 'Enter' && enter(event.target as Element, props)}>
@@ -30,6 +30,12 @@ export function Canvas(props: Props) {
       </ReactFlowProvider>
     </div>
   )
+}
+
+// gapFor is the room between the columns that the captions need.
+function gapFor({ bundles }: View): number {
+  if (bundles.length > fewEdges) return 76
+  return Math.max(130, ...bundles.map(bundle => shown(bundle).length * 6.2 + 50))
 }
 
 // enter does with a key what a click does.
@@ -68,14 +74,16 @@ function Graph({ view, focus, near, edge, onFocus, onEdge, layout, id }: Props &
 }
 
 // Sight brings the graph into view when it is another one: whole while its
-// names can be read, else around its focus.
+// names can be read, else around its focus. On a narrow screen neighbours that
+// are cut off would be worse than small names.
 function Sight({ id, focus, layout }: { id: string; focus: string; layout: Layout }) {
   const flow = useReactFlow()
   useEffect(() => {
-    const readable = 0.65
     const bounds = flow.getNodesBounds(Object.keys(layout))
     const { clientWidth: width, clientHeight: height } = document.querySelector('.canvas')!
-    const zoom = Math.min(1.1, (width - 40) / bounds.width, (height - 40) / bounds.height)
+    const readable = width < 600 ? 0.35 : 0.65
+    const margin = width < 600 ? 12 : 40
+    const zoom = Math.min(1.1, (width - margin) / bounds.width, (height - margin) / bounds.height)
     const centre = layout[focus]
     if (zoom >= readable || !centre) void flow.setCenter(bounds.x + bounds.width / 2, bounds.y + bounds.height / 2, { zoom: Math.max(zoom, readable) })
     else void flow.setCenter(centre.x + nodeSize.width / 2, centre.y + nodeSize.height / 2, { zoom: readable })
@@ -94,10 +102,18 @@ function memberOf(node: View['nodes'][number], layout: Layout, focus: string): M
   }
 }
 
+// shown is what stands at a line: its caption, of which what is long loses
+// its middle. The list and the details have it whole.
+function shown(bundle: Bundle): string {
+  const text = caption(bundle)
+  const short = text.length > 40 ? `${text.slice(0, 19)}…${text.slice(-20)}` : text
+  return bundle.standing === 'undeclared' ? `undeclared ${short}` : short
+}
+
 function lineOf(bundle: Bundle, layout: Layout, { chosen, captioned, aside }: { chosen: boolean; captioned: boolean; aside: boolean }): Edge {
   const undeclared = bundle.standing === 'undeclared'
   const event = bundle.edges.every(edge => edge.kind === 'event')
-  const text = caption(bundle)
+  const text = shown(bundle)
   const back = (layout[bundle.from]?.x ?? 0) > (layout[bundle.to]?.x ?? 0)
   return {
     id: bundle.id,
@@ -106,9 +122,9 @@ function lineOf(bundle: Bundle, layout: Layout, { chosen, captioned, aside }: { 
     sourceHandle: back ? 'back-out' : 'out',
     targetHandle: back ? 'back-in' : 'in',
     className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}${aside && !chosen ? ' line-aside' : ''}`,
-    label: undeclared ? `undeclared ${text}` : chosen || (captioned && text !== 'call') ? text : undefined,
+    label: undeclared || chosen || (captioned && text !== 'call') ? text : undefined,
     markerEnd: { type: MarkerType.ArrowClosed, width: 13, height: 13, markerUnits: 'userSpaceOnUse', color: `var(--line-${undeclared ? 'undeclared' : event ? 'event' : 'plain'})` },
-    ariaLabel: `${bundle.from} to ${bundle.to}: ${text}, ${bundle.standing}`,
+    ariaLabel: `${bundle.from} to ${bundle.to}: ${caption(bundle)}, ${bundle.standing}`,
   }
 }
 

@@ -16,7 +16,7 @@ export function EdgeList({ view, onFocus, sort, onSort }: { view: View; onFocus:
 const columns = (onFocus: (name: string) => void): Column<Edge>[] => [
   { key: 'from', header: 'From', sort: edge => edge.from, cell: edge => <Name name={edge.from} onFocus={onFocus} /> },
   { key: 'to', header: 'To', sort: edge => edge.to, cell: edge => <Name name={edge.to} onFocus={onFocus} /> },
-  { key: 'kind', header: 'By', sort: edge => edge.kind, cell: edge => <>{edge.kind} <span className="mono">{edge.label}</span></> },
+  { key: 'kind', header: 'By', sort: edge => edge.kind, cell: edge => <>{edge.kind} {edge.label && <span className="mono path">{edge.label}</span>}</> },
   { key: 'plan', header: 'Plan', cell: edge => <StandingMark edge={edge} /> },
   { key: 'count', header: 'Uses', number: true, sort: edge => edge.count, cell: edge => <Uses edge={edge} /> },
   { key: 'errors', header: 'Errors', from: 'sm', number: true, sort: edge => edge.errors, cell: edge => (edge.errors > 0 ? <span className="bad">{count(edge.errors)}</span> : '') },

@@ -24,12 +24,13 @@ interface Props {
   nodes: MapNode[]
   focus: string
   search: Search
+  as: string
   shown: ReadonlySet<EdgeKind>
   set: (change: Search) => void
 }
 
 // Filters say what of the map is shown.
-export function Filters({ nodes, focus, search, shown, set }: Props) {
+export function Filters({ nodes, focus, search, as, shown, set }: Props) {
   const flip = (kind: EdgeKind) => {
     const hidden = kinds.map(({ value }) => value).filter(value => (value === kind ? shown.has(value) : !shown.has(value)))
     set({ hide: hidden.join(',') || undefined })
@@ -76,8 +77,8 @@ export function Filters({ nodes, focus, search, shown, set }: Props) {
           { value: 'map', label: 'Map' },
           { value: 'list', label: 'List' },
         ]}
-        value={search.view ?? 'map'}
-        onChange={view => set({ view: view === 'map' ? undefined : view })}
+        value={as}
+        onChange={view => set({ view })}
       />
     </div>
   )
