@@ -4,15 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
-	"github.com/plat-dev/plat/cli/pick"
+	"github.com/plat-dev/plat/cli/lines"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/state"
 )
@@ -21,7 +19,7 @@ func (a *app) logs() *cobra.Command {
 	var (
 		q     api.LogQuery
 		since time.Duration
-		lines pick.Lines
+		pick  lines.Filter
 		times bool
 	)
 	cmd := &cobra.Command{
@@ -39,8 +37,8 @@ func (a *app) logs() *cobra.Command {
 	cmd.Flags().DurationVar(&since, "since", 0, "only lines of this last time, as 5m")
 	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only this many last lines of each service")
 	cmd.Flags().BoolVarP(&times, "timestamps", "t", false, "begin each line with its time")
-	cmd.Flags().StringVar(&lines.Text, "grep", "", "only lines with this text, in upper or lower case")
-	cmd.Flags().BoolVar(&lines.Errors, "errors", false, "only lines that tell of errors")
+	cmd.Flags().StringVar(&pick.Text, "grep", "", "only lines with this text, in upper or lower case")
+	cmd.Flags().BoolVar(&pick.Errors, "errors", false, "only lines that tell of errors")
 	a.outputs(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if since < 0 || q.Tail < 0 {
@@ -52,7 +50,7 @@ func (a *app) logs() *cobra.Command {
 		}
 		client, _, err := a.connect()
 		if fault.Is(err, fault.NotRunning) && !q.Follow {
-			return a.keptLogs(cmd.Context(), q, lines, times, err)
+			return a.keptLogs(cmd.Context(), q, pick, times, err)
 		}
 		if err != nil {
 			return err
@@ -61,14 +59,14 @@ func (a *app) logs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.stream(cmd.Context(), lines.From(client.Logs), q, services, times)
+		return a.stream(cmd.Context(), pick.From(client.Logs), q, services, times)
 	}
 	return cmd
 }
 
 // keptLogs prints what the last run left in the state folder; without any, it
 // is as it was: nothing runs here.
-func (a *app) keptLogs(ctx context.Context, q api.LogQuery, lines pick.Lines, times bool, notRunning error) error {
+func (a *app) keptLogs(ctx context.Context, q api.LogQuery, pick lines.Filter, times bool, notRunning error) error {
 	root, err := a.system()
 	if err != nil {
 		return err
@@ -81,17 +79,17 @@ func (a *app) keptLogs(ctx context.Context, q api.LogQuery, lines pick.Lines, ti
 	read := func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error {
 		return a.machine.Logs(ctx, folder, q, each)
 	}
-	return a.stream(ctx, lines.From(read), q, nil, times)
+	return a.stream(ctx, pick.From(read), q, nil, times)
 }
 
 // stream prints the lines of a query until it ends; the services' names are as
 // wide as the first column begins.
-func (a *app) stream(ctx context.Context, read pick.Reader, q api.LogQuery, services []api.Service, times bool) error {
-	p := linePrinter{out: a.Out, paint: newPainter(a.Out), pretty: isTerminal(a.Out), times: times, colours: map[string]int{}}
+func (a *app) stream(ctx context.Context, read lines.Reader, q api.LogQuery, services []api.Service, times bool) error {
+	p := lines.Printer{Out: a.Out, Paint: newPainter(a.Out).paint, Person: isTerminal(a.Out), Times: times}
 	for _, s := range services {
-		p.width = max(p.width, len(s.Name)+len("-1"))
+		p.Width = max(p.Width, len(s.Name)+len("-1"))
 	}
-	each := p.print
+	each := p.Print
 	if a.output == "json" {
 		enc := json.NewEncoder(a.Out)
 		enc.SetEscapeHTML(false)
@@ -101,46 +99,5 @@ func (a *app) stream(ctx context.Context, read pick.Reader, q api.LogQuery, serv
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
-	return err
-}
-
-// linePrinter aligns lines of several services, each in its own colour.
-type linePrinter struct {
-	out     io.Writer
-	paint   painter
-	pretty  bool // for a person: JSON lines are made readable
-	times   bool
-	width   int
-	colours map[string]int
-}
-
-func (p *linePrinter) print(l api.LogLine) error {
-	name := l.Instance
-	if name == "" || name == "-" { // a line of no instance, such as a failed build's
-		name = l.Service
-	}
-	p.width = max(p.width, len(name))
-	colour, ok := p.colours[l.Service]
-	if !ok {
-		colour = len(p.colours)
-		p.colours[l.Service] = colour
-	}
-	text := l.Text
-	switch l.Stream {
-	case "plat":
-		text = p.paint.dim("· " + text)
-	case "out", "err":
-		if p.pretty {
-			text = pretty(p.paint, text)
-		}
-	}
-	at := ""
-	switch {
-	case p.times && p.pretty:
-		at = p.paint.dim(l.Time.Local().Format("15:04:05.000")) + " "
-	case p.times:
-		at = l.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00") + " "
-	}
-	_, err := fmt.Fprintf(p.out, "%s%s %s\n", at, p.paint.palette(colour, fmt.Sprintf("%-*s |", p.width, name)), text)
 	return err
 }

@@ -114,12 +114,6 @@ func (p painter) yellow(s string) string { return p.paint("33", s) }
 func (p painter) bold(s string) string   { return p.paint("1", s) }
 func (p painter) dim(s string) string    { return p.paint("2", s) }
 
-// palette colours one of several names, the same name always alike.
-func (p painter) palette(i int, s string) string {
-	codes := []string{"36", "35", "34", "33", "32", "96", "95", "94"}
-	return p.paint(codes[i%len(codes)], s)
-}
-
 // age is a short form of how long ago t was.
 func age(t time.Time) string {
 	if t.IsZero() {

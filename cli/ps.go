@@ -54,8 +54,9 @@ func (a *app) ps() *cobra.Command {
 		}
 		if a.output == "table" || a.output == "wide" {
 			a.sayPlan(answer.System)
-			a.sayFaults(answer.Services)
+			a.sayFaults(answer.Services, fault.Error)
 			a.sayErrors(answer.Services)
+			a.sayFaults(answer.Services, fault.Warning)
 			warnings := answer.System.Warnings
 			if len(names) > 0 {
 				warnings = warningsOf(warnings, answer.Services)
@@ -164,19 +165,16 @@ func oldest(svc api.Service) time.Time {
 }
 
 // sayFaults tells why services are not as they should be, a ready one too:
-// the last build may have failed and the one before it still serves. Errors
-// come first.
-func (a *app) sayFaults(services []api.Service) {
-	for _, severity := range []fault.Severity{fault.Error, fault.Warning} {
-		for _, s := range services {
-			if s.Fault == nil || s.Fault.Severity != severity {
-				continue
-			}
-			if s.State == "ready" && !s.Outside {
-				a.words("%s: version %s stays live, since:", s.Name, s.Version)
-			}
-			a.printFault(a.Err, s.Fault)
+// the last build may have failed and the one before it still serves.
+func (a *app) sayFaults(services []api.Service, severity fault.Severity) {
+	for _, s := range services {
+		if s.Fault == nil || s.Fault.Severity != severity {
+			continue
 		}
+		if s.State == "ready" && !s.Outside {
+			a.words("%s: version %s stays live, since:", s.Name, s.Version)
+		}
+		a.printFault(a.Err, s.Fault)
 	}
 }
 

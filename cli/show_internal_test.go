@@ -11,22 +11,6 @@ import (
 	"github.com/plat-dev/plat/fault"
 )
 
-// TestTimes are local and short for a person, and whole for a machine.
-func TestTimes(t *testing.T) {
-	t.Parallel()
-	l := api.LogLine{Time: time.Date(2026, 1, 2, 3, 4, 5, 67e6, time.UTC), Service: "web", Instance: "web-1", Stream: "out", Text: "hello"}
-	for pretty, want := range map[bool]string{
-		false: "2026-01-02T03:04:05.067Z web-1 | hello\n",
-		true:  l.Time.Local().Format("15:04:05.000") + " web-1 | hello\n",
-	} {
-		var out bytes.Buffer
-		p := linePrinter{out: &out, pretty: pretty, times: true, colours: map[string]int{}}
-		if err := p.print(l); err != nil || out.String() != want {
-			t.Errorf("%q, %v; want %q", out.String(), err, want)
-		}
-	}
-}
-
 // TestWhatPsDoesWithout leaves out what says least first.
 func TestWhatPsDoesWithout(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,8 @@
-// Package pick says which lines of the services' output a person asked for: by a
-// text, or those that tell of errors. It works on what the control API gives,
-// on the side of the command line.
+// Package lines knows the lines of the services' output: which of them a person
+// asked for, which tell of errors, and how they are printed.
 //
-// It must never import what prints them.
-package pick
+// It must never import a room: it takes what the control API gives.
+package lines
 
 import (
 	"cmp"
@@ -14,9 +13,9 @@ import (
 	"github.com/plat-dev/plat/api"
 )
 
-// Lines picks lines of output. Its zero value takes all. It is safe for
+// Filter picks lines of output. Its zero value takes all. It is safe for
 // concurrent use.
-type Lines struct {
+type Filter struct {
 	Text   string // in upper or lower case; empty: any
 	Errors bool   // only what tells of errors; plat's own lines do not
 }
@@ -26,26 +25,26 @@ type Lines struct {
 type Reader func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error
 
 // Take tells whether a line is asked for.
-func (p Lines) Take(l api.LogLine) bool {
-	if p.Errors && (l.Stream == "plat" || !tellsOfError(l.Text)) {
+func (f Filter) Take(l api.LogLine) bool {
+	if f.Errors && (l.Stream == "plat" || !tellsOfError(l.Text)) {
 		return false
 	}
-	return strings.Contains(strings.ToLower(l.Text), strings.ToLower(p.Text))
+	return strings.Contains(strings.ToLower(l.Text), strings.ToLower(f.Text))
 }
 
 // From makes a reader of those lines of another that are asked for. The last
 // lines of each service (LogQuery.Tail) are counted among these, unless the
 // query follows: then they are counted before.
-func (p Lines) From(read Reader) Reader {
-	if p == (Lines{}) {
+func (f Filter) From(read Reader) Reader {
+	if f == (Filter{}) {
 		return read
 	}
 	return func(ctx context.Context, q api.LogQuery, each func(api.LogLine) error) error {
 		if q.Tail > 0 && !q.Follow {
-			return p.tail(ctx, read, q, each)
+			return f.tail(ctx, read, q, each)
 		}
 		return read(ctx, q, func(l api.LogLine) error {
-			if !p.Take(l) {
+			if !f.Take(l) {
 				return nil
 			}
 			return each(l)
@@ -54,12 +53,12 @@ func (p Lines) From(read Reader) Reader {
 }
 
 // tail holds so many lines of each service as are asked for.
-func (p Lines) tail(ctx context.Context, read Reader, q api.LogQuery, each func(api.LogLine) error) error {
+func (f Filter) tail(ctx context.Context, read Reader, q api.LogQuery, each func(api.LogLine) error) error {
 	most := q.Tail
 	q.Tail = 0
 	last := map[string][]api.LogLine{}
 	if err := read(ctx, q, func(l api.LogLine) error {
-		if p.Take(l) {
+		if f.Take(l) {
 			kept := append(last[l.Service], l)
 			last[l.Service] = kept[max(len(kept)-most, 0):]
 		}

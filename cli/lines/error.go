@@ -1,4 +1,4 @@
-package pick
+package lines
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package cli
+package lines
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 
 // pretty makes one JSON log line readable on a terminal: level, message, then
 // the rest as key=value. Any other line stays as it is.
-func pretty(p painter, line string) string {
+func pretty(paint func(code, s string) string, line string) string {
 	if !strings.HasPrefix(line, "{") {
 		return line
 	}
@@ -33,16 +33,16 @@ func pretty(p painter, line string) string {
 		if s, isText := v.(string); isText && err == nil && !strings.ContainsAny(s, " \"\n\t") {
 			text = []byte(s)
 		}
-		rest = append(rest, p.dim(k+"=")+string(text))
+		rest = append(rest, paint(dim, k+"=")+string(text))
 	}
 	slices.Sort(rest)
 	switch level {
 	case "ERROR":
-		level = p.red("ERROR")
+		level = paint(red, "ERROR")
 	case "WARN":
-		level = p.yellow("WARN ")
+		level = paint(yellow, "WARN ")
 	default:
-		level = p.dim(fmt.Sprintf("%-5s", level))
+		level = paint(dim, fmt.Sprintf("%-5s", level))
 	}
 	return strings.TrimSpace(level + " " + msg + " " + strings.Join(rest, " "))
 }

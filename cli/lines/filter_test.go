@@ -1,6 +1,7 @@
-package pick_test
+package lines_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plat-dev/plat/api"
-	"github.com/plat-dev/plat/cli/pick"
+	"github.com/plat-dev/plat/cli/lines"
 )
 
 func TestTellsOfError(t *testing.T) {
@@ -43,11 +44,11 @@ func TestTellsOfError(t *testing.T) {
 		"an error: it may be":                    false,
 		"":                                       false,
 	} {
-		if got := (pick.Lines{Errors: true}).Take(api.LogLine{Stream: "out", Text: line}); got != want {
+		if got := (lines.Filter{Errors: true}).Take(api.LogLine{Stream: "out", Text: line}); got != want {
 			t.Errorf("%s: %v, want %v", line, got, want)
 		}
 	}
-	if (pick.Lines{Errors: true}).Take(api.LogLine{Stream: "plat", Text: "ERROR"}) {
+	if (lines.Filter{Errors: true}).Take(api.LogLine{Stream: "plat", Text: "ERROR"}) {
 		t.Error("what plat says of a service is no error of its output")
 	}
 }
@@ -70,11 +71,54 @@ func TestTailOfWhatIsPicked(t *testing.T) {
 		return nil
 	}
 	var got []string
-	err := pick.Lines{Text: "yEs"}.From(read)(t.Context(), api.LogQuery{Tail: 2}, func(l api.LogLine) error {
+	err := lines.Filter{Text: "yEs"}.From(read)(t.Context(), api.LogQuery{Tail: 2}, func(l api.LogLine) error {
 		got = append(got, l.Service+" "+l.Text)
 		return nil
 	})
 	if want := []string{"b yes 2", "a yes 3", "a yes 4", "b YES 5"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
+// TestTimes are local and short for a person, and whole for a machine.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	l := api.LogLine{Time: time.Date(2026, 1, 2, 3, 4, 5, 67e6, time.UTC), Service: "web", Instance: "web-1", Stream: "out", Text: "hello"}
+	for person, want := range map[bool]string{
+		false: "2026-01-02T03:04:05.067Z web-1 | hello\n",
+		true:  l.Time.Local().Format("15:04:05.000") + " web-1 | hello\n",
+	} {
+		var out bytes.Buffer
+		p := lines.Printer{Out: &out, Paint: func(_, s string) string { return s }, Person: person, Times: true}
+		if err := p.Print(l); err != nil || out.String() != want {
+			t.Errorf("%q, %v; want %q", out.String(), err, want)
+		}
+	}
+}
+
+// TestForAPerson shortens a JSON line, and leaves any other, and any in a pipe.
+func TestForAPerson(t *testing.T) {
+	t.Parallel()
+	text := `{"time":"now","level":"ERROR","msg":"cannot pay","trace_id":"7","order":42,"why":"no money"}`
+	for _, c := range []struct {
+		person     bool
+		text, want string
+	}{
+		{true, text, `web-1 | <31:ERROR> cannot pay <2:order=>42 <2:why=>"no money"` + "\n"},
+		{true, `{"time":"now"}`, `web-1 | {"time":"now"}` + "\n"},
+		{true, "ERROR", "web-1 | ERROR\n"},
+		{false, text, "web-1 | " + text + "\n"},
+	} {
+		var out bytes.Buffer
+		paint := func(code, s string) string {
+			if code == "36" { // the name's
+				return s
+			}
+			return "<" + code + ":" + s + ">"
+		}
+		p := lines.Printer{Out: &out, Paint: paint, Person: c.person}
+		if err := p.Print(api.LogLine{Service: "web", Instance: "web-1", Stream: "err", Text: c.text}); err != nil || out.String() != c.want {
+			t.Errorf("%q, %v; want %q", out.String(), err, c.want)
+		}
 	}
 }
