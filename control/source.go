@@ -120,7 +120,7 @@ func settled(st runner.ServiceStatus) bool {
 	case runner.Ready, runner.BuildFailed, runner.CrashLooping, runner.Stopped, runner.Skipped:
 		return true
 	}
-	return st.Fault != nil && st.Fault.Code == fault.RunNeverReady
+	return st.Fault != nil && st.Fault.Code == fault.RunNeverReady && st.Fault.Severity == fault.Error
 }
 
 // publicURLs gives each routed service the address of its shortest route, one
