@@ -146,9 +146,10 @@ func (a *app) list(root, name string) error {
 	return nil
 }
 
-// knownTime is how long a running plat may take to see a new service. It looks
-// at the files twice a second.
-const knownTime = 5 * time.Second
+// takenUpTime is how long a running plat may take to see a new service and to
+// start it, before the user is told to wait. It looks at the files twice a
+// second.
+const takenUpTime = 5 * time.Second
 
 // nextAfter says what to do with a new service: a plat that runs may have
 // taken it up.
@@ -158,23 +159,34 @@ func (a *app) nextAfter(ctx context.Context, name string) error {
 		a.words("next: plat up, then plat call %s GET /", name)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, knownTime)
+	ctx, cancel := context.WithTimeout(ctx, takenUpTime)
 	defer cancel()
-	for look := time.NewTicker(200 * time.Millisecond); ; {
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	taken := false
+	for ctx.Err() == nil {
 		services, _ := client.Services(ctx) // one that cannot be asked does not know it
-		if slices.ContainsFunc(services, func(s api.Service) bool { return s.Name == name }) {
-			look.Stop()
+		at := slices.IndexFunc(services, func(s api.Service) bool { return s.Name == name && !s.Outside })
+		taken = taken || at >= 0
+		switch {
+		case at >= 0 && services[at].Ready > 0:
 			a.words("it is started now; next: plat call %s GET /", name)
+			return nil
+		case at >= 0 && services[at].Settled:
+			a.words("the plat that runs took it up, and it is %s; next: plat ps %s", services[at].State, name)
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			look.Stop()
-			a.words("the plat that runs does not know it; next: plat down, plat up, then plat call %s GET /", name)
-			return nil
 		case <-look.C:
 		}
 	}
+	if taken {
+		a.words("it is being built and started; next: plat wait %s, then plat call %s GET /", name, name)
+		return nil
+	}
+	a.words("the plat that runs does not know it; next: plat down, plat up, then plat call %s GET /", name)
+	return nil
 }
 
 // make writes files that are not there yet and, for Go, sees to the module.
