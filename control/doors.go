@@ -33,24 +33,39 @@ type doors struct {
 }
 
 type door struct {
-	addr  string // as it is shown
-	stop  context.CancelFunc
-	parts sync.WaitGroup
+	addr   string        // as it is shown
+	closed chan struct{} // closed when it is to end
+	parts  sync.WaitGroup
 }
 
 // serve runs a part of the door until it is closed, or plat ends.
-func (d *door) serve(run part, name string, closed context.Context, f func(context.Context) error) {
+func (d *door) serve(run part, name string, f func(context.Context) error) {
 	d.parts.Add(1)
 	run(name, func(ctx context.Context) error {
 		defer d.parts.Done()
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		defer context.AfterFunc(closed, stop)()
-		if err := f(ctx); closed.Err() == nil {
+		go func() {
+			defer stop()
+			select {
+			case <-d.closed:
+			case <-ctx.Done():
+			}
+		}()
+		err := f(ctx)
+		select {
+		case <-d.closed:
+			return nil // it was to end
+		default:
 			return err
 		}
-		return nil // it was to end
 	})
+}
+
+// close ends the door and waits for its parts.
+func (d *door) close() {
+	close(d.closed)
+	d.parts.Wait()
 }
 
 // list shows the open doors by name.
@@ -87,8 +102,7 @@ func (p *plane) setDoors(ctx context.Context, named []string) error {
 	}
 	for name, open := range p.doors.open {
 		if !slices.Contains(named, name) {
-			open.stop()
-			open.parts.Wait()
+			open.close()
 			p.forgetBy(name)
 			delete(p.doors.open, name)
 		}
@@ -108,22 +122,14 @@ func (p *plane) forgetBy(door string) {
 }
 
 func (p *plane) openDoor(ctx context.Context, name string) (*door, error) {
-	closed, stop := context.WithCancel(context.Background())
-	d := &door{stop: stop}
-	var err error
+	d := &door{closed: make(chan struct{})}
 	if name == "dns" {
-		err = p.openDNS(d, closed)
-	} else {
-		err = p.openConsul(ctx, d, closed)
+		return d, p.openDNS(d)
 	}
-	if err != nil {
-		stop()
-		return nil, err
-	}
-	return d, nil
+	return d, p.openConsul(ctx, d)
 }
 
-func (p *plane) openDNS(d *door, closed context.Context) error {
+func (p *plane) openDNS(d *door) error {
 	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(dnsAddress)))
 	if err != nil {
 		return doorTaken("dns", dnsAddress, err)
@@ -134,11 +140,11 @@ func (p *plane) openDNS(d *door, closed context.Context) error {
 	}
 	server := dns.New(dns.Options{Registry: p.registry, Environment: p.live().Environment, Log: p.log})
 	d.addr = dnsAddress
-	d.serve(p.doors.run, "dns", closed, func(ctx context.Context) error { return server.Serve(ctx, udp, tcp) })
+	d.serve(p.doors.run, "dns", func(ctx context.Context) error { return server.Serve(ctx, udp, tcp) })
 	return nil
 }
 
-func (p *plane) openConsul(ctx context.Context, d *door, closed context.Context) error {
+func (p *plane) openConsul(ctx context.Context, d *door) error {
 	l, err := net.Listen("tcp", consulAddress)
 	if err != nil {
 		return doorTaken("consul", consulAddress, err)
@@ -158,8 +164,8 @@ func (p *plane) openConsul(ctx context.Context, d *door, closed context.Context)
 		return errors.Join(err, l.Close())
 	}
 	d.addr = "http://" + consulAddress
-	d.serve(p.doors.run, "consul", closed, func(ctx context.Context) error { return answers.Serve(ctx, l) })
-	d.serve(p.doors.run, "consul checks", closed, answers.Run)
+	d.serve(p.doors.run, "consul", func(ctx context.Context) error { return answers.Serve(ctx, l) })
+	d.serve(p.doors.run, "consul checks", answers.Run)
 	return nil
 }
 

@@ -349,7 +349,7 @@ func TestDoorsFollowThePlan(t *testing.T) {
 	h := house.Up(t, dir)
 	file := filepath.Join(dir, "plat.yaml")
 	answers := func() (bool, string) {
-		resp, err := http.Get("http://127.0.0.1:8500/v1/catalog/services") //nolint:noctx // under the deadline of Until
+		resp, err := http.Get("http://127.0.0.1:8500/v1/catalog/services")
 		if err != nil {
 			return false, err.Error()
 		}
