@@ -194,7 +194,7 @@ func (a *app) connect() (*api.Client, *state.Run, error) {
 	}
 	if _, found := state.Find(root); !found {
 		return nil, nil, fault.New(fault.NotRunning, "there is no plat.yaml in "+a.dir+" or above it").
-			Fix("go to the system's folder, or name it with -C")
+			Fix("go to the system's folder, or name it with -C; plat init proposes a plan, plat new system makes one")
 	}
 	folder := filepath.Join(root, state.Name)
 	run, err := state.ReadRun(folder)
