@@ -118,11 +118,23 @@ func (s *service) reread(paths []string, now *picture, l limits) ([]string, *pic
 
 // A file that changes so often in a row, so soon after the change before, is
 // written by the program, which is started anew for it each time. Nobody saves
-// like that.
+// data like that.
 const (
 	echoMost = 8
 	echoSoon = 3 * time.Second
 )
+
+// isSource tells whether a file is one that people write: no program writes its
+// own source at each start, however quickly somebody may save it.
+func isSource(path string) bool {
+	switch filepath.Ext(path) {
+	case ".go", ".mod", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx", ".py", ".rb", ".php", ".pl", ".pm", ".sh",
+		".java", ".kt", ".scala", ".cs", ".fs", ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".swift", ".ex", ".exs", ".erl", ".clj", ".lua",
+		".html", ".tmpl", ".css", ".scss", ".vue", ".svelte", ".sql", ".proto":
+		return true
+	}
+	return false
+}
 
 // foreignHand leaves out what the program writes itself.
 func (s *service) foreignHand(paths []string, now time.Time) []string {
@@ -138,7 +150,7 @@ func (s *service) foreignHand(paths []string, now time.Time) []string {
 			echoes[path] = s.echoes[path]
 		}
 		echoes[path]++
-		if echoes[path] >= echoMost {
+		if echoes[path] >= echoMost && !isSource(path) {
 			s.own[path] = true
 		}
 	}
