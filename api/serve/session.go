@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,13 +92,13 @@ func (s *sessions) enter(console http.Handler) http.Handler {
 			})
 		}
 		query.Del("code")
-		to := url.URL{Path: r.URL.Path, RawQuery: query.Encode()}
+		to := url.URL{Path: "/" + strings.TrimLeft(r.URL.Path, `/\`), RawQuery: query.Encode()} // never another host
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer")
-		// A page that another one opened is not sent its own strict cookie by
-		// a redirect: it is asked to go there by itself.
-		w.Header().Set("Refresh", "0; url="+to.RequestURI())
-		w.WriteHeader(http.StatusOK)
+		// Whoever followed a link from another site is not sent his strict
+		// cookie by a redirect; the page itself needs none.
+		w.Header().Set("Location", to.RequestURI())
+		w.WriteHeader(http.StatusSeeOther)
 	})
 }
 

@@ -104,7 +104,7 @@ func get(t *testing.T, server *httptest.Server, method, path string, fields ...s
 	for i := 0; i < len(fields); i += 2 {
 		req.Header.Set(fields[i], fields[i+1])
 	}
-	resp, err := server.Client().Do(req)
+	resp, err := server.Client().Transport.RoundTrip(req) // no redirect is followed
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +134,8 @@ func TestACodeOpensTheConsoleOnce(t *testing.T) {
 	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode || cookies[0].Domain != "" {
 		t.Fatalf("cookies %v", cookies)
 	}
-	if refresh := resp.Header.Get("Refresh"); refresh != "0; url=/" {
-		t.Fatalf("sent on to %q: the code must leave the address", refresh)
+	if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || to != "/" {
+		t.Fatalf("%d, sent on to %q: the code must leave the address", resp.StatusCode, to)
 	}
 	again, _ := get(t, server, http.MethodGet, path)
 	if len(again.Cookies()) != 0 {
@@ -174,9 +174,14 @@ func TestTheConsoleItselfIsForEverybodyHere(t *testing.T) {
 	if resp, text := get(t, server, http.MethodGet, "/services/order"); resp.StatusCode != 200 || text != "page /services/order" {
 		t.Fatalf("%d %s", resp.StatusCode, text)
 	}
+	for path, want := range map[string]string{"//evil.example/?code=x": "/evil.example/", "/\\evil.example/?code=x": "/evil.example/", "/logs?code=x": "/logs"} {
+		if resp, _ := get(t, server, http.MethodGet, path); resp.Header.Get("Location") != want {
+			t.Errorf("%s leads to %q, want %q", path, resp.Header.Get("Location"), want)
+		}
+	}
 	resp, _ := get(t, server, http.MethodGet, "/?code=guessed&page=2")
-	if len(resp.Cookies()) != 0 || resp.Header.Get("Refresh") != "0; url=/?page=2" {
-		t.Fatalf("a guessed code gave %v, %q", resp.Cookies(), resp.Header.Get("Refresh"))
+	if len(resp.Cookies()) != 0 || resp.Header.Get("Location") != "/?page=2" {
+		t.Fatalf("a guessed code gave %v, %q", resp.Cookies(), resp.Header.Get("Location"))
 	}
 }
 

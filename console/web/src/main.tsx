@@ -11,6 +11,7 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Problem } from './api/client'
 import { Live } from './api/live'
+import { servicesQuery, systemQuery } from './api/queries'
 import { LiveContext } from './app/live'
 import { nonce } from './app/nonce'
 import { makeRouter } from './app/router'
@@ -31,6 +32,11 @@ const queries = new QueryClient({
 const router = makeRouter()
 const live = new Live(queries)
 live.start()
+
+// What nearly every page shows is asked for while React begins, not after.
+void queries.prefetchQuery(systemQuery)
+void queries.prefetchQuery(servicesQuery)
+if (['/', '/services'].includes(location.pathname)) void import('./pages/Services')
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
