@@ -8,11 +8,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/plat-dev/plat/severity"
 )
 
 // ErrorWindow is how far back ErrorLines counts.
@@ -121,7 +122,7 @@ func (e *ErrorLines) look(l *logReader, now time.Time) {
 		if !ok {
 			return
 		}
-		if line.Stream != "plat" && tellsOfError(line.Text) {
+		if line.Stream != "plat" && severity.IsError(line.Text) {
 			e.add(line)
 		}
 	}
@@ -195,24 +196,6 @@ func cut(s string, limit int) string {
 	return s[:limit] + "…"
 }
 
-// tellsOfError reports whether a line of output tells of an error.
-func tellsOfError(text string) bool {
-	if trimmed := strings.TrimLeft(text, " \t"); strings.HasPrefix(trimmed, "{") {
-		var fields struct {
-			Level, Severity, Lvl, LevelName, LogLevel json.RawMessage
-		}
-		if json.Unmarshal([]byte(trimmed), &fields) == nil {
-			for _, level := range []json.RawMessage{fields.Level, fields.Severity, fields.Lvl, fields.LevelName, fields.LogLevel} {
-				if level != nil {
-					return errorLevel(level)
-				}
-			}
-			return false
-		}
-	}
-	return plainError(text)
-}
-
 // lastWords is the line of a program's last output that most likely says why
 // it ended: the last that tells of an error, or the last at all.
 func lastWords(lines []string) string {
@@ -221,7 +204,7 @@ func lastWords(lines []string) string {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if tellsOfError(line) {
+		if severity.IsError(line) {
 			return cut(line, errorText)
 		}
 		if last == "" {
@@ -229,65 +212,6 @@ func lastWords(lines []string) string {
 		}
 	}
 	return last
-}
-
-// errorLevel reads a level as loggers write it: a word (slog, zap, logrus,
-// Python), or a number of the scale of bunyan and pino, where error is 50.
-func errorLevel(raw json.RawMessage) bool {
-	if n, err := strconv.ParseFloat(string(raw), 64); err == nil {
-		return n >= 50
-	}
-	var word string
-	if json.Unmarshal(raw, &word) != nil {
-		return false
-	}
-	word, _, _ = strings.Cut(strings.ToUpper(word), "+") // slog writes ERROR+4
-	switch word {
-	case "ERROR", "ERR", "SEVERE", "FATAL", "PANIC", "DPANIC", "CRITICAL", "CRIT", "ALERT", "EMERG", "EMERGENCY":
-		return true
-	}
-	return false
-}
-
-// What a line without structure has when it tells of an error: a word by
-// itself, or the beginning of what a language prints.
-const errorWords = "ERROR FATAL PANIC CRITICAL SEVERE ERR"
-
-const errorMarks = "panic: |fatal error: |Traceback (most recent call last)|Unhandled |Uncaught |[error]|[fatal]|[crit]|level=error|level=fatal|level=panic|lvl=eror|Exception: |Exception in thread|Segmentation fault"
-
-func plainError(text string) bool {
-	for mark := range strings.SplitSeq(errorMarks, "|") {
-		if strings.Contains(text, mark) {
-			return true
-		}
-	}
-	for word := range strings.SplitSeq(errorWords, " ") {
-		if hasWord(text, word) {
-			return true
-		}
-	}
-	// error: …, Error: …, TypeError: … at the beginning of a line.
-	head, _, ok := strings.Cut(text, ": ")
-	return ok && !strings.ContainsAny(head, " \t") && (strings.HasSuffix(head, "Error") || head == "error" || head == "fatal")
-}
-
-// hasWord reports whether a word stands by itself.
-func hasWord(text, word string) bool {
-	for from := 0; ; {
-		at := strings.Index(text[from:], word)
-		if at < 0 {
-			return false
-		}
-		at += from
-		from = at + len(word)
-		if (at == 0 || !letter(text[at-1])) && (from == len(text) || !letter(text[from]) && text[from] != '=') {
-			return true
-		}
-	}
-}
-
-func letter(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 }
 
 // openNear opens the log so that reading begins at most so many bytes before

@@ -23,7 +23,7 @@ func statusOf(code fault.Code) int {
 	switch code {
 	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail:
 		return http.StatusNotFound
-	case fault.BadArgument, fault.RunScaleRefused:
+	case fault.BadArgument, fault.RunScaleRefused, fault.NotRunByPlat:
 		return http.StatusUnprocessableEntity
 	case fault.Unauthorized:
 		return http.StatusUnauthorized

@@ -48,7 +48,11 @@ func (f *fake) Logs(ctx context.Context, q api.LogQuery, each func(api.LogLine) 
 	return nil
 }
 func (f *fake) Restart(_ context.Context, service string) error {
-	if service != "order" {
+	switch service {
+	case "legacy":
+		return fault.New(fault.NotRunByPlat, service+" registered itself")
+	case "order":
+	default:
 		return fault.New(fault.NoSuchService, "the plan has no service "+service)
 	}
 	f.restarted = service

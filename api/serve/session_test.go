@@ -231,6 +231,15 @@ func TestChanges(t *testing.T) {
 	t.Fatalf("the stream ended: %v", lines.Err())
 }
 
+// TestWhatPlatDoesNotRun is the caller's mistake, not plat's.
+func TestWhatPlatDoesNotRun(t *testing.T) {
+	t.Parallel()
+	_, server := start(t)
+	if resp, text := get(t, server, http.MethodPost, "/v1/services/legacy/restart", "Authorization", "Bearer operator"); resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, string(fault.NotRunByPlat)) {
+		t.Errorf("restart: %d %s", resp.StatusCode, text)
+	}
+}
+
 // TestViews asks for what the console and the command line show.
 func TestViews(t *testing.T) {
 	t.Parallel()

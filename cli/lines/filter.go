@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/severity"
 )
 
 // Filter picks lines of output. Its zero value takes all. It is safe for
@@ -26,7 +27,7 @@ type Reader func(ctx context.Context, q api.LogQuery, each func(api.LogLine) err
 
 // Take tells whether a line is asked for.
 func (f Filter) Take(l api.LogLine) bool {
-	if f.Errors && (l.Stream == "plat" || !tellsOfError(l.Text)) {
+	if f.Errors && (l.Stream == "plat" || !severity.IsError(l.Text)) {
 		return false
 	}
 	return strings.Contains(strings.ToLower(l.Text), strings.ToLower(f.Text))
