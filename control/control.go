@@ -71,8 +71,8 @@ type plane struct {
 	gateway  *gateway.Gateway
 	launcher *process.Guard
 	runner   *runner.Runner
-	errors   *runner.ErrorLines
-	ways     *ways
+	figures
+	ways *ways
 	addresses
 
 	applying sync.Mutex // a plan while it becomes live
@@ -86,6 +86,12 @@ type eventing struct {
 	events    *event.Room
 	publisher *cloudevents.Publisher
 	receiver  *cloudevents.Receiver
+}
+
+// figures are of what runs.
+type figures struct {
+	errors *runner.ErrorLines
+	memory memory
 }
 
 // addresses are where this plat listens.

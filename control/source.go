@@ -13,7 +13,6 @@ import (
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/runner"
-	"github.com/plat-dev/plat/runner/process"
 )
 
 // System tells what runs.
@@ -95,8 +94,7 @@ func (p *plane) service(st runner.ServiceStatus, spec plan.Service) api.Service 
 			i.LastExit = in.LastExit.String()
 		}
 		if in.PID != 0 {
-			u, _ := process.TreeUsage(in.PID) // zero where the system does not tell
-			i.Memory = u.Memory
+			i.Memory = p.memory.of(in.PID)
 		}
 		for _, c := range in.Checks {
 			status := registry.Critical
