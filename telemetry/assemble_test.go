@@ -60,7 +60,7 @@ func TestAssemble(t *testing.T) {
 			spans: []telemetry.Span{
 				span("c", 4, 1, 60, 30), span("b", 2, 1, 10, 45), span("a", 1, 0, 0, 100), span("b", 2, 1, 10, 45), span("b", 3, 2, 20, 10), span("d", 5, 1, 10, 5),
 			},
-			want:    []string{"a1 0+100 critical", " b2 10+40 critical", "  b3 20+10 critical", " d5 10+5", " c4 60+30 critical"},
+			want:    []string{"a1 0+100 critical", " b2 10+45 critical", "  b3 20+10 critical", " d5 10+5", " c4 60+30 critical"},
 			culprit: "b2",
 		},
 		"half a trace": {
