@@ -263,6 +263,9 @@ func valueAfter(s string, at int, line bool) extent {
 	case at == len(s) || s[at] == '{' || strings.HasPrefix(s[at:], Redacted):
 		return extent{}
 	case s[at] == '[': // of JSON: all its values
+		if strings.HasPrefix(s[at+1:], Redacted) {
+			return extent{}
+		}
 		if end := strings.IndexByte(s[at:], ']'); end > 0 {
 			return extent{at + 1, at + end}
 		}
