@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
+)
+
+func (a *app) drift() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "drift",
+		Short:   "Say where reality and the plan differ",
+		Long:    "Lists what was seen in the running system and is not as the plan says, with the\nplace in the plan, how often it was seen, and what settles it. The exit code is 1\nwhen there is any, so that a pipeline can stop.",
+		Example: "  plat drift\n  plat drift -o wide\n  plat drift -o name | xargs -n1 plat why\n  plat drift -o json | jq '.[].remedy'",
+		GroupID: "monitoring",
+		Args:    args(0, 0, "no arguments"),
+	}
+	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		findings, err := client.Findings(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if findings == nil {
+			findings = []api.Finding{}
+		}
+		if err := a.print(findings, driftTable(findings)); err != nil {
+			return err
+		}
+		if differs(findings) {
+			if a.output == "table" || a.output == "wide" {
+				a.words("%s: plat why ID has the evidence", count(len(findings), "finding"))
+			}
+			return errAnswered
+		}
+		if len(findings) == 0 && (a.output == "table" || a.output == "wide") {
+			a.words("the system is as the plan says")
+		}
+		return nil
+	}
+	return cmd
+}
+
+// differs tells whether one of the findings is more than information.
+func differs(findings []api.Finding) bool {
+	for _, f := range findings {
+		if f.Severity == fault.Error || f.Severity == fault.Warning {
+			return true
+		}
+	}
+	return false
+}
+
+// driftTable has a row a finding.
+func driftTable(findings []api.Finding) table {
+	t := table{header: []string{"ID", "WHAT", "SEEN", "PLACE", "FIX", "SEVERITY", "CODE", "FIRST", "LAST", "WHY"}, wide: 5, spare: []string{"SEEN", "PLACE"}}
+	for _, f := range findings {
+		t.rows = append(t.rows, []string{f.ID, f.What, strconv.FormatUint(f.Count, 10), place(f), f.Remedy, string(f.Severity), string(f.Code), age(f.First), age(f.Last), f.Why})
+	}
+	return t
+}
+
+// place is file:line of a finding, as far as it is known.
+func place(f api.Finding) string {
+	return strings.TrimSuffix(f.File+":"+strconv.Itoa(f.Line), ":0")
+}

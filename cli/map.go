@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/cli/chart"
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
+)
+
+func (a *app) mapVerb() *cobra.Command {
+	var (
+		around     string
+		undeclared bool
+	)
+	cmd := &cobra.Command{
+		Use:     "map",
+		Short:   "Draw who calls whom, declared and seen",
+		Long:    "Prints the running system as a graph: a line an edge, with what the plan declares\nand what was seen of it, or a drawing as Mermaid, DOT or SVG.\n\nSTATE is seen (and declared), declared (and never seen), or undeclared (seen against\nthe plan).",
+		Example: "  plat map\n  plat map --around order\n  plat map --undeclared\n  plat map -o svg > map.svg\n  plat map -o dot | dot -Tpng -o map.png  # by Graphviz\n  plat map -o mermaid                     # to paste into Markdown",
+		GroupID: "monitoring",
+		Args:    args(0, 0, "no arguments"),
+	}
+	a.outputs(cmd, "text", "mermaid", "dot", "svg", "json", "yaml")
+	cmd.Flags().StringVar(&around, "around", "", "only this service, whom it uses and who uses it")
+	cmd.Flags().BoolVar(&undeclared, "undeclared", false, "only calls that the plan does not declare")
+	_ = cmd.RegisterFlagCompletionFunc("around", a.serviceNames) // the flag was just made
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		m, err := client.Map(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if around != "" {
+			members := names(m.Nodes, func(n api.Node) string { return n.Name })
+			if !slices.Contains(members, around) {
+				f := fault.New(fault.NotFound, "on the map there is no "+around).Fix("plat map shows all")
+				if near := plan.Nearest(around, members); near != "" {
+					f.Fix("did you mean " + near + "?")
+				}
+				return f
+			}
+			m = chart.Around(m, around)
+		}
+		if undeclared {
+			m = chart.OnlyUndeclared(m)
+		}
+		return a.drawing(m)
+	}
+	return cmd
+}
+
+// drawing prints a map in the form that -o asks for.
+func (a *app) drawing(m api.Map) error {
+	text := ""
+	switch a.output {
+	case "mermaid":
+		text = chart.Mermaid(m)
+	case "dot":
+		text = chart.DOT(m)
+	case "svg":
+		text = chart.SVG(m)
+	case "text":
+		if len(m.Edges) == 0 {
+			a.words("there is no such edge")
+			return nil
+		}
+		return a.print(m, mapTable(m))
+	default:
+		return a.print(m, table{})
+	}
+	_, err := fmt.Fprint(a.Out, text)
+	return err
+}
+
+// mapTable has a line an edge.
+func mapTable(m api.Map) table {
+	t := table{header: []string{"FROM", "TO", "WHAT", "STATE", "SEEN", "ERRORS"}, key: 3}
+	for _, e := range m.Edges {
+		t.rows = append(t.rows, []string{e.From, e.To, e.Kind + " " + e.Label, chart.State(e), seen(e), fmt.Sprint(e.Errors)})
+	}
+	return t
+}
