@@ -51,6 +51,25 @@ func (d *Declaration) check() {
 		}
 	}
 	d.checkConfig()
+	d.checkRunbook()
+}
+
+// checkRunbook refuses what neither a browser nor a reader of the repository
+// could open.
+func (d *Declaration) checkRunbook() {
+	r := d.File.Runbook
+	if r == "" {
+		return
+	}
+	if !strings.Contains(r, "://") {
+		d.checkPath(r, false, "runbook")
+		return
+	}
+	u, err := url.Parse(r)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		d.doc.value(fault.New(fault.PlanBadURL, "the address of the runbook is not usable").
+			Why("expected http or https with a host, without credentials").Fix("write it as https://host/path"), "runbook")
+	}
 }
 
 // required reports a key that must be there and is not.

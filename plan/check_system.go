@@ -43,7 +43,9 @@ func (s *SystemDeclaration) check() {
 	}
 	for _, name := range sortedKeys(f.Environments) {
 		s.doc.reportKey(badLabel("the environment", name), "environments", name)
+		s.checkAlerts(f.Environments[name].Alerts, "environments", name, "alerts")
 	}
+	s.checkAlerts(f.Alerts, "alerts")
 	doors := []string{"dns", "consul"}
 	for i, door := range f.Doors {
 		switch {
@@ -53,6 +55,24 @@ func (s *SystemDeclaration) check() {
 				Why("expected one of "+strings.Join(doors, ", ")).Fix(didYouMean(door, doors)), "doors", i)
 		case slices.Index(f.Doors, door) < i:
 			s.doc.value(fault.Newf(fault.PlanBadValue, "the door %s is named twice", door).Why("it can be open only once").Fix("delete one"), "doors", i)
+		}
+	}
+}
+
+// checkAlerts finds webhooks that cannot be called, and secrets among them.
+func (s *SystemDeclaration) checkAlerts(a *AlertsFile, path ...any) {
+	if a == nil {
+		return
+	}
+	for i, hook := range a.Webhooks {
+		at := append(slices.Clone(path), "webhooks", i)
+		s.doc.required(hook.URL, "the address of the webhook", append(slices.Clone(at), "url")...)
+		if hook.URL != "" {
+			s.doc.report(badURL("the address of the webhook", hook.URL), append(slices.Clone(at), "url")...)
+		}
+		if t := hook.Token; t != "" && (strings.Trim(t, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || t[0] <= '9') {
+			s.doc.value(fault.New(fault.PlanBadValue, "token is no name of an environment variable").
+				Why("expected a name such as ALERTS_TOKEN; plat reads the token from its own environment").Fix("name the variable, and take the token out of the plan"), append(slices.Clone(at), "token")...)
 		}
 	}
 }

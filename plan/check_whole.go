@@ -70,6 +70,14 @@ func (r *resolver) checkOwners() {
 	for _, name := range sortedKeys(r.system.File.External) {
 		check(r.system.doc, r.system.File.External[name].Owner, "external", name, "owner")
 	}
+	if a := r.system.File.Alerts; a != nil {
+		check(r.system.doc, a.Owner, "alerts", "owner")
+	}
+	for _, name := range sortedKeys(r.system.File.Environments) {
+		if a := r.system.File.Environments[name].Alerts; a != nil {
+			check(r.system.doc, a.Owner, "environments", name, "alerts", "owner")
+		}
+	}
 	for _, d := range r.all {
 		check(d.doc, d.File.Owner, "owner")
 	}

@@ -10,6 +10,7 @@ type SystemFile struct {
 	Gateways     map[string]GatewayFile     `json:"gateways,omitempty" jsonschema_description:"Public entrances, by name."`
 	Defaults     DefaultsFile               `json:"defaults,omitempty" jsonschema_description:"The required standard; a service overrides what it must."`
 	Environments map[string]EnvironmentFile `json:"environments,omitempty" jsonschema_description:"What differs by environment. The environment local is always there."`
+	Alerts       *AlertsFile                `json:"alerts,omitempty" jsonschema_description:"Whom to tell when something is wrong. Absent: owners are told by mail."`
 	Doors        []string                   `json:"doors,omitempty" jsonschema:"enum=dns,enum=consul" jsonschema_description:"Compatibility listeners to open on this machine: dns answers DNS (port 8600), consul the Consul HTTP API (port 8500). All are closed until named."`
 }
 
@@ -52,10 +53,24 @@ type DefaultsFile struct {
 	Access     string     `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to a call that no consumes declares: observe serves and reports it, enforce refuses it. Absent: observe in the environment local, enforce in others."`
 }
 
+// AlertsFile declares whom plat tells when something is wrong.
+type AlertsFile struct {
+	Mail     *bool         `json:"mail,omitempty" jsonschema:"default=true" jsonschema_description:"Owners are told by mail, at the address in owners."`
+	Owner    string        `json:"owner,omitempty" jsonschema_description:"Who answers for what belongs to no service, such as the disk; one of owners. Absent: all owners."`
+	Webhooks []WebhookFile `json:"webhooks,omitempty" jsonschema_description:"Addresses that every alert is posted to, in the format of Alertmanager's webhook."`
+}
+
+// WebhookFile declares one address that alerts are posted to.
+type WebhookFile struct {
+	URL   string `json:"url" jsonschema:"required" jsonschema_description:"Address, http or https, without credentials."`
+	Token string `json:"token,omitempty" jsonschema_description:"Name of the environment variable of plat that holds the bearer token. The token itself never stands in the plan."`
+}
+
 // EnvironmentFile is what differs in one environment.
 type EnvironmentFile struct {
 	Runtime string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes,default=process" jsonschema_description:"What runs the instances."`
 	Access  string                `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to an undeclared call here; absent: what defaults says."`
+	Alerts  *AlertsFile           `json:"alerts,omitempty" jsonschema_description:"Whom to tell here; replaces the system's alerts whole."`
 	Set     map[string]ServiceSet `json:"set,omitempty" jsonschema_description:"Overrides, by service. Maps merge by key; scalars, lists and each objective replace whole."`
 }
 
@@ -94,6 +109,7 @@ type ServiceFile struct {
 	Config     map[string]SettingFile `json:"config,omitempty" jsonschema_description:"Its configuration, by name: currency-code arrives as CURRENCY_CODE."`
 	Limits     Limits                 `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
 	Objectives Objectives             `json:"objectives,omitempty" jsonschema_description:"How good it must be."`
+	Runbook    string                 `json:"runbook,omitempty" jsonschema_description:"What to do when it alerts: a page, http or https, or a file in the service's folder."`
 }
 
 // BuildFile declares how a program is made: exactly one field is set.
@@ -138,8 +154,9 @@ type CallFile struct {
 
 // SubscriptionFile declares an event that a service receives.
 type SubscriptionFile struct {
-	Retries *int   `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100,default=5" jsonschema_description:"Deliveries after the first, before it becomes a dead letter."`
-	Push    string `json:"push,omitempty" jsonschema_description:"Path to which plat POSTs each event as a CloudEvent; 2xx acknowledges it. Absent: the service pulls by itself."`
+	Retries *int      `json:"retries,omitempty" jsonschema:"minimum=0,maximum=100,default=5" jsonschema_description:"Deliveries after the first, before it becomes a dead letter."`
+	Fresh   *Duration `json:"fresh,omitempty" plan:"positive" jsonschema_description:"Time within which an event is handled. Absent: no objective; an alert tells when one waits for five minutes."`
+	Push    string    `json:"push,omitempty" jsonschema_description:"Path to which plat POSTs each event as a CloudEvent; 2xx acknowledges it. Absent: the service pulls by itself."`
 }
 
 // StoreFile declares a data store.

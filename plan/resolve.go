@@ -139,6 +139,10 @@ func (r *resolver) resolve() *System {
 		standard = AccessObserve
 	}
 	s.Access = pick(standard, nonEmpty(f.Defaults.Access), nonEmpty(env.Access))
+	s.Alerts = alerts(f.Alerts)
+	if env.Alerts != nil {
+		s.Alerts = alerts(env.Alerts)
+	}
 	if s.Owners == nil {
 		s.Owners = map[string]Owner{}
 	}
@@ -153,6 +157,17 @@ func (r *resolver) resolve() *System {
 		s.Gateways = append(s.Gateways, gateway(name, f.Gateways[name]))
 	}
 	return s
+}
+
+func alerts(f *AlertsFile) *Alerts {
+	if f == nil {
+		return nil
+	}
+	a := &Alerts{Mail: pick(true, f.Mail), Owner: f.Owner}
+	for _, w := range f.Webhooks {
+		a.Webhooks = append(a.Webhooks, Webhook(w))
+	}
+	return a
 }
 
 // registered is the name that a URL of http://NAME.internal stands for; ""
@@ -201,7 +216,7 @@ func pick[T any](fallback T, said ...*T) T {
 func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 	f, standard := &d.File, &r.system.File.Defaults
 	s := Service{
-		Name: d.name(), Owner: f.Owner, Context: f.Context, About: strings.TrimSpace(f.About), Dir: d.Dir, Artifact: d.Artifact, Run: f.Run, Needs: f.Needs,
+		Name: d.name(), Owner: f.Owner, Context: f.Context, About: strings.TrimSpace(f.About), Runbook: f.Runbook, Dir: d.Dir, Artifact: d.Artifact, Run: f.Run, Needs: f.Needs,
 		Port: pick(0, f.Port, set.Port), Listens: pick(true, f.Listens), Instances: pick(1, f.Instances, set.Instances),
 		Grace: pick(defaultGrace, standard.Grace, f.Grace, set.Grace), Start: pick(defaultStart, standard.Start, f.Start, set.Start),
 		Limits:     mergeLimits(standard.Limits, f.Limits, set.Limits),
@@ -225,6 +240,11 @@ func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 	}
 	for _, name := range sortedKeys(f.Consumes.Events) {
 		e := ConsumedEvent{Type: name, Retries: pick(defaultRetries, f.Consumes.Events[name].Retries, set.Consumes.Events[name].Retries)}
+		for _, said := range []*Duration{f.Consumes.Events[name].Fresh, set.Consumes.Events[name].Fresh} {
+			if said != nil {
+				e.Fresh = said
+			}
+		}
 		e.Push = pick("", nonEmpty(f.Consumes.Events[name].Push), nonEmpty(set.Consumes.Events[name].Push))
 		if p := r.providers[name]; p != nil {
 			e.Provider = p.name()

@@ -13,7 +13,21 @@ type System struct {
 	Services    []Service        `json:"services"` // sorted by name
 	External    []External       `json:"external,omitempty"`
 	Gateways    []Gateway        `json:"gateways,omitempty"`
+	Alerts      *Alerts          `json:"alerts,omitempty"` // nil: owners are told by mail
 	Doors       []string         `json:"doors,omitempty"`
+}
+
+// Alerts tells whom to tell when something is wrong.
+type Alerts struct {
+	Mail     bool      `json:"mail"`            // to owners
+	Owner    string    `json:"owner,omitempty"` // of what belongs to no service; empty: all owners
+	Webhooks []Webhook `json:"webhooks,omitempty"`
+}
+
+// Webhook is an address that alerts are posted to.
+type Webhook struct {
+	URL   string `json:"url"`
+	Token string `json:"token,omitempty"` // the environment variable that holds the bearer token
 }
 
 // What happens to a call between services that the plan does not declare.
@@ -57,6 +71,7 @@ type Service struct {
 	Config     []Setting       `json:"config,omitempty"`
 	Limits     Limits          `json:"limits"`
 	Objectives Objectives      `json:"objectives"`
+	Runbook    string          `json:"runbook,omitempty"` // an http address, or a file in Dir
 }
 
 // Build tells how the service's program is made. At most one field is set;
@@ -93,10 +108,11 @@ type Dependency struct {
 
 // ConsumedEvent is a declared subscription.
 type ConsumedEvent struct {
-	Type     string `json:"type"`
-	Provider string `json:"provider"`       // the service that publishes it
-	Retries  int    `json:"retries"`        // deliveries after the first
-	Push     string `json:"push,omitempty"` // path that plat delivers to; empty: the service pulls
+	Type     string    `json:"type"`
+	Provider string    `json:"provider"`        // the service that publishes it
+	Retries  int       `json:"retries"`         // deliveries after the first
+	Fresh    *Duration `json:"fresh,omitempty"` // time within which an event is handled
+	Push     string    `json:"push,omitempty"`  // path that plat delivers to; empty: the service pulls
 }
 
 // Store is a data store that belongs to one service alone.

@@ -35,6 +35,10 @@ func systemExamples() map[string]string {
 		"environments.<name>.access":          "access: observe",
 		"environments.<name>.set":             "set:\n  order:\n    instances: 3\n    config: {credit-limit: 50000}\n    consumes: {services: {catalog: {timeout: 1s}}}",
 		"environments.<name>.set.<name>.port": "port: 9090",
+		"alerts":                              "alerts:\n  owner: ordering\n  webhooks:\n    - {url: https://chat.example.com/hooks/plat, token: ALERTS_TOKEN}",
+		"alerts.webhooks":                     "webhooks:\n  - {url: https://chat.example.com/hooks/plat, token: ALERTS_TOKEN}",
+		"alerts.webhooks[].token":             "token: ALERTS_TOKEN   # plat's own environment has it",
+		"environments.<name>.alerts":          "alerts: {mail: false}",
 		"doors":                               "doors: [dns, consul]",
 	}
 }
@@ -65,6 +69,8 @@ func serviceExamples() map[string]string {
 		"consumes.services.<name>.optional":   "optional: true",
 		"consumes.events":                     "events:\n  payment.taken: {}\n  customer.registered: {push: /events, retries: 10}",
 		"consumes.events.<type>.retries":      "retries: 10",
+		"consumes.events.<type>.fresh":        "fresh: 30s",
+		"runbook":                             "runbook: https://wiki.musiccorp.example/order#alerts",
 		"consumes.events.<type>.push":         "push: /events/customer-registered",
 		"stores":                              "stores:\n  orders: {engine: sqlite, holds: [personal], keep: 7y, may-lose: 0s}",
 		"stores.<name>.holds":                 "holds: [personal, payment]",
