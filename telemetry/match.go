@@ -40,7 +40,7 @@ func Words(s string) func(yield func(string) bool) {
 			if c >= utf8.RuneSelf {
 				c, size = utf8.DecodeRuneInString(s[i:])
 			}
-			if in := c == '_' || c < utf8.RuneSelf && wordByte(byte(c)) || c >= utf8.RuneSelf && (unicode.IsLetter(c) || unicode.IsDigit(c)); in && begin < 0 {
+			if in := c == '_' || c < utf8.RuneSelf && wordByte(s[i]) || c >= utf8.RuneSelf && (unicode.IsLetter(c) || unicode.IsDigit(c)); in && begin < 0 {
 				begin = i
 			} else if !in && begin >= 0 {
 				if !yield(s[begin:i]) {

@@ -260,8 +260,7 @@ func (r *Room) Stats() Stats {
 // maxTraceSpans bounds a trace that is read as a whole.
 const maxTraceSpans = 100_000
 
-// Trace reads all spans of a trace, at most 100,000, near a time when that is
-// known; more tells whether there are more. None is fault.TelemetryNotFound.
+// Trace reads all spans of a trace, at most 100,000; more tells whether there are more. None is fault.TelemetryNotFound.
 func (r *Room) Trace(ctx context.Context, id TraceID) (spans []Span, more bool, err error) {
 	err = r.store.Spans(ctx, SpanQuery{TraceID: id}, func(s *Span) error {
 		if len(spans) == maxTraceSpans {
@@ -271,6 +270,9 @@ func (r *Room) Trace(ctx context.Context, id TraceID) (spans []Span, more bool, 
 		spans = append(spans, s.Clone())
 		return nil
 	})
+	if errors.Is(err, ErrEnough) {
+		err = nil
+	}
 	if err == nil && len(spans) == 0 {
 		err = fault.New(fault.TelemetryNotFound, "no span of the trace "+id.String()+" is kept")
 	}
