@@ -44,8 +44,10 @@ func (s *SystemDeclaration) check() {
 	for _, name := range sortedKeys(f.Environments) {
 		s.doc.reportKey(badLabel("the environment", name), "environments", name)
 		s.checkAlerts(f.Environments[name].Alerts, "environments", name, "alerts")
+		s.checkTelemetry(f.Environments[name].Telemetry, "environments", name, "telemetry")
 	}
 	s.checkAlerts(f.Alerts, "alerts")
+	s.checkTelemetry(f.Telemetry, "telemetry")
 	doors := []string{"dns", "consul"}
 	for i, door := range f.Doors {
 		switch {
@@ -70,10 +72,7 @@ func (s *SystemDeclaration) checkAlerts(a *AlertsFile, path ...any) {
 		if hook.URL != "" {
 			s.doc.report(badURL("the address of the webhook", hook.URL), append(slices.Clone(at), "url")...)
 		}
-		if t := hook.Token; t != "" && (strings.Trim(t, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || t[0] <= '9') {
-			s.doc.value(fault.New(fault.PlanBadValue, "token is no name of an environment variable").
-				Why("expected a name such as ALERTS_TOKEN; plat reads the token from its own environment").Fix("name the variable, and take the token out of the plan"), append(slices.Clone(at), "token")...)
-		}
+		s.checkVariable(hook.Token, append(slices.Clone(at), "token")...)
 	}
 }
 

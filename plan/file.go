@@ -11,6 +11,7 @@ type SystemFile struct {
 	Defaults     DefaultsFile               `json:"defaults,omitempty" jsonschema_description:"The required standard; a service overrides what it must."`
 	Environments map[string]EnvironmentFile `json:"environments,omitempty" jsonschema_description:"What differs by environment. The environment local is always there."`
 	Alerts       *AlertsFile                `json:"alerts,omitempty" jsonschema_description:"Whom to tell when something is wrong. Absent: owners are told by mail."`
+	Telemetry    *TelemetryFile             `json:"telemetry,omitempty" jsonschema_description:"What is kept of traces, logs and metrics, and for how long."`
 	Doors        []string                   `json:"doors,omitempty" jsonschema:"enum=dns,enum=consul" jsonschema_description:"Compatibility listeners to open on this machine: dns answers DNS (port 8600), consul the Consul HTTP API (port 8500). All are closed until named."`
 }
 
@@ -68,10 +69,11 @@ type WebhookFile struct {
 
 // EnvironmentFile is what differs in one environment.
 type EnvironmentFile struct {
-	Runtime string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes,default=process" jsonschema_description:"What runs the instances."`
-	Access  string                `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to an undeclared call here; absent: what defaults says."`
-	Alerts  *AlertsFile           `json:"alerts,omitempty" jsonschema_description:"Whom to tell here; replaces the system's alerts whole."`
-	Set     map[string]ServiceSet `json:"set,omitempty" jsonschema_description:"Overrides, by service. Maps merge by key; scalars, lists and each objective replace whole."`
+	Runtime   string                `json:"runtime,omitempty" jsonschema:"enum=process,enum=kubernetes,default=process" jsonschema_description:"What runs the instances."`
+	Access    string                `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to an undeclared call here; absent: what defaults says."`
+	Alerts    *AlertsFile           `json:"alerts,omitempty" jsonschema_description:"Whom to tell here; replaces the system's alerts whole."`
+	Telemetry *TelemetryFile        `json:"telemetry,omitempty" jsonschema_description:"What is kept here; replaces the system's telemetry whole."`
+	Set       map[string]ServiceSet `json:"set,omitempty" jsonschema_description:"Overrides, by service. Maps merge by key; scalars, lists and each objective replace whole."`
 }
 
 // ServiceSet is what an environment may override of a service. Stores,

@@ -143,6 +143,10 @@ func (r *resolver) resolve() *System {
 	if env.Alerts != nil {
 		s.Alerts = alerts(env.Alerts)
 	}
+	s.Telemetry = telemetry(f.Telemetry)
+	if env.Telemetry != nil {
+		s.Telemetry = telemetry(env.Telemetry)
+	}
 	if s.Owners == nil {
 		s.Owners = map[string]Owner{}
 	}

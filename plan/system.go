@@ -14,6 +14,7 @@ type System struct {
 	External    []External       `json:"external,omitempty"`
 	Gateways    []Gateway        `json:"gateways,omitempty"`
 	Alerts      *Alerts          `json:"alerts,omitempty"` // nil: owners are told by mail
+	Telemetry   Telemetry        `json:"telemetry"`
 	Doors       []string         `json:"doors,omitempty"`
 }
 
