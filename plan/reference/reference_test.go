@@ -124,7 +124,7 @@ func TestEveryExampleHasItsField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
-		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}]\ngateways: {g: {routes: [{path: /, service: a}]}}\nalerts: {}\n")},
+		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}]\ngateways: {g: {routes: [{path: /, service: a}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
 		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [x]\nprovides: {http: {}, events: {x.y: {}}}\nconsumes: {services: {b: {}}, events: {x.y: {}}}\n" +
 			"stores: {s: {}}\nconfig: {c: {}}\n")},
 		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\n")},
@@ -142,6 +142,10 @@ func TestDefaults(t *testing.T) {
 		"service.yaml listens": "true", "service.yaml instances": fmt.Sprint(a.Instances), "service.yaml provides.http.protocol": a.HTTP.Protocol, "service.yaml consumes.services.<name>.on-failure": a.Calls[0].OnFailure,
 		"service.yaml consumes.services.<name>.optional": fmt.Sprint(a.Calls[0].Optional), "service.yaml consumes.events.<type>.retries": fmt.Sprint(a.Consumes[0].Retries),
 		"service.yaml stores.<name>.engine": a.Stores[0].Engine, "service.yaml config.<name>.secret": fmt.Sprint(a.Config[0].Secret),
+	}
+	for _, at := range []string{"plat.yaml ", "plat.yaml environments.<name>."} {
+		kept := s.Telemetry
+		got[at+"telemetry.keep"], got[at+"telemetry.keep-metrics"], got[at+"telemetry.forward[].protocol"] = fmt.Sprint(kept.Keep), fmt.Sprint(kept.KeepMetrics), kept.Forward[0].Protocol
 	}
 	want := map[string]string{}
 	for _, f := range reference.Fields() {
