@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,7 +133,7 @@ func (s *Service) finish(span trace.Span, w *recorder, r *http.Request, took tim
 	}
 	if r.Pattern != "" {
 		span.SetName(r.Pattern)
-		span.SetAttributes(attribute.String("http.route", r.Pattern))
+		span.SetAttributes(attribute.String("http.route", r.Pattern[strings.IndexByte(r.Pattern, '/'):]))
 	}
 	span.SetAttributes(attribute.Int("http.response.status_code", status))
 	if status >= http.StatusInternalServerError {

@@ -14,7 +14,11 @@ import (
 const (
 	tracerName    = "github.com/plat-dev/plat/kit"
 	exportTimeout = 3 * time.Second
+	batchDelay    = 500 * time.Millisecond
 )
+
+// attributeCorrelation has the correlation ID of the work that a span is of.
+const attributeCorrelation = "plat.correlation_id"
 
 // tracing makes the service's spans.
 type tracing struct {
@@ -46,13 +50,17 @@ func newTracing(ctx context.Context, s *Service) (*tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trace resource: %w", err)
 	}
-	options := []sdk.TracerProviderOption{sdk.WithResource(res)}
+	options := []sdk.TracerProviderOption{sdk.WithResource(res), sdk.WithSpanProcessor(correlated{})}
 	exporter, err := newExporter(s.Env, s.log)
 	if err != nil {
 		return nil, err
 	}
 	if exporter != nil {
-		options = append(options, sdk.WithBatcher(exporter))
+		batch := []sdk.BatchSpanProcessorOption{}
+		if s.Env("OTEL_BSP_SCHEDULE_DELAY") == "" { // whoever looks for a span should not wait for it
+			batch = append(batch, sdk.WithBatchTimeout(batchDelay))
+		}
+		options = append(options, sdk.WithBatcher(exporter, batch...))
 	}
 	provider := sdk.NewTracerProvider(options...)
 	return &tracing{provider: provider, tracer: provider.Tracer(tracerName)}, nil
@@ -64,3 +72,23 @@ func (t *tracing) close() error {
 	defer cancel()
 	return t.provider.Shutdown(ctx)
 }
+
+// correlated gives every span, those of other instrumentation too, the
+// correlation ID of its work.
+type correlated struct{}
+
+// OnStart implements the SDK's SpanProcessor.
+func (correlated) OnStart(ctx context.Context, span sdk.ReadWriteSpan) {
+	if id := CorrelationID(ctx); id != "" {
+		span.SetAttributes(attribute.String(attributeCorrelation, id))
+	}
+}
+
+// OnEnd implements the SDK's SpanProcessor.
+func (correlated) OnEnd(sdk.ReadOnlySpan) {}
+
+// Shutdown implements the SDK's SpanProcessor.
+func (correlated) Shutdown(context.Context) error { return nil }
+
+// ForceFlush implements the SDK's SpanProcessor.
+func (correlated) ForceFlush(context.Context) error { return nil }

@@ -97,7 +97,7 @@ func TestSpansAreExported(t *testing.T) {
 		s.HandleFunc("GET /orders/{id}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 		return nil
 	})
-	ask(t, http.MethodGet, s.URL()+"/orders/1", "", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate", "a=b")
+	ask(t, http.MethodGet, s.URL()+"/orders/1", "", "X-Correlation-ID", "c-1", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate", "a=b")
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestSpansAreExported(t *testing.T) {
 		ParentSpanId: []byte("\x00\xf0\x67\xaa\x0b\xa9\x02\xb7"),
 		TraceState:   "a=b", Name: "GET /orders/{id}", Kind: tracepb.Span_SPAN_KIND_SERVER, Flags: 0x301,
 		Attributes: []*common.KeyValue{
-			text("http.request.method", "GET"), text("url.path", "/orders/1"), text("http.route", "GET /orders/{id}"),
+			text("http.request.method", "GET"), text("url.path", "/orders/1"), text("plat.correlation_id", "c-1"), text("http.route", "/orders/{id}"),
 			{Key: "http.response.status_code", Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: 502}}},
 		},
 		Status: &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "Bad Gateway"},

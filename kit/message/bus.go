@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -110,8 +112,7 @@ func (b *Bus) Publish(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	}
 	ctx = kit.WithCorrelationID(ctx, kit.CorrelationID(ctx)) // a new one where the work begins here
 	for _, e := range events {
-		e, headers := b.complete(ctx, e)
-		if err := b.sql.put(ctx, tx, e, headers); err != nil {
+		if err := b.publish(ctx, tx, e); err != nil {
 			return fmt.Errorf("publish %s: %w", e.Type, err)
 		}
 	}
@@ -119,8 +120,27 @@ func (b *Bus) Publish(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	return nil
 }
 
-// complete fills in what the event lacks and gives its headers.
-func (b *Bus) complete(ctx context.Context, e Event) (Event, map[string]string) {
+// publish writes one event to the outbox, in a span that those who receive it
+// have as their parent.
+func (b *Bus) publish(ctx context.Context, tx *sql.Tx, e Event) error {
+	ctx, e = b.complete(ctx, e)
+	ctx, span := b.tracer.Start(ctx, "publish "+e.Type, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+		attribute.String("messaging.system", "nats"),
+		attribute.String("messaging.operation.type", "send"),
+		attribute.String("messaging.destination.name", subjectOf(e.Type)),
+		attribute.String("messaging.message.id", e.ID),
+	))
+	defer span.End()
+	err := b.sql.put(ctx, tx, e, e.headers(ctx, b.propagate))
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
+}
+
+// complete fills in what the event lacks, and gives the context of the work
+// that it belongs to.
+func (b *Bus) complete(ctx context.Context, e Event) (context.Context, Event) {
 	e.Source = "/services/" + b.service.Name()
 	if e.ID == "" {
 		e.ID = uuid.New()
@@ -135,7 +155,7 @@ func (b *Bus) complete(ctx context.Context, e Event) (Event, map[string]string) 
 	if e.TraceParent != "" && !trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = b.propagate.Extract(ctx, propagation.MapCarrier{headerTraceParent: e.TraceParent})
 	}
-	return e, e.headers(ctx, b.propagate)
+	return ctx, e
 }
 
 func (b *Bus) check(e Event) error {

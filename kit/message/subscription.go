@@ -198,13 +198,14 @@ func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, progress 
 	hctx = s.bus.propagate.Extract(hctx, carrier(msg.Headers()))
 	hctx = kit.WithCorrelationID(hctx, e.CorrelationID)
 	e.CorrelationID = kit.CorrelationID(hctx)
-	hctx, span := s.bus.tracer.Start(hctx, "receive "+e.Type, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+	hctx, span := s.bus.tracer.Start(hctx, "receive "+e.Type, append(continuation(hctx, e), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("messaging.system", "nats"),
+		attribute.String("messaging.operation.type", "process"),
 		attribute.String("messaging.destination.name", msg.Subject()),
 		attribute.String("messaging.message.id", e.ID),
 		attribute.String("messaging.consumer.group.name", s.from.Consumer),
 		attribute.Int("messaging.nats.delivery", delivery),
-	))
+	))...)
 	defer span.End()
 	stop := heartbeat(msg, progress)
 	err = s.effect(hctx, e)
@@ -213,6 +214,19 @@ func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, progress 
 		span.SetStatus(codes.Error, err.Error())
 	}
 	s.answer(hctx, msg, e, delivery, err)
+}
+
+// sameTrace is how long after an event what follows from it is part of its
+// trace. What comes later is a trace of its own with a link to it, so that a
+// trace is what a person would wait for.
+const sameTrace = time.Minute
+
+// continuation says how a span continues the trace in ctx.
+func continuation(ctx context.Context, e Event) []trace.SpanStartOption {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() && !e.Time.IsZero() && time.Since(e.Time) > sameTrace {
+		return []trace.SpanStartOption{trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: sc})}
+	}
+	return nil
 }
 
 // carrier reads trace context from NATS headers, which keep their case.
