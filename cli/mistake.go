@@ -130,7 +130,7 @@ func kindOf(flag *pflag.Flag) string {
 }
 
 // ownCommand finds a command of plat in a text for people.
-var ownCommand = regexp.MustCompile(`\bplat (up|down|wait|ps|get|describe|plan|logs|events|mail|why|console|check|restart|scale|call|publish|api|doctor|init|new service)\b`)
+var ownCommand = regexp.MustCompile(`\bplat (up|down|wait|ps|probe|get|describe|plan|logs|events|mail|why|console|check|restart|scale|call|publish|api|doctor|init|new service)\b`)
 
 // here repeats the -C of this command line in the commands that a text names,
 // so that they can be copied.

@@ -28,6 +28,7 @@ import (
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/mail"
 	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/probe"
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/runner"
 	"github.com/plat-dev/plat/runner/process"
@@ -92,6 +93,7 @@ type eventing struct {
 type figures struct {
 	errors *runner.ErrorLines
 	memory memory
+	probes *probe.Scheduler // how it fares with test customers
 }
 
 // addresses are where this plat listens.
@@ -165,7 +167,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	p.doors.run = run
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openRunner} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -294,7 +296,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Mailbox: p,
+		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler()},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 	})
@@ -327,6 +329,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	}
 	p.topology.Declare(plan.Edges(sys), time.Now())
 	p.runner.Apply(part)
+	p.probes.SetJourneys(sys.Journeys)
 	return nil
 }
 

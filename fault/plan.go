@@ -50,6 +50,7 @@ const (
 	PlanListensNowhere      Code = "plan-listens-nowhere"
 	PlanImageUnavailable    Code = "plan-image-unavailable"
 	PlanUnlistedService     Code = "plan-unlisted-service"
+	PlanUnknownCapture      Code = "plan-unknown-capture"
 )
 
 func planEntries() []Entry {
@@ -120,6 +121,7 @@ func wholeEntries() []Entry {
 // useEntries are about plans that are right but ask for what is not there.
 func useEntries() []Entry {
 	return []Entry{
+		{PlanUnknownCapture, "A journey's step uses a value that is not captured", "{NAME} stands for what an earlier step of the same journey captured, and {run} for the run's ID. Braces around anything but a name stand for themselves.", "Correct the name, or capture it in an earlier step."},
 		{PlanRuntimeUnavailable, "A runtime that this plat does not have", "The plan loads, but this environment is to run on something other than processes of one machine.", "Use another environment, such as local."},
 		{PlanEngineUnavailable, "A store engine that this plat does not provide", "The plan loads, but this environment asks for an engine other than sqlite.", "Use the engine sqlite in this environment."},
 		{PlanArtifactUnavailable, "A service that is an artefact", "The plan loads, but this plat cannot fetch artefacts yet, so the service's declaration and program are not here.", "List the service's folder by path instead."},

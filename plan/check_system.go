@@ -48,6 +48,7 @@ func (s *SystemDeclaration) check() {
 	}
 	s.checkAlerts(f.Alerts, "alerts")
 	s.checkTelemetry(f.Telemetry, "telemetry")
+	s.checkJourneys()
 	doors := []string{"dns", "consul"}
 	for i, door := range f.Doors {
 		switch {

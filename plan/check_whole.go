@@ -78,6 +78,9 @@ func (r *resolver) checkOwners() {
 			check(r.system.doc, a.Owner, "environments", name, "alerts", "owner")
 		}
 	}
+	for _, name := range sortedKeys(r.system.File.Journeys) {
+		check(r.system.doc, r.system.File.Journeys[name].Owner, "journeys", name, "owner")
+	}
 	for _, d := range r.all {
 		check(d.doc, d.File.Owner, "owner")
 	}

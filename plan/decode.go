@@ -157,6 +157,14 @@ func (w *walk) value(n *yaml.Node, v reflect.Value, f field) {
 	case *Latency:
 		w.latency(n, target)
 		return
+	case *Value:
+		target.V = w.anything(n)
+		return
+	case *Expected:
+		if n.Kind != yaml.Mapping {
+			target.Is = &Value{w.anything(n)}
+			return
+		}
 	}
 	switch v.Kind() {
 	case reflect.Struct:

@@ -9,6 +9,7 @@ type SystemFile struct {
 	External     map[string]ExternalFile    `json:"external,omitempty" jsonschema_description:"Services that are not ours, by name."`
 	Gateways     map[string]GatewayFile     `json:"gateways,omitempty" jsonschema_description:"Public entrances, by name."`
 	Defaults     DefaultsFile               `json:"defaults,omitempty" jsonschema_description:"The required standard; a service overrides what it must."`
+	Journeys     map[string]JourneyFile     `json:"journeys,omitempty" jsonschema_description:"What test customers do through a gateway, by name: run on a schedule, and by plat probe run."`
 	Environments map[string]EnvironmentFile `json:"environments,omitempty" jsonschema_description:"What differs by environment. The environment local is always there."`
 	Alerts       *AlertsFile                `json:"alerts,omitempty" jsonschema_description:"Whom to tell when something is wrong. Absent: owners are told by mail."`
 	Telemetry    *TelemetryFile             `json:"telemetry,omitempty" jsonschema_description:"What is kept of traces, logs and metrics, and for how long."`

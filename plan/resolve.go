@@ -160,6 +160,9 @@ func (r *resolver) resolve() *System {
 	for _, name := range sortedKeys(f.Gateways) {
 		s.Gateways = append(s.Gateways, gateway(name, f.Gateways[name]))
 	}
+	for _, name := range sortedKeys(f.Journeys) {
+		s.Journeys = append(s.Journeys, r.system.journey(name))
+	}
 	return s
 }
 

@@ -55,6 +55,17 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 		return text(`^[0-9]+(\.[0-9]+)?%$`, "99.9%")
 	case reflect.TypeFor[Scalar]():
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}
+	case reflect.TypeFor[Value]():
+		return &jsonschema.Schema{} // any JSON
+	case reflect.TypeFor[Expected]():
+		keys := jsonschema.NewProperties()
+		keys.Set("is", &jsonschema.Schema{Description: "The value itself; for one that is a mapping."})
+		keys.Set("matches", &jsonschema.Schema{Type: "string", Description: "Regular expression (RE2) that is found in it."})
+		keys.Set("exists", &jsonschema.Schema{Type: "boolean", Description: "Whether it is there at all."})
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Not: &jsonschema.Schema{Type: "object"}},
+			{Type: "object", Properties: keys, AdditionalProperties: jsonschema.FalseSchema, PatternProperties: map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema}},
+		}}
 	case reflect.TypeFor[Latency]():
 		properties := jsonschema.NewProperties()
 		properties.Set("concurrent", &jsonschema.Schema{Type: "integer", Minimum: "1", Description: "Requests at once under which it holds."})

@@ -15,6 +15,7 @@ type System struct {
 	Gateways    []Gateway        `json:"gateways,omitempty"`
 	Alerts      *Alerts          `json:"alerts,omitempty"` // nil: owners are told by mail
 	Telemetry   Telemetry        `json:"telemetry"`
+	Journeys    []Journey        `json:"journeys,omitempty"` // sorted by name
 	Doors       []string         `json:"doors,omitempty"`
 }
 

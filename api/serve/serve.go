@@ -65,6 +65,7 @@ type Options struct {
 	Operator     Operator
 	Viewer       Viewer
 	Mailbox      Mailbox
+	Prober       Prober
 	Wires        Wires
 	Base         string                                // http://host:port, where all of it is answered
 	Token        string                                // of the operator
@@ -94,6 +95,7 @@ func New(o Options) http.Handler {
 	register(a, o)
 	registerViews(a, o.Viewer)
 	registerMail(a, o.Mailbox)
+	registerProbes(a, o.Prober)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)
 	describeStreams(a.OpenAPI())
 	mux.Handle("GET /v1/changes", newChanges(o.Wires.Changes))

@@ -110,6 +110,8 @@ func (b *builder) below(t reflect.Type, path string) {
 			f.Example = b.examples[b.file+" "+f.Path]
 			b.fields = append(b.fields, f)
 		}
+	case t == reflect.TypeFor[plan.Expected]():
+		b.keys(t, path+".")
 	case single(t) != "":
 	case t.Kind() == reflect.Struct:
 		b.keys(t, path+".")
@@ -135,6 +137,10 @@ func single(t reflect.Type) string {
 		return "percentage"
 	case reflect.TypeFor[plan.Scalar]():
 		return "text, number, or true or false"
+	case reflect.TypeFor[plan.Value]():
+		return "any value"
+	case reflect.TypeFor[plan.Expected]():
+		return "a value, or keys"
 	}
 	switch t.Kind() {
 	case reflect.String:

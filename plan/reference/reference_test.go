@@ -124,7 +124,7 @@ func TestEveryExampleHasItsField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
-		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}]\ngateways: {g: {routes: [{path: /, service: a}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
+		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}]\ngateways: {g: {routes: [{path: /, service: a}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
 		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [x]\nprovides: {http: {}, events: {x.y: {}}}\nconsumes: {services: {b: {}}, events: {x.y: {}}}\n" +
 			"stores: {s: {}}\nconfig: {c: {}}\n")},
 		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\n")},
@@ -136,7 +136,8 @@ func TestDefaults(t *testing.T) {
 	a, _ := s.Service("a")
 	got := map[string]string{
 		"plat.yaml gateways.<name>.timeout": fmt.Sprint(s.Gateways[0].Routes[0].Timeout), "plat.yaml gateways.<name>.routes[].trust": fmt.Sprint(s.Gateways[0].Routes[0].Trust),
-		"plat.yaml defaults.timeout": fmt.Sprint(a.Calls[0].Timeout), "plat.yaml defaults.grace": fmt.Sprint(a.Grace), "plat.yaml defaults.start": fmt.Sprint(a.Start),
+		"plat.yaml journeys.<name>.timeout": fmt.Sprint(s.Journeys[0].Timeout),
+		"plat.yaml defaults.timeout":        fmt.Sprint(a.Calls[0].Timeout), "plat.yaml defaults.grace": fmt.Sprint(a.Grace), "plat.yaml defaults.start": fmt.Sprint(a.Start),
 		"plat.yaml environments.<name>.runtime": s.Runtime, "plat.yaml plat": fmt.Sprint(plan.Version), "service.yaml plat": fmt.Sprint(plan.Version),
 		"plat.yaml alerts.mail": fmt.Sprint(s.Alerts.Mail), "plat.yaml environments.<name>.alerts.mail": fmt.Sprint(s.Alerts.Mail),
 		"service.yaml listens": "true", "service.yaml instances": fmt.Sprint(a.Instances), "service.yaml provides.http.protocol": a.HTTP.Protocol, "service.yaml consumes.services.<name>.on-failure": a.Calls[0].OnFailure,

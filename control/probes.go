@@ -1,0 +1,91 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/probe"
+	"github.com/plat-dev/plat/runner"
+)
+
+// openProbes opens the journeys of test customers.
+func (p *plane) openProbes(_ context.Context, run part, open *closers) error {
+	transport := &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
+	open.add(func() error { transport.CloseIdleConnections(); return nil })
+	p.probes = probe.NewScheduler(probe.SchedulerOptions{
+		Ready: p.allReady,
+		Run: func(ctx context.Context, j plan.Journey, scheduled bool) probe.Result {
+			return probe.Run(ctx, j, probe.Options{Gateway: p.gateways[j.Gateway], Transport: transport, Scheduled: scheduled})
+		},
+	})
+	run("probes", p.probes.Run)
+	return nil
+}
+
+// readyAtLatest is when journeys begin whatever runs: what never becomes ready is
+// what they are to find.
+const readyAtLatest = 2 * time.Minute
+
+// allReady tells whether all that should run is ready,
+// or has had long enough to be.
+func (p *plane) allReady() bool {
+	late := time.Since(p.started) > readyAtLatest
+	return late || !slices.ContainsFunc(p.runner.Status(), func(st runner.ServiceStatus) bool {
+		return st.State != runner.Ready && st.State != runner.Skipped && st.State != runner.Stopped
+	})
+}
+
+// Journeys tells of the journeys of test customers.
+func (p *plane) Journeys() []api.Journey {
+	list := []api.Journey{}
+	for _, st := range p.probes.Journeys() {
+		j := api.Journey{
+			Name: st.Journey.Name, Owner: st.Journey.Owner, About: st.Journey.About, Gateway: st.Journey.Gateway, Running: st.Running,
+			Passed: st.Passed, Failed: st.Failed, Skipped: st.Skipped, P95: st.P95().Seconds(), Runs: []api.JourneyRun{},
+		}
+		if st.Journey.Every > 0 {
+			j.Every, j.Next = st.Journey.Every.String(), &st.Next
+		}
+		if share, ok := st.Share(); ok {
+			j.Share = &share
+		}
+		for _, r := range st.Runs {
+			j.Runs = append(j.Runs, journeyRun(r))
+		}
+		if text, err := json.Marshal(st.Journey); err == nil {
+			j.Declared = text
+		}
+		list = append(list, j)
+	}
+	return list
+}
+
+// RunJourney runs a journey now, for whoever asks.
+func (p *plane) RunJourney(ctx context.Context, name string) (api.JourneyRun, error) {
+	p.settledPlan()
+	r, err := p.probes.RunNow(ctx, name)
+	if err != nil {
+		return api.JourneyRun{}, err
+	}
+	return journeyRun(r), nil
+}
+
+func journeyRun(r probe.Result) api.JourneyRun {
+	out := api.JourneyRun{
+		Journey: r.Journey, Run: r.Run, Owner: r.Owner, Scheduled: r.Scheduled, Start: r.Start, Seconds: r.Duration.Seconds(),
+		Passed: r.Passed, TraceID: r.TraceID, Steps: []api.JourneyStep{},
+	}
+	for _, s := range r.Steps {
+		step := api.JourneyStep{Name: s.Name, Request: s.Request, Status: s.Status, Requests: s.Requests, Seconds: s.Duration.Seconds(), CorrelationID: s.CorrelationID}
+		if f := s.Failure; f != nil {
+			step.Failure = &api.JourneyFailure{Code: f.Code, What: f.What, Body: f.Body, Count: f.Count}
+		}
+		out.Steps = append(out.Steps, step)
+	}
+	return out
+}
