@@ -1,0 +1,100 @@
+package objective
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/plat-dev/plat/plan"
+)
+
+// Names of the alerts that others depend on.
+const (
+	noInstanceReady   = "NoInstanceReady"
+	crashLoop         = "CrashLoop"
+	telemetryLost     = "TelemetryLost"
+	telemetryDiskFull = "TelemetryDiskFull"
+)
+
+// lateAfter is how long an event may wait where the plan says nothing.
+const lateAfter = 5 * time.Minute
+
+// serviceRules tell what is wrong with a service whatever its objectives.
+func serviceRules(svc *plan.Service) []Rule {
+	at := fmt.Sprintf("service=%q", svc.Name)
+	var rules []Rule
+	add := func(alert, severity, expr string, hold time.Duration, summary, description, query, traces string) {
+		a := map[string]string{"summary": summary, "description": description, "query": query, "runbook": runbook(svc, alert)}
+		if traces != "" {
+			a["traces"] = traces
+		}
+		rules = append(rules, Rule{
+			Alert: alert, Expr: expr, For: hold, Annotations: a,
+			Labels: map[string]string{"severity": severity, "owner": svc.Owner, "service": svc.Name},
+		})
+	}
+	errors := "/traces?service=" + svc.Name + "&error=true"
+	add(noInstanceReady, Page, fmt.Sprintf(`sum(plat_instances{%s}) > 0 unless sum(plat_instances{%s,state="ready"}) > 0`, at, at), svc.Start.Std(),
+		svc.Name+" has no instance that is ready.", fmt.Sprintf("{{ $value }} instances run, none is ready, for longer than the %s that the plan allows.", svc.Start),
+		fmt.Sprintf("sum by (state) (plat_instances{%s})", at), errors)
+	add(crashLoop, Page, fmt.Sprintf("sum(increase(plat_instance_restarts_total{%s}[5m])) > 2.5", at), 0,
+		svc.Name+" ends again and again.", `Its instances ended {{ $value | printf "%.0f" }} times in five minutes. plat logs `+svc.Name+" tells their last words.",
+		fmt.Sprintf("increase(plat_instance_restarts_total{%s}[5m])", at), "")
+	if len(svc.Consumes) == 0 {
+		return rules
+	}
+	add("DeadLetters", Ticket, fmt.Sprintf("sum by (event) (plat_dead_letters{%s}) > 0", at), 0,
+		"{{ $value }} events {{ $labels.event }} are dead letters of "+svc.Name+".", "They were delivered as often as the plan says, and "+svc.Name+" did not take them. plat events lists them and can have them delivered again.",
+		fmt.Sprintf("plat_dead_letters{%s}", at), errors)
+	for _, e := range svc.Consumes {
+		if e.Fresh != nil {
+			continue // its objective tells
+		}
+		oldest := fmt.Sprintf("plat_consumer_oldest_seconds{%s,event=%q}", at, e.Type)
+		add("EventsWait", Ticket, fmt.Sprintf("max by (event) (%s) > %s", oldest, seconds(lateAfter)), 0,
+			svc.Name+" leaves {{ $labels.event }} waiting.", "The oldest event waits for {{ $value | humanizeDuration }}.", oldest, errors)
+	}
+	return rules
+}
+
+// platRules tell what is wrong with what all services share.
+func platRules(sys *plan.System, p pace) []Rule {
+	owner := ""
+	if sys.Alerts != nil {
+		owner = sys.Alerts.Owner
+	}
+	rule := func(alert, severity, expr string, hold time.Duration, summary, description, query string) Rule {
+		return Rule{
+			Alert: alert, Expr: expr, For: hold, Labels: map[string]string{"severity": severity, "owner": owner},
+			Annotations: map[string]string{"summary": summary, "description": description, "query": query, "runbook": runbook(nil, alert)},
+		}
+	}
+	const free = "plat_disk_free_bytes / plat_disk_size_bytes"
+	culprit := rule("TooManySeries", Ticket, appeared("metric, job", "plat_telemetry_series_dropped_total"), 0,
+		"The metric {{ $labels.metric }} of {{ $labels.job }} has too many series.", `{{ $value | printf "%.0f" }} new series of it were refused in five minutes: one of its labels has too many values.`,
+		"sum by (metric, job) (plat_telemetry_series_dropped_total)")
+	culprit.Labels["service"] = "{{ $labels.job }}"
+	probe := rule("ProbeFails", Page, "max by (journey) (plat_probe_success) == 0", 3*p.step,
+		"The journey {{ $labels.journey }} fails.", "A test customer cannot finish it. plat probe run {{ $labels.journey }} shows at which step.",
+		"plat_probe_success")
+	probe.Annotations["traces"] = "/traces?error=true"
+	return []Rule{
+		rule("DiskNearlyFull", Ticket, free+" < 0.1 and "+free+" >= 0.03", minute,
+			"The disk is nearly full.", "{{ $value | humanizePercentage }} of it is free. Without room plat takes no events, and keeps neither logs nor traces.", free),
+		rule("DiskFull", Page, free+" < 0.03", 0,
+			"The disk is full.", "{{ $value | humanizePercentage }} of it is free. Without room plat takes no events, and keeps neither logs nor traces.", free),
+		rule(telemetryLost, Ticket, appeared("kind, reason", "plat_telemetry_dropped_total"), 0,
+			"Some {{ $labels.kind }} were lost: {{ $labels.reason }}.", `{{ $value | printf "%.0f" }} were dropped in five minutes. What is shown of this time lacks them.`,
+			"sum by (kind, reason) (plat_telemetry_dropped_total)"),
+		rule(telemetryDiskFull, Page, "max(plat_telemetry_disk_full) == 1", 0,
+			"Logs and traces are no longer kept: the disk has no room.", "Services and events go on. Objectives cannot be seen while it lasts.", "plat_telemetry_disk_full"),
+		culprit, probe,
+	}
+}
+
+// appeared is how much of a counter that is seldom above 0 came in five
+// minutes; what came with a new series counts.
+func appeared(by, counter string) string {
+	now := fmt.Sprintf("sum by (%s) (%s)", by, counter)
+	before := fmt.Sprintf("sum by (%s) (%s offset 5m)", by, counter)
+	return fmt.Sprintf("%s - (%s or %s * 0) > 0", now, before, now)
+}
