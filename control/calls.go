@@ -64,7 +64,7 @@ func (p *plane) seen(x *gateway.Exchange) {
 	}
 	p.topology.Observe(topology.Seen{
 		Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Callee: x.Service,
-		ID: x.ID, Time: x.Start, Method: x.Method, Path: x.Path, Status: x.Status,
+		ID: x.ID, Time: x.Start, Duration: x.Duration, Method: x.Method, Path: x.Path, Status: x.Status,
 		CorrelationID: x.CorrelationID, Declared: x.Declared, Refused: x.Refused,
 	})
 }

@@ -13,6 +13,11 @@ type Observation struct {
 	Edges   []Edge    `json:"edges"`             // sorted by caller, then callee
 	Routes  []Route   `json:"routes"`            // sorted by gateway, path, service
 	Dropped uint64    `json:"dropped,omitempty"` // exchanges whose edge found no place
+
+	// In memory alone:
+
+	Chains         []Chain `json:"-"` // the longest first
+	DroppedActions uint64  `json:"-"` // calls, and actions under way, that found no place
 }
 
 // Edge is the calls of one service by another: declared, or seen, or both.
@@ -24,6 +29,13 @@ type Edge struct {
 	Refused    uint64     `json:"refused,omitempty"`   // of all
 	Undeclared Undeclared `json:"undeclared,omitzero"` // since the edge was last declared
 	Evidence   []Evidence `json:"evidence,omitempty"`  // of the undeclared, the newest first, at most MaxEvidence
+
+	// Idle is how long the caller was in use while this declared edge never
+	// was: see activity.
+	Idle time.Duration `json:"idle,omitempty"`
+
+	Figures Figures `json:"-"` // of calls that were not refused
+	Actions Actions `json:"-"` // likewise
 }
 
 // Route is the use of one route of a gateway.
@@ -32,6 +44,7 @@ type Route struct {
 	Path    string `json:"path"`
 	Service string `json:"service"`
 	Uses
+	Figures Figures `json:"-"`
 }
 
 // Uses counts exchanges.
@@ -158,4 +171,29 @@ func (e *edge) settle() {
 // nothing is lost with it.
 func (e *edge) stale(now time.Time) bool {
 	return e.declaredAt.IsZero() && now.UnixNano()-e.all.last.Load() > int64(Forget)
+}
+
+// measure adds an exchange to the figures.
+func (e *edge) measure(end time.Time, took time.Duration, failed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.windows == nil {
+		e.windows = &windows{}
+	}
+	e.windows.add(end, took, failed)
+}
+
+func (e *edge) figures(now time.Time) Figures {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.windows.read(now)
+}
+
+// acted is what customers' actions made of the edge.
+func (e *edge) acted() Actions {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.actions
+	a.Last = slices.Clone(a.Last)
+	return a
 }

@@ -166,6 +166,9 @@ func (t *Topology) take(f *file) {
 		e.refused.Store(from.Refused)
 		e.undeclared.set(from.Undeclared.Uses)
 		e.undeclaredRefused.Store(from.Undeclared.Refused)
+		if e.idleFrom = 0; from.Idle > 0 {
+			e.idleFrom = -from.Idle
+		}
 		e.evidence = nil // of the same edge before, which no plat wrote
 		for i := min(len(from.Evidence), MaxEvidence) - 1; i >= 0; i-- {
 			e.evidence = append(e.evidence, from.Evidence[i])

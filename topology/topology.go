@@ -27,6 +27,9 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	Every time.Duration    // the least time between two writes of the file; 5s
 	Edges int              // edges and routes that are kept beside the declared ones; 4096
+
+	Actions int // customers' actions under way whose calls are counted apart; 10,000
+	Chatty  int // calls of one edge in one action, above which it is chatty; 5
 }
 
 // Topology is who calls whom. All methods are safe for concurrent use.
@@ -42,6 +45,8 @@ type Topology struct {
 	kept    atomic.Int64 // edges and routes
 	dropped atomic.Uint64
 	changed atomic.Bool // since the file was written
+	actions *actions
+	active  atomic.Pointer[map[string]*activity] // of the services that declare calls
 
 	mu      sync.Mutex // guards what follows
 	refused []Call     // a ring, once it is full
@@ -67,10 +72,13 @@ type edge struct {
 	refused           atomic.Uint64
 	undeclared        uses // since the edge was last declared
 	undeclaredRefused atomic.Uint64
-	declaredAt        time.Time // guarded by the shard's lock
+	declaredAt        time.Time     // guarded by the shard's lock
+	idleFrom          time.Duration // of the caller's activity, when it was declared; likewise
 
 	mu       sync.Mutex // guards what follows
 	evidence []Evidence // the oldest first
+	windows  *windows   // nil: not used yet
+	actions  Actions
 }
 
 // uses counts without a lock.
@@ -88,6 +96,7 @@ type Seen struct {
 
 	ID            string // of an undeclared call
 	Time          time.Time
+	Duration      time.Duration
 	Method        string
 	Path          string // without query
 	Status        int    // 0: no answer
@@ -118,6 +127,14 @@ func Open(path string, o Options) (*Topology, *fault.Fault) {
 	for i := range t.shards {
 		t.shards[i].edges = map[key]*edge{}
 	}
+	if o.Actions <= 0 {
+		o.Actions = maxActions
+	}
+	if o.Chatty <= 0 {
+		o.Chatty = 5
+	}
+	t.actions = newActions(o.Actions, o.Chatty)
+	t.active.Store(&map[string]*activity{})
 	t.since = t.now()
 	return t, t.load()
 }
@@ -156,7 +173,12 @@ func (t *Topology) Observe(s Seen) {
 		}
 		e.keep(s.evidence())
 	}
+	if !s.Refused {
+		e.measure(s.Time.Add(s.Duration), s.Duration, failed)
+	}
 	sh.mu.RUnlock()
+	t.tick(s)
+	t.actions.see(s, e)
 	if s.Refused {
 		t.refuse(s)
 	}
@@ -166,6 +188,7 @@ func (t *Topology) Observe(s Seen) {
 // Declare says which calls are declared from now on. What is new among them
 // has its age from now, and its undeclared calls before are settled.
 func (t *Topology) Declare(edges []plan.Edge, now time.Time) {
+	t.follow(edges)
 	declared := make(map[key]bool, len(edges))
 	for _, e := range edges {
 		k := key{"", e.Caller, e.Callee}
@@ -214,6 +237,7 @@ func (t *Topology) add(k key, declared bool, now time.Time) bool {
 		return false
 	}
 	e.declaredAt = now
+	e.idleFrom = t.activity(k.from)
 	e.settle()
 	return true
 }
@@ -273,13 +297,14 @@ func (t *Topology) Call(id string) (Call, bool) {
 // Snapshot is what is known at this moment. Counts are read one after
 // another: a sum may be off by what passes meanwhile.
 func (t *Topology) Snapshot() Observation {
-	o := Observation{Since: t.since, Dropped: t.dropped.Load(), Edges: []Edge{}, Routes: []Route{}}
+	now := t.now()
+	o := Observation{Since: t.since, Dropped: t.dropped.Load(), Edges: []Edge{}, Routes: []Route{}, Chains: t.actions.read(), DroppedActions: t.actions.dropped.Load()}
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.RLock()
 		for k, e := range sh.edges {
 			if k.gateway != "" {
-				o.Routes = append(o.Routes, Route{Gateway: k.gateway, Path: k.from, Service: k.to, Uses: e.all.read()})
+				o.Routes = append(o.Routes, Route{Gateway: k.gateway, Path: k.from, Service: k.to, Figures: e.figures(now), Uses: e.all.read()})
 				continue
 			}
 			// INVARIANT: parts are read before the whole, which is counted
@@ -288,6 +313,10 @@ func (t *Topology) Snapshot() Observation {
 			seen.Undeclared.Refused = e.undeclaredRefused.Load()
 			seen.Undeclared.Uses = e.undeclared.read()
 			seen.Uses = e.all.read()
+			seen.Figures, seen.Actions = e.figures(now), e.acted()
+			if !e.declaredAt.IsZero() && seen.Count == 0 {
+				seen.Idle = t.activity(k.from) - e.idleFrom
+			}
 			o.Edges = append(o.Edges, seen)
 		}
 		sh.mu.RUnlock()
