@@ -12,6 +12,18 @@ type Map struct {
 	Since time.Time `json:"since" doc:"from when on calls were observed"`
 	Nodes []Node    `json:"nodes"`
 	Edges []Edge    `json:"edges"`
+
+	Chains  []Chain `json:"chains" doc:"ways on which each service waited for the next, the longest first, since plat runs"`
+	Dropped uint64  `json:"dropped,omitempty" doc:"exchanges, and customers' actions under way, that found no place to be counted"`
+}
+
+// Chain is a way on which each service waited for the next one, the first
+// asked by a gateway.
+type Chain struct {
+	Services      []string  `json:"services" doc:"at least three"`
+	Count         uint64    `json:"count"`
+	Last          time.Time `json:"last"`
+	CorrelationID string    `json:"correlationId" doc:"of the last"`
 }
 
 // Node is one member of the system.
@@ -21,6 +33,7 @@ type Node struct {
 	Owner   string `json:"owner,omitempty"`
 	Context string `json:"context,omitempty"`
 	State   string `json:"state,omitempty" doc:"of a service"`
+	Single  string `json:"single,omitempty" doc:"why much fails with it, since one instance runs by the plan"`
 }
 
 // Edge is one way in which a member uses another: a call, an event from
@@ -32,12 +45,45 @@ type Edge struct {
 	Label      string    `json:"label,omitempty" doc:"the event's type, or the route's path"`
 	Declared   bool      `json:"declared"`
 	DeclaredAt time.Time `json:"declaredAt,omitzero" doc:"when plat first saw the declaration; calls only"`
-	Count      uint64    `json:"count" doc:"uses that were seen; calls and routes only"`
+	Count      uint64    `json:"count" doc:"uses that were seen; of events, those that the consumer has handled"`
 	Errors     uint64    `json:"errors" doc:"of those, answered by 5xx or not at all"`
 	Refused    uint64    `json:"refused,omitempty" doc:"undeclared calls that were answered 403"`
 	First      time.Time `json:"first,omitzero"`
 	Last       time.Time `json:"last,omitzero"`
 	Finding    string    `json:"finding,omitempty" doc:"ID of the finding on this edge"`
+
+	Figures *Figures `json:"figures,omitempty" doc:"of calls and routes that were used within the last hour, since plat runs"`
+	Actions *Actions `json:"actions,omitempty" doc:"of calls: what customers' actions made of them, since plat runs"`
+	Lag     uint64   `json:"lag,omitempty" doc:"of events: not delivered yet"`
+	Unacked int      `json:"unacked,omitempty" doc:"of events: delivered, not acknowledged yet"`
+}
+
+// Figures are how often, how slow and how wrong an edge was of late.
+type Figures struct {
+	Rate1    float64 `json:"rate1" doc:"uses a second over the last minute"`
+	Rate5    float64 `json:"rate5" doc:"over the last 5 minutes"`
+	Rate60   float64 `json:"rate60" doc:"over the last hour"`
+	Last5    Window  `json:"last5" doc:"the last 5 minutes"`
+	LastHour Window  `json:"lastHour"`
+}
+
+// Window is what an edge did over some minutes. Quantiles are right to an
+// eighth; more than 40 s are told as 40.
+type Window struct {
+	Count  uint64  `json:"count"`
+	Errors uint64  `json:"errors" doc:"answered by 5xx or not at all"`
+	P50    float64 `json:"p50" doc:"seconds that half of all took at most"`
+	P95    float64 `json:"p95"`
+	P99    float64 `json:"p99"`
+}
+
+// Actions is what customers' actions made of a call: an action is all that has
+// the correlation ID of a request which came in by a gateway.
+type Actions struct {
+	Count  uint64 `json:"count" doc:"actions that made the call"`
+	Calls  uint64 `json:"calls" doc:"how often they did together"`
+	Most   int    `json:"most" doc:"how often one of them did"`
+	Chatty uint64 `json:"chatty" doc:"actions that made it more than 5 times"`
 }
 
 // Findings is where reality and the plan differ: GET /v1/findings.

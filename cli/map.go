@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +22,7 @@ func (a *app) mapVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "map",
 		Short:   "Draw who calls whom, declared and seen",
-		Long:    "Prints the running system as a graph: a line an edge, with what the plan declares\nand what was seen of it, or a drawing as Mermaid, DOT or SVG.\n\nSTATE is seen (and declared), declared (and never seen), or undeclared (seen against\nthe plan).",
+		Long:    "Prints the running system as a graph: a line an edge, with what the plan declares\nand what was seen of it, or a drawing as Mermaid, DOT or SVG.\n\nSTATE is seen (and declared), declared (and never seen), or undeclared (seen against\nthe plan). RATE, P95 and ERRORS are of the last five minutes;\n-o json has the last minute and the last hour too.",
 		Example: "  plat map\n  plat map --around order\n  plat map --undeclared\n  plat map -o svg > map.svg\n  plat map -o dot | dot -Tpng -o map.png  # by Graphviz\n  plat map -o mermaid                     # to paste into Markdown",
 		GroupID: "monitoring",
 		Args:    args(0, 0, "no arguments"),
@@ -80,11 +82,19 @@ func (a *app) drawing(m api.Map) error {
 	return err
 }
 
-// mapTable has a line an edge.
+// mapTable has a line an edge. Rate, time and errors are those of the last
+// five minutes.
 func mapTable(m api.Map) table {
-	t := table{header: []string{"FROM", "TO", "WHAT", "STATE", "SEEN", "ERRORS"}, key: 3}
+	t := table{header: []string{"FROM", "TO", "WHAT", "STATE", "SEEN", "RATE", "P95", "ERRORS"}, key: 3, spare: []string{"SEEN"}}
 	for _, e := range m.Edges {
-		t.rows = append(t.rows, []string{e.From, e.To, e.Kind + " " + e.Label, chart.State(e), seen(e), fmt.Sprint(e.Errors)})
+		row := []string{e.From, e.To, strings.TrimSpace(e.Kind + " " + e.Label), chart.State(e), strconv.FormatUint(e.Count, 10), "", "", ""}
+		if e.Refused > 0 {
+			row[4] = seen(e)
+		}
+		if f := e.Figures; f != nil && f.Last5.Count > 0 {
+			row[5], row[6], row[7] = chart.Rate(f.Rate5), chart.Seconds(f.Last5.P95), chart.Share(f.Last5.Errors, f.Last5.Count)
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }

@@ -93,7 +93,7 @@ func failing(instances []registry.Instance) string {
 
 // describeOutside tells all about a program that plat does not run; ok is
 // false for a name that nobody has.
-func (p *plane) describeOutside(sys *plan.System, name string) (d api.Description, ok bool) {
+func (p *plane) describeOutside(ctx context.Context, sys *plan.System, name string) (d api.Description, ok bool) {
 	all := p.outsiders(sys)
 	i := slices.IndexFunc(all, func(o outside) bool { return o.name == name })
 	if i < 0 {
@@ -108,7 +108,7 @@ func (p *plane) describeOutside(sys *plan.System, name string) (d api.Descriptio
 			d.Declaration, d.File = text, "plat.yaml"
 		}
 	}
-	p.describeEnds(&d, sys, name)
+	p.describeEnds(ctx, &d, sys, name)
 	return d, true
 }
 

@@ -15,91 +15,7 @@ import (
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/runner/process"
-	"github.com/plat-dev/plat/topology"
 )
-
-// Map is the system as a graph.
-func (p *plane) Map() api.Map {
-	sys, seen := p.live(), p.topology.Snapshot()
-	m := api.Map{Since: seen.Since, Nodes: []api.Node{}, Edges: []api.Edge{}}
-	states := map[string]string{}
-	for _, st := range p.runner.Status() {
-		states[st.Service] = string(st.State)
-	}
-	known := map[string]bool{}
-	add := func(n api.Node) {
-		known[n.Name] = true
-		m.Nodes = append(m.Nodes, n)
-	}
-	for _, svc := range sys.Services {
-		add(api.Node{Name: svc.Name, Kind: "service", Owner: svc.Owner, Context: svc.Context, State: states[svc.Name]})
-	}
-	for _, e := range sys.External {
-		add(api.Node{Name: e.Name, Kind: "external", Owner: e.Owner})
-	}
-	for _, g := range sys.Gateways {
-		m.Nodes = append(m.Nodes, api.Node{Name: g.Name, Kind: "gateway"})
-	}
-	for _, o := range p.outsiders(sys) {
-		if !known[o.name] {
-			add(api.Node{Name: o.name, Kind: "outside"})
-		}
-	}
-	m.Edges = append(m.Edges, callEdges(sys, seen, p.Findings())...)
-	for _, e := range m.Edges { // who is gone was seen all the same
-		for _, name := range []string{e.From, e.To} {
-			if !known[name] {
-				add(api.Node{Name: name, Kind: "outside"})
-			}
-		}
-	}
-	m.Edges = append(m.Edges, routeEdges(sys, seen)...)
-	for _, c := range plan.Consumers(sys) {
-		m.Edges = append(m.Edges, api.Edge{From: c.Stream, To: c.Service, Kind: "event", Label: c.Event, Declared: true})
-	}
-	return m
-}
-
-func callEdges(sys *plan.System, seen topology.Observation, findings []api.Finding) []api.Edge {
-	byEnds := map[wayKey]int{}
-	var edges []api.Edge
-	at := func(caller, callee string) *api.Edge {
-		i, ok := byEnds[wayKey{caller, callee}]
-		if !ok {
-			i = len(edges)
-			byEnds[wayKey{caller, callee}] = i
-			edges = append(edges, api.Edge{From: caller, To: callee, Kind: "call"})
-		}
-		return &edges[i]
-	}
-	for _, e := range plan.Edges(sys) {
-		at(e.Caller, e.Callee).Declared = true
-	}
-	for _, s := range seen.Edges {
-		e := at(s.Caller, s.Callee)
-		e.DeclaredAt, e.Count, e.Errors, e.Refused, e.First, e.Last = s.DeclaredAt, s.Count-s.Refused, s.Errors, s.Refused, s.First, s.Last
-	}
-	for _, f := range findings {
-		at(f.Caller, f.Callee).Finding = f.ID
-	}
-	return edges
-}
-
-func routeEdges(sys *plan.System, seen topology.Observation) []api.Edge {
-	type routeKey struct{ gateway, path, service string }
-	used := map[routeKey]topology.Uses{}
-	for _, r := range seen.Routes {
-		used[routeKey{r.Gateway, r.Path, r.Service}] = r.Uses
-	}
-	var edges []api.Edge
-	for _, r := range plan.Routes(sys) {
-		key := routeKey{r.Gateway, r.Path, r.Service}
-		u := used[key]
-		delete(used, key) // of two routes by method, the first has the count of both
-		edges = append(edges, api.Edge{From: r.Gateway, To: r.Service, Kind: "route", Label: r.Host + r.Path, Declared: true, Count: u.Count, Errors: u.Errors, First: u.First, Last: u.Last})
-	}
-	return edges
-}
 
 // Findings is where reality and the plan differ.
 func (p *plane) Findings() []api.Finding {
@@ -134,7 +50,7 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 	sys := p.live()
 	svc, ok := sys.Service(name)
 	if !ok {
-		d, known := p.describeOutside(sys, name)
+		d, known := p.describeOutside(ctx, sys, name)
 		if !known {
 			return d, fault.New(fault.NoSuchService, "there is no service "+name).Fix("plat ps lists them")
 		}
@@ -150,7 +66,7 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 			d.Service = s
 		}
 	}
-	p.describeEnds(&d, sys, name)
+	p.describeEnds(ctx, &d, sys, name)
 	events, err := p.Events(ctx)
 	if err != nil {
 		return d, err
@@ -170,14 +86,14 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 
 // describeEnds adds what leads to a service, whom it uses, and what differs
 // from the plan.
-func (p *plane) describeEnds(d *api.Description, sys *plan.System, name string) {
+func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.System, name string) {
 	d.Routes, d.Edges, d.Findings = []api.Route{}, []api.Edge{}, []api.Finding{}
 	for _, r := range plan.Routes(sys) {
 		if r.Service == name {
 			d.Routes = append(d.Routes, api.Route{URL: p.address(r), Methods: r.Methods})
 		}
 	}
-	for _, e := range p.Map().Edges {
+	for _, e := range p.Map(ctx).Edges {
 		if e.From == name || e.To == name {
 			d.Edges = append(d.Edges, e)
 		}

@@ -129,6 +129,7 @@ type ConsumerState struct {
 	Pending     uint64 // not delivered yet
 	Unhandled   int    // delivered and not yet acknowledged
 	Redelivered int    // of those, delivered more than once
+	Handled     uint64 // deliveries up to which everything is acknowledged
 	Active      time.Time
 }
 

@@ -38,6 +38,7 @@ type ConsumerReport struct {
 	Lag         uint64    `json:"lag"`         // events not delivered yet
 	Unhandled   int       `json:"unhandled"`   // delivered, not acknowledged yet
 	Redelivered int       `json:"redelivered"` // of those, delivered more than once
+	Handled     uint64    `json:"handled"`     // deliveries up to which everything is acknowledged
 	Active      time.Time `json:"active,omitzero"`
 	Orphan      bool      `json:"orphan,omitempty"`
 
@@ -91,7 +92,7 @@ func (r *Room) Report(ctx context.Context) (Report, error) {
 			_, declared := declaredConsumers[c.Stream+"/"+c.Name]
 			report.Consumers = append(report.Consumers, ConsumerReport{
 				Name: c.Name, Stream: c.Stream, Service: c.Service, Event: c.Event,
-				Lag: c.Pending, Unhandled: c.Unhandled, Redelivered: c.Redelivered, Active: c.Active,
+				Lag: c.Pending, Unhandled: c.Unhandled, Redelivered: c.Redelivered, Handled: c.Handled, Active: c.Active,
 				Orphan: declaredConsumers != nil && !declared,
 				Push:   r.pushState(c.Stream + "/" + c.Name),
 			})

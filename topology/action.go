@@ -97,7 +97,7 @@ func newActions(limit, chatty int) *actions {
 func (a *actions) find(sh *actionShard, id string, at time.Time) *action {
 	if e := sh.byID[id]; e != nil {
 		sh.used.MoveToFront(e)
-		act := e.Value.(*action) //nolint:forcetypeassert // it holds nothing else
+		act := e.Value.(*action) //nolint:errcheck,forcetypeassert // it holds nothing else
 		if at.After(act.last) {
 			act.last = at
 		}
@@ -105,7 +105,7 @@ func (a *actions) find(sh *actionShard, id string, at time.Time) *action {
 	}
 	if sh.used.Len() >= sh.limit {
 		oldest := sh.used.Back()
-		act := oldest.Value.(*action) //nolint:forcetypeassert // it holds nothing else
+		act := oldest.Value.(*action) //nolint:errcheck,forcetypeassert // it holds nothing else
 		if at.Sub(act.last) < lasting {
 			a.dropped.Add(1)
 		}

@@ -16,7 +16,7 @@ import (
 // by one.
 func TestFigures(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(4, 2)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(4, 2))
 	now := noon
 	topo := open(t, "", topology.Options{Now: func() time.Time { return now }})
 	type exchange struct {

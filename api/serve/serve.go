@@ -35,7 +35,7 @@ type Operator interface {
 
 // Viewer tells how what is fits together.
 type Viewer interface {
-	Map() api.Map
+	Map(ctx context.Context) api.Map
 	Findings() []api.Finding
 	Why(id string) (api.Finding, error) // of a finding, or of one refused call
 	Describe(ctx context.Context, service string) (api.Description, error)

@@ -16,7 +16,7 @@ import (
 	"github.com/plat-dev/plat/fault"
 )
 
-func (f *fake) Map() api.Map {
+func (f *fake) Map(context.Context) api.Map {
 	return api.Map{Nodes: []api.Node{{Name: "order", Kind: "service"}}, Edges: []api.Edge{}}
 }
 func (f *fake) Findings() []api.Finding { return []api.Finding{{ID: "f1", Evidence: []api.Evidence{}}} }

@@ -15,8 +15,8 @@ type identified struct {
 }
 
 func registerViews(a huma.API, v Viewer) {
-	huma.Get(a, "/v1/map", func(context.Context, *struct{}) (*body[api.Map], error) {
-		return &body[api.Map]{v.Map()}, nil
+	huma.Get(a, "/v1/map", func(ctx context.Context, _ *struct{}) (*body[api.Map], error) {
+		return &body[api.Map]{v.Map(ctx)}, nil
 	})
 	huma.Get(a, "/v1/findings", func(context.Context, *struct{}) (*body[api.Findings], error) {
 		return &body[api.Findings]{api.Findings{Findings: v.Findings()}}, nil

@@ -103,11 +103,62 @@ func (l line) label() string {
 	case len(l.labels) > 0:
 		return strings.Join(l.labels, ", ")
 	}
-	var seen []string
+	var said []string
 	if l.state == Undeclared {
-		seen = append(seen, "undeclared")
+		said = append(said, "undeclared")
 	}
-	return strings.Join(seen, ", ")
+	if f := l.edges[0].Figures; f != nil && f.Last5.Count > 0 {
+		said = append(said, Rate(f.Rate5), Seconds(f.Last5.P95))
+		if f.Last5.Errors > 0 {
+			said = append(said, Share(f.Last5.Errors, f.Last5.Count)+" errors")
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// wrong tells whether of late a hundredth or more of a line failed.
+func (l line) wrong() bool {
+	var failed, all uint64
+	for _, e := range l.edges {
+		if e.Figures != nil {
+			failed, all = failed+e.Figures.Last5.Errors, all+e.Figures.Last5.Count
+		}
+	}
+	return failed > 0 && 100*failed >= all
+}
+
+// Rate is a number of uses a second for a person to read.
+func Rate(perSecond float64) string {
+	switch {
+	case perSecond >= 10:
+		return strconv.FormatFloat(perSecond, 'f', 0, 64) + "/s"
+	case perSecond >= 0.095:
+		return strconv.FormatFloat(perSecond, 'f', 1, 64) + "/s"
+	}
+	return strconv.FormatFloat(60*perSecond, 'f', 1, 64) + "/min"
+}
+
+// Seconds is a time for a person to read.
+func Seconds(s float64) string {
+	switch {
+	case s >= 1:
+		return strconv.FormatFloat(s, 'f', 1, 64) + " s"
+	case s >= 0.01:
+		return strconv.FormatFloat(1000*s, 'f', 0, 64) + " ms"
+	}
+	return strconv.FormatFloat(1000*s, 'f', 1, 64) + " ms"
+}
+
+// Share is a part of all for a person to read.
+func Share(part, all uint64) string {
+	if part == 0 || all == 0 {
+		return "0%"
+	}
+	percent := 100 * float64(part) / float64(all)
+	if percent < 1 {
+		return strconv.FormatFloat(percent, 'g', 1, 64) + "%"
+	}
+	return strconv.FormatFloat(percent, 'f', 0, 64) + "%"
 }
 
 // Mermaid draws a map as a flowchart for Markdown. Undeclared calls are thick
@@ -225,14 +276,25 @@ func about(e api.Edge) string {
 	if e.Label != "" {
 		all[0] = e.Label + ": " + all[0]
 	}
-	if e.Kind != "event" {
+	if e.Kind == "event" {
+		all = append(all, fmt.Sprintf("%d handled", e.Count))
+		if e.Lag > 0 {
+			all = append(all, fmt.Sprintf("%d waiting", e.Lag))
+		}
+	} else {
 		all = append(all, fmt.Sprintf("%d seen", e.Count))
 		if e.Errors > 0 {
-			all = append(all, fmt.Sprintf("%d errors", e.Errors))
+			all = append(all, fmt.Sprintf("%d failed", e.Errors))
 		}
 		if e.Refused > 0 {
 			all = append(all, fmt.Sprintf("%d refused", e.Refused))
 		}
+	}
+	if f := e.Figures; f != nil && f.Last5.Count > 0 {
+		all = append(all, fmt.Sprintf("in the last 5 min %s, p50 %s, p95 %s, %s errors", Rate(f.Rate5), Seconds(f.Last5.P50), Seconds(f.Last5.P95), Share(f.Last5.Errors, f.Last5.Count)))
+	}
+	if a := e.Actions; a != nil {
+		all = append(all, fmt.Sprintf("%.1f calls an action, %d at most", float64(a.Calls)/float64(max(a.Count, 1)), a.Most))
 	}
 	return strings.Join(all, ", ")
 }

@@ -27,7 +27,10 @@ func shop() api.Map {
 		},
 		Edges: []api.Edge{
 			{From: "order", To: "bank", Kind: "call", Declared: true},
-			{From: "order", To: "catalog", Kind: "call", Declared: true, Count: 3},
+			{
+				From: "order", To: "catalog", Kind: "call", Declared: true, Count: 3, Errors: 1, Actions: &api.Actions{Count: 2, Calls: 3, Most: 2},
+				Figures: &api.Figures{Rate5: 0.01, Last5: api.Window{Count: 3, Errors: 1, P50: 0.0042, P95: 1.26}},
+			},
 			{From: "web", To: "catalog", Kind: "call", Count: 1},
 			{From: "web", To: `old "<b>\n&#`, Kind: "call", Refused: 1},
 			{From: "web", To: "order", Kind: "call", Declared: true, Count: 1},
@@ -48,7 +51,7 @@ func TestMermaid(t *testing.T) {
   n4(["public"])
   n5{{"old #34;#60;b#62;\n#38;#35;"}}
   n1 -.-> n3
-  n1 --> n0
+  n1 -->|"0.6/min, 1.3 s, 33% errors"| n0
   n2 ==>|"undeclared"| n0
   n2 ==>|"undeclared"| n5
   n2 --> n1
@@ -74,7 +77,7 @@ func TestDOT(t *testing.T) {
   "public" [shape=oval];
   "old \"<b>\\n&#" [shape=hexagon];
   "order" -> "bank" [style=dotted];
-  "order" -> "catalog";
+  "order" -> "catalog" [label="0.6/min, 1.3 s, 33% errors"];
   "web" -> "catalog" [label="undeclared", color="#b3261e", fontcolor="#b3261e", penwidth=2];
   "web" -> "old \"<b>\\n&#" [label="undeclared", color="#b3261e", fontcolor="#b3261e", penwidth=2];
   "web" -> "order";
@@ -132,7 +135,7 @@ func TestSVG(t *testing.T) {
 			t.Errorf("%s: drawn twice, it is not the same", name)
 		}
 		if name == "shop" {
-			for _, want := range []string{"order → catalog, call\nseen, 3 seen", "web → catalog, call\nundeclared, 1 seen", "public → web, route\n/: seen, 1 seen\n/help: declared, 0 seen", "web → old \"<b>\\n&#, call\nundeclared, 0 seen, 1 refused"} {
+			for _, want := range []string{"order → catalog, call\nseen, 3 seen, 1 failed, in the last 5 min 0.6/min, p50 4.2 ms, p95 1.3 s, 33% errors, 1.5 calls an action, 2 at most", "web → catalog, call\nundeclared, 1 seen", "public → web, route\n/: seen, 1 seen\n/help: declared, 0 seen", "web → old \"<b>\\n&#, call\nundeclared, 0 seen, 1 refused"} {
 				if !slices.Contains(titles, want) {
 					t.Errorf("no edge has the title %q: %q", want, titles)
 				}

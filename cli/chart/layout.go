@@ -68,8 +68,8 @@ func arrange(m api.Map) *layout {
 	for _, e := range all {
 		l.join(e, l.boxes[index[e.from]], l.boxes[index[e.to]])
 	}
-	for _, b := range l.boxes {
-		b.height = max(boxHeight, portGap*float64(max(len(b.left), len(b.right)))+14)
+	for b, both := range l.sides() {
+		b.height = max(boxHeight, portGap*float64(max(len(both[0]), len(both[1])))+14)
 	}
 	for _, layer := range l.layers {
 		number(layer)

@@ -223,7 +223,7 @@ func consumerState(info *jetstream.ConsumerInfo) event.ConsumerState {
 			Stream: info.Stream, Name: info.Name, Service: c.Metadata[noteService], Event: c.Metadata[noteEvent], Subject: c.FilterSubject,
 			Deliveries: max(0, c.MaxDeliver), AckWait: c.AckWait, BackOff: c.BackOff, Unacked: c.MaxAckPending,
 		},
-		Pending: info.NumPending, Unhandled: info.NumAckPending, Redelivered: info.NumRedelivered,
+		Pending: info.NumPending, Unhandled: info.NumAckPending, Redelivered: info.NumRedelivered, Handled: info.AckFloor.Consumer,
 	}
 	for _, at := range []jetstream.SequenceInfo{info.Delivered, info.AckFloor} {
 		if at.Last != nil && at.Last.After(state.Active) {
