@@ -34,9 +34,10 @@ type file struct {
 	Sums    checksums `json:"sums"`            // CRC32C of each 32 KiB
 	Damaged string    `json:"damaged,omitempty"`
 
-	kind kind
-	uses int  // queries that read it
-	gone bool // to be deleted when nobody uses it
+	kind     kind
+	uses     int    // queries that read it
+	scrubbed uint64 // when, by the store's count
+	gone     bool   // to be deleted when nobody uses it
 }
 
 // checksums are base64 in JSON, little-endian.

@@ -93,6 +93,121 @@ func (m *model) logs(q telemetry.LogQuery) (rows []string) {
 	return rows
 }
 
+// valueOf is what a row has for a key of a group or a facet.
+func valueOf(key string, r *telemetry.Resource, correlation string, attributes []telemetry.Attribute, own map[string]string) string {
+	own["service.name"], own["service.version"], own["plat.correlation_id"] = r.Service, r.Version, correlation
+	if v, ok := own[key]; ok {
+		return v
+	}
+	v, _ := telemetry.Find(append(slices.Clone(attributes), r.Attributes...), key)
+	return clean(v)
+}
+
+func (m *model) groups(q telemetry.SpanQuery, by []string) map[string]string {
+	found := map[string]bool{}
+	for _, row := range m.spans(q) {
+		found[row] = true
+	}
+	counts := map[string][3]int64{}
+	for i := range m.batch.Spans {
+		s := &m.batch.Spans[i]
+		if !found[plain(s)] {
+			continue
+		}
+		key := make([]string, len(by))
+		for i, k := range by {
+			key[i] = valueOf(k, s.Resource, s.CorrelationID, s.Attributes, map[string]string{"name": s.Name, "kind": s.Kind.String(), "status": [...]string{"", "ok", "error"}[s.Status]})
+		}
+		c := counts[strings.Join(key, "|")]
+		c[0]++
+		if s.Status == telemetry.StatusError {
+			c[1]++
+		}
+		c[2] = max(c[2], s.Duration)
+		counts[strings.Join(key, "|")] = c
+	}
+	texts := map[string]string{}
+	for k, c := range counts {
+		texts[k] = fmt.Sprint(c)
+	}
+	return texts
+}
+
+func groupsOf(t *testing.T, s *segment.Store, q telemetry.SpanQuery, by []string) map[string]string {
+	t.Helper()
+	list, err := s.Aggregate(t.Context(), q, by, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, g := range list {
+		texts[strings.Join(g.Key, "|")] = fmt.Sprint([3]int64{int64(g.Count), int64(g.Errors), g.Durations.Max})
+	}
+	return texts
+}
+
+func facetKeys() []string {
+	return []string{"severity", "stream", "service.name", "http.route", "note", "http.response.status_code", "absent"}
+}
+
+func (m *model) facets(q telemetry.LogQuery) map[string]uint64 {
+	found := map[string]bool{}
+	for _, row := range m.logs(q) {
+		found[row] = true
+	}
+	counts := map[string]uint64{}
+	for i := range m.batch.Logs {
+		l := &m.batch.Logs[i]
+		if !found[plain(l)] {
+			continue
+		}
+		for _, key := range facetKeys() {
+			counts[key+"="+valueOf(key, l.Resource, l.CorrelationID, l.Attributes, map[string]string{"severity": l.Severity.String(), "stream": l.Stream})]++
+		}
+		counts["in all"]++
+	}
+	return counts
+}
+
+// facetsOf are the facets, and how many the histogram counts.
+func facetsOf(t *testing.T, s *segment.Store, q telemetry.LogQuery) map[string]uint64 {
+	t.Helper()
+	counts := map[string]uint64{}
+	list, err := s.Facets(t.Context(), q, facetKeys(), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		for _, v := range f.Values {
+			counts[f.Key+"="+v.Value] = v.Count
+		}
+		if f.None > 0 {
+			counts[f.Key+"="] = f.None
+		}
+	}
+	if q.From.IsZero() {
+		q.From = began.Add(-time.Hour)
+	}
+	if q.To.IsZero() {
+		q.To = began.Add(time.Hour)
+	}
+	if !q.To.After(q.From) {
+		return counts
+	}
+	parts, err := s.Histogram(t.Context(), q, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		for _, n := range p.Counts {
+			if n > 0 {
+				counts["in all"] += n
+			}
+		}
+	}
+	return counts
+}
+
 func (m *maker) times() (from, to time.Time) {
 	if m.IntN(3) > 0 {
 		from = began.Add(time.Duration(m.IntN(200)) * time.Second)
@@ -176,28 +291,38 @@ func likeASlice(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	for step := range 40 {
-		switch m.IntN(8) {
+		switch m.IntN(10) {
 		case 0:
 			err = s.Seal(t.Context(), true)
 		case 1:
+			s.Scrub()
+			err = s.Compact(t.Context())
+		case 2:
 			if err = s.Close(); err == nil {
 				s, err = segment.Open(t.Context(), options)
 			}
-		case 2, 3:
+		case 3, 4:
 			b := m.batch(m.IntN(40), m.IntN(40))
 			want.batch.Spans, want.batch.Logs = append(want.batch.Spans, b.Spans...), append(want.batch.Logs, b.Logs...)
 			if err = s.Seal(t.Context(), false); err == nil {
 				err = s.Append(t.Context(), b)
 			}
-		case 4, 5:
+		case 5, 6:
 			q := m.spanQuery()
 			if d := cmp.Diff(want.spans(q), spansOf(t.Context(), t, s, q)); d != "" {
 				t.Fatalf("seed %d, step %d, %+v (-want +got): %s", seed, step, q, d)
+			}
+			by := pick(m, nil, []string{"http.route", "service.name"}, []string{"name", "kind", "status"}, []string{"order.id"}, []string{"http.response.status_code"})
+			if d := cmp.Diff(want.groups(q, by), groupsOf(t, s, q, by)); d != "" {
+				t.Fatalf("seed %d, step %d, %+v by %q (-want +got): %s", seed, step, q, by, d)
 			}
 		default:
 			q := m.logQuery()
 			if d := cmp.Diff(want.logs(q), logsOf(t.Context(), t, s, q)); d != "" {
 				t.Fatalf("seed %d, step %d, %+v (-want +got): %s", seed, step, q, d)
+			}
+			if d := cmp.Diff(want.facets(q), facetsOf(t, s, q)); d != "" {
+				t.Fatalf("seed %d, step %d, %+v, facets (-want +got): %s", seed, step, q, d)
 			}
 		}
 		if err != nil {
@@ -211,4 +336,3 @@ func likeASlice(t *testing.T, seed uint64) {
 		t.Error(err)
 	}
 }
-

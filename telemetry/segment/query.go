@@ -134,6 +134,12 @@ func (s *Store) Logs(ctx context.Context, q telemetry.LogQuery, yield func(*tele
 }
 
 func query[T any](ctx context.Context, s *Store, f *filter, a access[T], yield func(*T) error) error {
+	return each(ctx, s, f, a, yield, func(sc *scan, page int) error { return rows(sc, page, a, yield) })
+}
+
+// each gives rows of the head to yield and pages of files to visit, from the
+// newest to the oldest.
+func each[T any](ctx context.Context, s *Store, f *filter, a access[T], yield func(*T) error, visit func(*scan, int) error) error {
 	snap, err := s.take(a.kind, f)
 	if err != nil {
 		return err
@@ -152,9 +158,7 @@ func query[T any](ctx context.Context, s *Store, f *filter, a access[T], yield f
 		sources = append(sources, source{newest, func() error { return headQuery(ctx, v, f, a.decode, a.match, yield) }})
 	}
 	for _, file := range snap.files {
-		sources = append(sources, source{file.Max, func() error {
-			return s.read(ctx, file, f, func(sc *scan, page int) error { return rows(sc, page, a, yield) })
-		}})
+		sources = append(sources, source{file.Max, func() error { return s.read(ctx, file, f, visit) }})
 	}
 	slices.SortStableFunc(sources, func(a, b source) int { return cmp.Compare(b.newest, a.newest) })
 	for _, source := range sources {

@@ -17,6 +17,7 @@ import (
 const (
 	syncEvery   = 500 * time.Millisecond
 	upkeepEvery = 10 * time.Second
+	scrubEvery  = time.Minute
 	retryAfter  = 2 * time.Second
 )
 
@@ -32,6 +33,7 @@ func (s *Store) Run(ctx context.Context) error {
 			}
 		})
 	})
+	wg.Go(func() { s.every(ctx, scrubEvery, nil, s.Scrub) })
 	wg.Go(func() { s.every(ctx, upkeepEvery, s.wake, func() { s.maintain(ctx) }) })
 	wg.Wait()
 	return nil
@@ -63,6 +65,9 @@ func (s *Store) maintain(ctx context.Context) {
 	}
 	if err := s.expire(); err != nil {
 		s.o.Log.Error("old telemetry cannot be deleted", "error", err)
+	}
+	if err := s.Compact(ctx); err != nil && ctx.Err() == nil {
+		s.o.Log.Error("small files of telemetry cannot be made one", "error", err)
 	}
 }
 
@@ -266,12 +271,20 @@ func (s *Store) expire() error {
 	defer s.mu.Unlock()
 	s.files = kept
 	for _, f := range gone {
-		f.gone = true
-		s.leaving = append(s.leaving, f)
 		s.stats.Expired += uint64(f.Rows) // #nosec G115 -- never negative
 	}
-	s.sweep()
+	s.leave(gone)
 	return nil
+}
+
+// leave takes files that the manifest does not list any more off the disk, as
+// soon as nobody reads them. It is called with mu.
+func (s *Store) leave(files []*file) {
+	for _, f := range files {
+		f.gone = true
+	}
+	s.leaving = append(s.leaving, files...)
+	s.sweep()
 }
 
 // sweep deletes files that are gone and that nobody reads. It is called with

@@ -89,6 +89,7 @@ type Store struct {
 	files   []*file
 	open    readers
 	leaving []*file // deleted when nobody reads them any more
+	scrubs  uint64
 	stats   telemetry.StoreStats
 	closed  bool
 	wake    chan struct{} // something may be sealed
