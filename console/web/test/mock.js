@@ -2,6 +2,8 @@
 // plat serves it.
 import { createServer } from 'node:http'
 import { answers, lines } from './fixtures.js'
+import { metrics } from './metrics.js'
+import { telemetry } from './telemetry.js'
 
 /** @typedef {{ status?: number, body?: unknown }} Answer */
 
@@ -19,7 +21,7 @@ export class Mock {
   /** @param {string} console */
   constructor(console) {
     this.console = console
-    this.answers = answers()
+    this.answers = { ...answers(), ...telemetry(), ...metrics() }
     this.lines = lines
     /** @type {Record<string, Answer>} */
     this.changes = {} // answers to POST and DELETE, by method and path
@@ -29,6 +31,8 @@ export class Mock {
     this.listeners = new Set()
     /** @type {Set<import('node:http').ServerResponse>} */
     this.followers = new Set()
+    /** @type {Set<import('node:http').ServerResponse>} */
+    this.tails = new Set()
     this.server = createServer((request, response) => void this.answer(request, response).catch(error => response.destroy(error)))
   }
 
@@ -47,6 +51,12 @@ export class Mock {
     for (const listener of this.listeners) listener.write(`data: ${JSON.stringify({ topics })}\n\n`)
   }
 
+  // record sends a log record to those that follow records.
+  /** @param {import('../src/api/telemetry').LogRecord} record */
+  record(record) {
+    for (const tail of this.tails) tail.write(`data: ${JSON.stringify(record)}\n\n`)
+  }
+
   // say adds a line to the logs that are followed.
   /**
    * @param {string} service
@@ -61,14 +71,16 @@ export class Mock {
    * @param {import('node:http').ServerResponse} response
    */
   async answer(request, response) {
-    const { pathname } = new URL(request.url ?? '/', this.base)
+    const { pathname, searchParams } = new URL(request.url ?? '/', this.base)
     const call = `${request.method} ${pathname}`
     this.asked.push(call)
-    if (!pathname.startsWith('/v1/')) return this.pass(request, response)
+    if (!/^\/(v1|prometheus)\//.test(pathname)) return this.pass(request, response)
     if (pathname === '/v1/changes') return this.listen(response)
     if (pathname === '/v1/logs') return this.follow(request, response)
+    if (pathname === '/v1/logs/stream' && this.answers['/v1/logs/search']) return this.stream(response)
     if (request.method !== 'GET') return this.send(response, this.changes[call] ?? { status: 204 })
-    const body = this.answers[pathname]
+    const found = this.answers[pathname]
+    const body = typeof found === 'function' ? found(searchParams) : found
     if (body === undefined) return this.send(response, problem(404, 'not-found', `nothing at ${pathname}`))
     return this.send(response, isAnswer(body) ? body : { body })
   }
@@ -79,6 +91,14 @@ export class Mock {
     response.write(': here\n\n')
     this.listeners.add(response)
     response.on('close', () => this.listeners.delete(response))
+  }
+
+  /** @param {import('node:http').ServerResponse} response */
+  stream(response) {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
+    response.write(': here\n\n')
+    this.tails.add(response)
+    response.on('close', () => this.tails.delete(response))
   }
 
   /**

@@ -2,6 +2,7 @@
 // and in the light.
 import { after, before, test } from 'node:test'
 import { Mock } from './mock.js'
+import { traceID } from './telemetry.js'
 import { base, launch, Visitor } from './visitor.js'
 
 /** @type {import('playwright-core').Browser} */
@@ -33,8 +34,16 @@ const pages = {
   'map-edge': '/map?focus=order&edge=order~legacy',
   'map-as-map': '/map?view=map',
   'map-list': '/map?view=list&depth=all',
+  traces: '/traces',
+  'traces-none': '/traces?min=1s&error=true',
+  trace: `/traces/${traceID(0)}`,
+  'trace-span': `/traces/${traceID(0)}?span=0000000000000028&q=operation`,
   logs: '/logs',
-  'logs-errors': '/logs?service=customer&level=error',
+  'logs-errors': '/logs?service=customer,order&severity=ERROR&where=order=1',
+  metrics: '/metrics',
+  'metrics-graph': `/metrics?expr=${encodeURIComponent('sum by (service) (rate(plat_requests_total[1m]))\nplat_consumer_lag')}`,
+  'metrics-table': '/metrics?expr=plat_consumer_lag&view=table',
+  'metrics-refused': `/metrics?expr=${encodeURIComponent('rate(]')}`,
   events: '/events',
   'events-dead': '/events?dead=1',
   mail: '/mail',
@@ -52,14 +61,14 @@ const pages = {
 for (const [colorScheme, width] of /** @type {const} */ ([['light', 390], ['dark', 390], ['light', 1440], ['dark', 1440], ['dark', 2560]])) {
   test(`every page, ${colorScheme}, ${width} pixels wide`, { timeout: 300_000 }, async t => {
     const visitor = await Visitor.arrive(browser, mock.base, { colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' })
-    visitor.expect(/Failed to load resource.*404/) // the service that is not there
+    visitor.expect(/Failed to load resource.*40[04]/) // the service that is not there
     visitor.expect(/tracker\.example.*Content Security Policy/) // the mail tries
     visitor.expect(/inline style violates.*MailView/) // its styles, while they are read
     for (const [name, where] of Object.entries(pages)) {
       await t.test(name, async () => {
         await visitor.go(where)
         if (name.startsWith('map') && name !== 'map-list' && (width > 768 || name === 'map-as-map')) await visitor.page.locator('.react-flow__node').first().waitFor()
-        if (name.includes('logs')) await visitor.page.locator('.log-line').first().waitFor()
+        if (name.includes('logs') && name !== 'logs-errors') await visitor.page.locator('.log-line').first().waitFor()
         if (name === 'api') await visitor.page.locator('.opblock').first().waitFor()
         await visitor.inspect(`${colorScheme}-${width}-${name}`)
       })

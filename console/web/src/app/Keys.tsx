@@ -2,6 +2,7 @@ import { Kbd, Modal, Table } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect } from 'react'
+import { writes } from '../parts/keys'
 import { places } from './places'
 
 const patience = 1_500 // from g to the second key, milliseconds
@@ -37,6 +38,8 @@ export function Keys() {
           {places.map(place => (
             <Line key={place.key} keys={['g', place.key]} what={place.label} />
           ))}
+          <Line keys={['j', 'k']} what="Next and previous row" />
+          <Line keys={['[', ']']} what="Earlier and later" />
           <Line keys={['?']} what="These keys" />
         </Table.Tbody>
       </Table>
@@ -63,8 +66,4 @@ function search() {
   const input = document.querySelector<HTMLInputElement>('input[data-search]')
   input?.focus()
   input?.select()
-}
-
-function writes(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || ['TEXTAREA', 'SELECT'].includes(target.tagName) || (target instanceof HTMLInputElement && !['radio', 'checkbox'].includes(target.type)))
 }

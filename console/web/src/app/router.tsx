@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router'
 import { Loading } from '../parts/Page'
 import { Crash, NoSuchPage } from './Fallback'
 import { Shell } from './Shell'
@@ -12,7 +12,12 @@ function texts<K extends string>(...keys: K[]) {
   }
 }
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NoSuchPage })
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: NoSuchPage,
+  validateSearch: texts('from', 'to'),
+  search: { middlewares: [retainSearchParams(['from', 'to'])] }, // one time for all pages
+})
 
 const pages = [
   createRoute({
@@ -43,8 +48,26 @@ const pages = [
   createRoute({
     getParentRoute: () => root,
     path: '/logs',
-    validateSearch: texts('q', 'service', 'stream', 'level'),
+    validateSearch: texts('q', 'service', 'severity', 'trace', 'correlation', 'where', 'live', 'open'),
     component: lazyRouteComponent(() => import('../pages/Logs'), 'Logs'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/traces',
+    validateSearch: texts('q', 'service', 'name', 'error', 'min', 'max', 'correlation', 'where', 'row', 'limit'),
+    component: lazyRouteComponent(() => import('../pages/Traces'), 'Traces'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/traces/$id',
+    validateSearch: texts('q', 'span', 'only', 'logs'),
+    component: lazyRouteComponent(() => import('../pages/Trace'), 'Trace'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/metrics',
+    validateSearch: texts('expr', 'view'),
+    component: lazyRouteComponent(() => import('../pages/Metrics'), 'Metrics'),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -111,7 +111,7 @@ function Ready({ service }: { service: Service }) {
 function Errors({ service }: { service: Service }) {
   if (!service.errors?.count) return null
   return (
-    <Go to="/logs" search={{ service: service.name, level: 'error' }} title={service.errors.text} >
+    <Go to="/logs" search={{ service: service.name, severity: 'ERROR' }} title={service.errors.text} >
       <Mark tone="bad">
         {count(service.errors.count)}
         <VisuallyHidden> {service.errors.count === 1 ? 'error' : 'errors'}</VisuallyHidden>

@@ -30,3 +30,28 @@ export function place(at: { file?: string; line?: number; column?: number }): st
 export function pretty(value: unknown): string {
   return JSON.stringify(value, null, 2) ?? ''
 }
+
+// duration writes nanoseconds in the unit that fits.
+export function duration(ns: number): string {
+  const seconds = ns / 1e9
+  if (ns < 1e3) return `${Math.round(ns)} ns`
+  if (ns < 1e6) return `${three(ns / 1e3)} µs`
+  if (ns < 1e9) return `${three(ns / 1e6)} ms`
+  if (seconds < 60) return `${three(seconds)} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+  return `${Math.floor(seconds / 3_600)} h ${Math.round((seconds % 3_600) / 60)} min`
+}
+
+// three writes a number with three digits that count.
+export function three(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  if (value === 0 || Math.abs(value) >= 100) return numbers.format(Math.round(value))
+  return String(Number(value.toPrecision(3)))
+}
+
+// share writes a part of one in percent.
+export function share(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  if (value > 0 && value < 0.0001) return '<0.01 %'
+  return `${Number((value * 100).toPrecision(value < 0.1 ? 2 : 3))} %`
+}

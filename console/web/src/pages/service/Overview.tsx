@@ -38,7 +38,7 @@ function Errors({ name, errors }: { name: string; errors: NonNullable<Service['e
   return (
     <div className="fault">
       <Mark tone="bad">
-        <Go to="/logs" search={{ service: name, level: 'error' }}>
+        <Go to="/logs" search={{ service: name, severity: 'ERROR' }}>
           {counted(errors.count, 'error')} in 15 minutes
         </Go>
       </Mark>
