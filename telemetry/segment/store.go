@@ -126,27 +126,48 @@ func (s *Store) Append(ctx context.Context, b telemetry.Batch) error {
 	if b.Rows() == 0 {
 		return nil
 	}
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		s.refuse(b.Rows())
-		return ctx.Err()
-	}
-	defer func() { <-s.turn }()
-	written, frames, err := s.encode(b)
-	if err == nil {
-		err = s.hasRoom()
-	}
-	if err == nil {
-		err = s.prepare(ctx, b.Rows(), len(written))
-	}
-	if err == nil {
-		err = s.commit(written, frames)
-	}
+	err := s.admit(ctx, b)
 	if err != nil {
 		s.refuse(b.Rows())
 	}
 	return err
+}
+
+func (s *Store) admit(ctx context.Context, b telemetry.Batch) error {
+	for {
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		moved, err := s.attempt(b)
+		<-s.turn
+		if moved == nil {
+			return err
+		}
+		// The turn is free while this waits, since who seals needs it.
+		s.kick()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// attempt appends, or tells what to wait for. It is called with the turn.
+func (s *Store) attempt(b telemetry.Batch) (moved <-chan struct{}, err error) {
+	if err := s.hasRoom(); err != nil {
+		return nil, err
+	}
+	written, frames, err := s.encode(b)
+	if err != nil {
+		return nil, err
+	}
+	if moved, err := s.prepare(b.Rows(), len(written)); moved != nil || err != nil {
+		return moved, err
+	}
+	return nil, s.commit(written, frames)
 }
 
 func (s *Store) refuse(rows int) {
@@ -222,50 +243,43 @@ func (s *Store) hasRoom() error {
 
 func (s *Store) full(what string, cause error) error {
 	s.mu.Lock()
-	first := !s.stats.DiskFull
-	s.stats.DiskFull = true
-	s.mu.Unlock()
-	if first {
+	defer s.mu.Unlock()
+	return s.isFull(what, cause)
+}
+
+// isFull is called with mu.
+func (s *Store) isFull(what string, cause error) error {
+	if !s.stats.DiskFull {
 		s.o.Log.Error("telemetry is refused: "+what, "reserve", s.o.Reserve)
 	}
+	s.stats.DiskFull = true
 	return fault.New(fault.TelemetryDiskFull, "there is no room for telemetry").
 		Why(fmt.Sprintf("%s, of which %d MiB are kept free", what, s.o.Reserve>>20)).At(s.o.Dir, 0, 0).Because(cause)
 }
 
 // prepare sees to a head that takes the rows, by freezing the one that is
-// full. It waits while the one before that is not sealed.
-func (s *Store) prepare(ctx context.Context, rows, bytes int) error {
-	for {
-		s.mu.Lock()
-		switch {
-		case s.closed:
-			s.mu.Unlock()
-			return errClosed
-		case s.active.fits(rows, bytes) && (s.active.count() < s.o.Rows):
-			s.mu.Unlock()
-			return nil
-		case s.frozen == nil:
-			err := s.freeze()
-			s.mu.Unlock()
-			if err != nil {
-				return s.failed(err)
-			}
-			continue
-		}
-		moved := s.moved
-		s.mu.Unlock()
-		s.kick()
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// full. While the one before that is not sealed, it tells what to wait for.
+func (s *Store) prepare(rows, bytes int) (moved <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, errClosed
+	case s.active.fits(rows, bytes) && s.active.count() < s.o.Rows:
+		return nil, nil
+	case s.frozen != nil:
+		return s.moved, nil
 	}
+	if err := s.freeze(); err != nil {
+		return nil, s.failed(err)
+	}
+	return nil, nil
 }
 
+// failed makes a fault of an error of the disk. It is called with mu.
 func (s *Store) failed(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return s.full("the disk is full", err)
+		return s.isFull("the disk is full", err)
 	}
 	return err
 }
@@ -314,11 +328,12 @@ func (s *Store) commit(written []byte, frames []*frame) error {
 	s.mu.Lock()
 	w := s.wal
 	s.mu.Unlock()
-	if err := w.write(written); err != nil {
-		return s.failed(err)
-	}
+	err := w.write(written)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil {
+		return s.failed(err)
+	}
 	w.size += int64(len(written))
 	w.dirty = true
 	s.stats.DiskFull = false
