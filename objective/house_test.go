@@ -79,7 +79,9 @@ func open(t *testing.T, sys *plan.System, step time.Duration) *house {
 }
 
 // count adds to a counter; one of an unknown name begins at 0.
-func (h *house) count(by float64, pairs ...string) { h.counters[labels.FromStrings(pairs...).String()] += by }
+func (h *house) count(by float64, pairs ...string) {
+	h.counters[labels.FromStrings(pairs...).String()] += by
+}
 
 func (h *house) gauge(value float64, pairs ...string) {
 	h.gauges[labels.FromStrings(pairs...).String()] = value
