@@ -72,7 +72,8 @@ type plane struct {
 	gateway  *gateway.Gateway
 	launcher *process.Guard
 	runner   *runner.Runner
-	figures
+	measures
+	telling
 	ways *ways
 	addresses
 
@@ -89,8 +90,8 @@ type eventing struct {
 	receiver  *cloudevents.Receiver
 }
 
-// figures are of what runs.
-type figures struct {
+// measures are of what runs.
+type measures struct {
 	errors *runner.ErrorLines
 	memory memory
 	probes *probe.Scheduler // how it fares with test customers
@@ -167,7 +168,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	p.doors.run = run
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openTelemetry, p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -182,6 +183,8 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 		return err
 	}
 	ready()
+	run("output", p.spared("output", p.tellOutput))
+	run("figures", p.spared("figures", p.tellFigures))
 	run("plan", func(ctx context.Context) error { return p.followPlan(ctx, files) })
 	err = p.runner.Run(ctx) // returns when every instance has ended
 	p.log.InfoContext(base, "plat stops")
@@ -217,7 +220,7 @@ func (p *plane) openGateway(ctx context.Context, run part, open *closers) (err e
 	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log}); damage != nil {
 		p.log.WarnContext(ctx, "the map is forgotten", "fault", damage.Error())
 	}
-	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Seen: p.seen})
+	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Observe: p.observe, Seen: p.seen})
 	open.add(func() error { p.gateway.Close(); return nil })
 	p.ways = newWays(p.gateway, p.log)
 	open.add(func() error { p.ways.close(); return nil })
@@ -328,6 +331,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 		return err
 	}
 	p.topology.Declare(plan.Edges(sys), time.Now())
+	p.applyTelemetry(sys)
 	p.runner.Apply(part)
 	p.probes.SetJourneys(sys.Journeys)
 	return nil

@@ -64,6 +64,10 @@ func (p *plane) contract(svc plan.Service, instance, version string, port int) (
 		secret("NATS_URL", address, withoutPassword(address))
 	}
 	set("SMTP_URL", "smtp://"+p.smtp)
+	set("OTEL_EXPORTER_OTLP_ENDPOINT", p.otlpHTTP)
+	set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	set("OTEL_SERVICE_NAME", svc.Name)
+	set("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id="+instance+",service.version="+version+",deployment.environment.name="+sys.Environment)
 	for _, st := range svc.Stores {
 		dir := filepath.Join(p.folder.Path, "stores", svc.Name)
 		if err := os.MkdirAll(dir, 0o700); err != nil {

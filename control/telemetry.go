@@ -1,0 +1,114 @@
+package control
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/plat-dev/plat/figures"
+	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/telemetry"
+	"github.com/plat-dev/plat/telemetry/otlp"
+	"github.com/plat-dev/plat/telemetry/prom"
+	"github.com/plat-dev/plat/telemetry/segment"
+)
+
+// Addresses where SDKs of OpenTelemetry send by themselves.
+const (
+	addressGRPC = "127.0.0.1:4317"
+	addressHTTP = "127.0.0.1:4318"
+)
+
+// telling is what the running system tells of itself.
+type telling struct {
+	rows     *telemetry.Room
+	stored   *segment.Store
+	metrics  *prom.Store
+	intake   *otlp.Receiver
+	counted  *figures.Figures
+	otlpGRPC string // URL
+	otlpHTTP string // URL
+}
+
+// openTelemetry opens what keeps spans, log records and metrics, and where
+// they come in. What goes wrong with it later never ends plat: services matter
+// more than what is told of them.
+func (p *plane) openTelemetry(ctx context.Context, run part, open *closers) (err error) {
+	kept := p.live().Telemetry
+	t := &p.telling
+	t.stored, err = segment.Open(ctx, segment.Options{
+		Dir: filepath.Join(p.folder.Path, "telemetry"), Log: p.log, Keep: kept.Keep.Std(), Size: int64(kept.Size),
+	})
+	if err != nil {
+		return err
+	}
+	open.add(t.stored.Close)
+	t.metrics, err = prom.Open(ctx, prom.Options{
+		Dir: filepath.Join(p.folder.Path, "metrics"), Log: p.log, Keep: kept.KeepMetrics.Std(), Size: int64(kept.Size),
+		Version: p.o.Version, SelfEvery: figuresEvery,
+	})
+	if err != nil {
+		return err
+	}
+	open.add(t.metrics.Close)
+	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log})
+	t.intake = otlp.New(otlp.Options{Rows: t.rows, Log: p.log})
+	t.counted = figures.New(nil)
+	for name, f := range map[string]func(context.Context) error{
+		"telemetry": t.rows.Run, "telemetry store": t.stored.Run, "metrics": t.metrics.Run,
+	} {
+		run(name, p.spared(name, f))
+	}
+	return p.listenOTLP(run)
+}
+
+// spared runs a part whose end does not end plat.
+func (p *plane) spared(name string, f func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			p.log.ErrorContext(ctx, "a part of telemetry ended", "part", name, "error", err)
+		}
+		return nil
+	}
+}
+
+// listenOTLP opens the addresses of OTLP: the standard's own, or free ones.
+func (p *plane) listenOTLP(run part) error {
+	for _, wire := range []struct {
+		name, address string
+		serve         func(context.Context, net.Listener) error
+		url           *string
+	}{
+		{"OTLP by gRPC", addressGRPC, p.intake.ServeGRPC, &p.otlpGRPC},
+		{"OTLP by HTTP", addressHTTP, p.intake.ServeHTTP, &p.otlpHTTP},
+	} {
+		l, err := listen(wire.name, "", wire.address)
+		if err != nil {
+			return err
+		}
+		*wire.url = "http://" + l.Addr().String()
+		run(wire.name, p.spared(wire.name, func(ctx context.Context) error { return wire.serve(ctx, l) }))
+	}
+	return nil
+}
+
+// applyTelemetry brings a plan to what is told: what is secret, and where the
+// histograms' buckets are. How long things are kept and where they go besides
+// holds from the next start on.
+func (p *plane) applyTelemetry(sys *plan.System) {
+	rules := telemetry.Rules{Names: sys.Telemetry.Names}
+	for _, pattern := range sys.Telemetry.Patterns {
+		if re, err := regexp.Compile(pattern); err == nil { // the plan's check let none through that does not
+			rules.Patterns = append(rules.Patterns, re)
+		}
+	}
+	p.rows.SetRules(rules)
+}
+
+// reach is how far back questions go that name no time.
+func (p *plane) reach() (from, to time.Time) {
+	now := time.Now()
+	return now.Add(-p.live().Telemetry.Keep.Std()), now.Add(time.Hour)
+}
