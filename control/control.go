@@ -73,7 +73,6 @@ type plane struct {
 	launcher *process.Guard
 	runner   *runner.Runner
 	measures
-	telling
 	ways *ways
 	addresses
 
@@ -92,6 +91,7 @@ type eventing struct {
 
 // measures are of what runs.
 type measures struct {
+	telling
 	errors *runner.ErrorLines
 	memory memory
 	probes *probe.Scheduler // how it fares with test customers
