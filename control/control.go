@@ -220,7 +220,7 @@ func (p *plane) openGateway(ctx context.Context, run part, open *closers) (err e
 	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log}); damage != nil {
 		p.log.WarnContext(ctx, "the map is forgotten", "fault", damage.Error())
 	}
-	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Observe: p.observe, Seen: p.seen})
+	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Observe: p.observe, Seen: p.seen, Synthetic: p.synthetic})
 	open.add(func() error { p.gateway.Close(); return nil })
 	p.ways = newWays(p.gateway, p.log)
 	open.add(func() error { p.ways.close(); return nil })
@@ -239,7 +239,7 @@ func (p *plane) openEvents(ctx context.Context, run part, open *closers) (err er
 	p.receiver = cloudevents.NewReceiver(p, 0)
 	open.add(func() error { p.receiver.Close(); return nil })
 	p.events = event.New(event.Options{Broker: p.broker, Log: p.log, Receiver: p.receiver})
-	p.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: p.events, Log: p.log})
+	p.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: p.events, Log: p.log, Synthetic: p.synthetic})
 	run("events", p.events.Run)
 	return nil
 }

@@ -20,11 +20,19 @@ func (p *plane) openProbes(_ context.Context, run part, open *closers) error {
 	p.probes = probe.NewScheduler(probe.SchedulerOptions{
 		Ready: p.allReady,
 		Run: func(ctx context.Context, j plan.Journey, scheduled bool) probe.Result {
-			return probe.Run(ctx, j, probe.Options{Gateway: p.gateways[j.Gateway], Transport: transport, Scheduled: scheduled})
+			return probe.Run(ctx, j, probe.Options{Gateway: p.gateways[j.Gateway], Transport: transport, Mark: p.signer().Mark, Scheduled: scheduled})
 		},
 	})
 	run("probes", p.probes.Run)
 	return nil
+}
+
+// signer makes and verifies plat's marks of test customers.
+func (p *plane) signer() *probe.Signer { return probe.NewSigner([]byte(derive(p.secret, "test mark"))) }
+
+// synthetic tells whose journey a mark of a test customer is of.
+func (p *plane) synthetic(mark string, entering bool) (journey string, ok bool) {
+	return p.signer().Verify(mark, time.Now(), entering)
 }
 
 // readyAtLatest is when journeys begin whatever runs: what never becomes ready is
@@ -34,9 +42,9 @@ const readyAtLatest = 2 * time.Minute
 // allReady tells whether all that should run is ready,
 // or has had long enough to be.
 func (p *plane) allReady() bool {
-	late := time.Since(p.started) > readyAtLatest
-	return late || !slices.ContainsFunc(p.runner.Status(), func(st runner.ServiceStatus) bool {
-		return st.State != runner.Ready && st.State != runner.Skipped && st.State != runner.Stopped
+	all := p.runner.Status()
+	return time.Since(p.started) > readyAtLatest || len(all) > 0 && !slices.ContainsFunc(all, func(st runner.ServiceStatus) bool {
+		return st.State != runner.Ready && st.State != runner.Skipped && (st.State != runner.Stopped || st.Desired > 0)
 	})
 }
 

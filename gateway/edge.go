@@ -156,6 +156,9 @@ func (x *exchange) pass(e *edge) {
 		}
 	}
 	out := passOn(r, false)
+	if x.takeMark(false) == "" {
+		delete(out.Header, testMark)
+	}
 	out.set("Traceparent", traceparent)
 	if !continued {
 		delete(out.Header, "Tracestate")

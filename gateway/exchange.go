@@ -29,6 +29,7 @@ type Exchange struct {
 	Retries       int
 	CorrelationID string
 	Trace         Trace
+	Synthetic     string     // the journey of the test customer that it belongs to; empty: none
 	Code          fault.Code // what went wrong, if the gateway knows
 	Err           error      // the cause
 }

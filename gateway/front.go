@@ -18,7 +18,7 @@ type front struct {
 
 // Public is the handler of an entrance: what comes from outside is not
 // believed. It removes what only plat may say (Plat-*, Baggage, Forwarded,
-// X-Forwarded-*), says it anew, begins a new trace and correlation ID unless
+// X-Forwarded-*) but for its own mark of test customers, says it anew, begins a new trace and correlation ID unless
 // the route trusts its callers, and follows SetRoutes from then on.
 func (g *Gateway) Public(gatewayName string) http.Handler { return g.front(gatewayName) }
 
@@ -46,8 +46,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.Service, x.Route, x.count = to.service, to.path, to.count
-	traceparent, continued := x.identify(to.trust)
+	mark := x.takeMark(true)
+	traceparent, continued := x.identify(to.trust || mark != "") // plat's own customer says where it stands
 	out := passOn(r, true)
+	if mark != "" {
+		out.set(testMark, mark)
+	}
 	out.set("Traceparent", traceparent)
 	if state := tracestate(r.Header, continued); state != nil {
 		out.Header["Tracestate"] = state

@@ -28,6 +28,11 @@ type Options struct {
 	// Seen is called like Observe, but leaves traces alone. It must be quick:
 	// the exchange's end waits for it.
 	Seen func(*Exchange)
+	// Synthetic tells whose journey the mark of a test customer (Plat-Test) is
+	// of, false for one that is not believed; entering when it comes from
+	// outside. A mark that is not believed is taken out. Nil: none is believed.
+	// It must be quick.
+	Synthetic func(mark string, entering bool) (journey string, ok bool)
 	// RootCAs are whom external services' certificates may come from; nil:
 	// the system's.
 	RootCAs *x509.CertPool
@@ -79,6 +84,7 @@ type Gateway struct {
 	access  *accessLog // nil: none
 	observe func(*Exchange)
 	seen    func(*Exchange)
+	marked  func(mark string, entering bool) (journey string, ok bool)
 	roots   *x509.CertPool
 	entries map[fault.Code]problemText
 
@@ -101,7 +107,7 @@ type Gateway struct {
 // New makes a gateway that knows no routes and no upstreams.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, seen: o.Seen, roots: o.RootCAs,
+		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, seen: o.Seen, marked: o.Synthetic, roots: o.RootCAs,
 		entries: problemTexts(),
 		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{}, leaving: map[string]*inflight{},
 		counts: map[edgeKey]*counters{}, remotes: map[string]*remote{},

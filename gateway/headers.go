@@ -71,7 +71,7 @@ type outgoing struct {
 
 // passOn copies the end-to-end fields; from outside, without the foreign.
 func passOn(r *http.Request, fromOutside bool) outgoing {
-	out := outgoing{Header: make(http.Header, len(r.Header)+9), spare: make([]string, 0, 10)}
+	out := outgoing{Header: make(http.Header, len(r.Header)+10), spare: make([]string, 0, 11)}
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if hopByHop(name) || fromOutside && (foreign(name) || disguised(name)) || connection != nil && listed(connection, name) {

@@ -301,6 +301,9 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	if id := CorrelationID(ctx); id != "" {
 		r.Header.Set(headerCorrelation, id)
 	}
+	if mark := TestMark(ctx); mark != "" {
+		r.Header.Set(headerTest, mark)
+	}
 	r.Header.Del(headerTimeout)
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline).Milliseconds()

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"strings"
 
 	"github.com/plat-dev/plat/kit/internal/uuid"
 )
@@ -11,9 +12,13 @@ const (
 	headerCorrelation = "X-Correlation-ID"
 	headerTimeout     = "Plat-Timeout" // milliseconds left for the answer
 	headerCaller      = "Plat-Caller"  // the service that calls, set by plat's listener
+	headerTest        = "Plat-Test"    // the mark of a test customer, which plat's listeners verify
 )
 
-const maxCorrelationID = 128
+const (
+	maxCorrelationID = 128
+	maxTestMark      = 256
+)
 
 type contextKey int
 
@@ -22,6 +27,7 @@ const (
 	callerKey
 	environKey
 	outputKey
+	testKey
 )
 
 // CorrelationID is the ID of the piece of work that ctx belongs to: the one
@@ -50,12 +56,45 @@ func Caller(ctx context.Context) string {
 	return name
 }
 
-func validCorrelationID(id string) bool {
-	if id == "" || len(id) > maxCorrelationID {
-		return false
+// Synthetic tells whether ctx belongs to what a test customer of plat's does,
+// and in which journey: what cannot be taken back must not be done for one,
+// as sending a parcel or taking money, and no report counts it. plat signs the
+// mark and its listeners let no other through, so that no customer can pass
+// for one. Calls and events made with ctx carry it on.
+func Synthetic(ctx context.Context) (journey string, ok bool) {
+	mark := TestMark(ctx)
+	if mark == "" {
+		return "", false
 	}
-	for i := range len(id) {
-		if id[i] <= ' ' || id[i] > '~' {
+	_, journey, _ = strings.Cut(mark, ".") // version, journey and what follows
+	journey, _, _ = strings.Cut(journey, ".")
+	return journey, true
+}
+
+// TestMark is the mark itself, to be carried where the kit does not: into a row
+// that work is done from later, or a queue of your own. It is empty for a
+// customer.
+func TestMark(ctx context.Context) string {
+	mark, _ := ctx.Value(testKey).(string)
+	return mark
+}
+
+// WithTestMark gives ctx a mark that [TestMark] gave; an empty one, or one
+// that no header could carry, is none.
+func WithTestMark(ctx context.Context, mark string) context.Context {
+	if mark == TestMark(ctx) || len(mark) > maxTestMark || mark != "" && !printable(mark) {
+		return ctx
+	}
+	return context.WithValue(ctx, testKey, mark)
+}
+
+func validCorrelationID(id string) bool {
+	return id != "" && len(id) <= maxCorrelationID && printable(id)
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
 			return false
 		}
 	}

@@ -35,6 +35,9 @@ func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := CorrelationID(ctx); id != "" {
 		r.AddAttrs(slog.String("correlation_id", id))
 	}
+	if journey, ok := Synthetic(ctx); ok {
+		r.AddAttrs(slog.String("test", journey))
+	}
 	return h.Handler.Handle(ctx, r)
 }
 

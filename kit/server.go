@@ -57,6 +57,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	ctx := WithCorrelationID(r.Context(), r.Header.Get(headerCorrelation))
 	ctx = context.WithValue(ctx, callerKey, r.Header.Get(headerCaller))
+	ctx = WithTestMark(ctx, r.Header.Get(headerTest))
 	ctx = s.propagate.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	ctx, span := s.traces.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", r.Method),

@@ -50,6 +50,15 @@ type entry struct {
 	State
 }
 
+// spread sets the first run to a random moment within the interval, so that
+// journeys do not run in step.
+func (e *entry) spread(now time.Time) {
+	e.due = time.Time{}
+	if every := e.journey.Every.Std(); every > 0 {
+		e.due = now.Add(rand.N(every)) // #nosec G404 -- no secret
+	}
+}
+
 // State is what is known of one journey.
 type State struct {
 	Journey plan.Journey
@@ -110,13 +119,10 @@ func (s *Scheduler) SetJourneys(all []plan.Journey) {
 		if e == nil {
 			e = &entry{}
 		}
-		if j.Every != e.journey.Every || e.due.IsZero() || !reflect.DeepEqual(j, e.journey) {
-			e.due = time.Time{}
-			if j.Every > 0 { // spread, so that journeys do not run in step
-				e.due = time.Now().Add(rand.N(j.Every.Std())) // #nosec G404 -- no secret
-			}
+		changed := !reflect.DeepEqual(j, e.journey)
+		if e.journey = j; changed {
+			e.spread(time.Now())
 		}
-		e.journey = j
 		s.entries[j.Name] = e
 	}
 	s.wake()
@@ -167,6 +173,11 @@ func (s *Scheduler) started(ctx context.Context) bool {
 			return false
 		case <-tick.C:
 		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries { // from now on, not all at once
+		e.spread(time.Now())
 	}
 	return true
 }

@@ -41,12 +41,16 @@ const (
 type Options struct {
 	Room *event.Room  // required
 	Log  *slog.Logger // nil: discard
+	// Synthetic tells whether the mark of a test customer is believed; nil:
+	// none is.
+	Synthetic func(mark string, entering bool) (journey string, ok bool)
 }
 
 // Publisher makes the handlers by which events are published.
 type Publisher struct {
-	room *event.Room
-	log  *slog.Logger
+	room   *event.Room
+	log    *slog.Logger
+	marked func(mark string, entering bool) (journey string, ok bool)
 }
 
 // NewPublisher makes a Publisher.
@@ -54,7 +58,7 @@ func NewPublisher(o Options) *Publisher {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{room: o.Room, log: o.Log}
+	return &Publisher{room: o.Room, log: o.Log, marked: o.Synthetic}
 }
 
 // Service is what answers POST /events on a service's own listener: it stores
@@ -128,6 +132,7 @@ func (p *publishing) publish(w http.ResponseWriter, r *http.Request, correlation
 	var faults []error
 	for i := range events {
 		place(&events[i], r.Header, correlation)
+		p.mark(&events[i], r.Header)
 		// The room would fill in a specversion and a source.
 		if err := events[i].Validate(); err != nil && batch {
 			faults = append(faults, event.InBatch(i, err))

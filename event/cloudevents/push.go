@@ -170,6 +170,9 @@ func setHeaders(h http.Header, e event.Event) {
 			h.Set("Tracestate", state)
 		}
 	}
+	if mark := e.Extensions[markAttribute]; validMark(mark) {
+		h.Set(markHeader, mark) // what the service calls in turn belongs to the test as well
+	}
 	if id := e.Extensions["correlationid"]; validCorrelation(id) {
 		h.Set("X-Correlation-Id", id)
 	}

@@ -47,7 +47,9 @@ func newRig(t *testing.T, o nats.Options, timeout time.Duration) *rig {
 	t.Cleanup(receiver.Close)
 	r.room = event.New(event.Options{Broker: broker, Receiver: receiver, Pause: 20 * time.Millisecond})
 	r.apply()
-	r.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: r.room})
+	r.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: r.room, Synthetic: func(mark string, entering bool) (string, bool) {
+		return "purchase", mark == goodMark && !entering
+	}})
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.room.Run(running) }()

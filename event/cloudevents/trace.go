@@ -32,6 +32,33 @@ func place(e *event.Event, h http.Header, correlation string) {
 	}
 }
 
+// Names of the mark of a test customer: as an attribute, and as a header field.
+const (
+	markAttribute = "plattest"
+	markHeader    = "Plat-Test"
+)
+
+// mark gives an event the mark of the test customer whose request published
+// it, unless it has one; one that is not believed is taken out.
+func (p *Publisher) mark(e *event.Event, h http.Header) {
+	mark := e.Extensions[markAttribute]
+	if mark == "" {
+		mark = h.Get(markHeader)
+	}
+	delete(e.Extensions, markAttribute)
+	if mark == "" || p.marked == nil {
+		return
+	}
+	if _, ok := p.marked(mark, false); ok {
+		e.Extensions[markAttribute] = mark // place has made the map
+	}
+}
+
+// validMark tells whether a header field can carry it.
+func validMark(s string) bool {
+	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // correlationOf is the correlation ID of a request, or a new one.
 func correlationOf(h http.Header) string {
 	if id := h.Get("X-Correlation-Id"); validCorrelation(id) {

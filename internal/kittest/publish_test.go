@@ -44,10 +44,11 @@ func TestAnEventReachesItsHandlerWithCorrelationAndTrace(t *testing.T) {
 	t.Parallel()
 	w := shop(t)
 	w.consumer(financeFrom, "order.placed")
-	received := make(chan [2]string, 1)
+	received := make(chan [3]string, 1)
 	finance := run(t, w.env("finance", financeGrant), database(t), func(p *program) error {
 		p.bus.Subscribe("order.placed", func(ctx context.Context, tx *sql.Tx, e message.Event) error {
-			received <- [2]string{kit.CorrelationID(ctx), e.TraceParent}
+			journey, _ := kit.Synthetic(ctx)
+			received <- [3]string{kit.CorrelationID(ctx), e.TraceParent, journey}
 			next, err := message.New("payment.taken", e.Subject, map[string]string{"text": "paid"})
 			if err != nil {
 				return err
@@ -73,6 +74,7 @@ func TestAnEventReachesItsHandlerWithCorrelationAndTrace(t *testing.T) {
 	}
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	req.Header.Set("X-Correlation-ID", "journey-7")
+	req.Header.Set("Plat-Test", "1.purchase.r1.1800000060.x")
 	req.Header.Set("traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -85,8 +87,8 @@ func TestAnEventReachesItsHandlerWithCorrelationAndTrace(t *testing.T) {
 	}
 	select {
 	case got := <-received:
-		if got[0] != "journey-7" || !strings.Contains(got[1], trace) {
-			t.Errorf("handler got correlation %q and trace %q", got[0], got[1])
+		if got[0] != "journey-7" || !strings.Contains(got[1], trace) || got[2] != "purchase" {
+			t.Errorf("handler got correlation %q, trace %q, journey %q", got[0], got[1], got[2])
 		}
 	case <-time.After(patience):
 		t.Fatal("the event does not arrive")
@@ -96,10 +98,10 @@ func TestAnEventReachesItsHandlerWithCorrelationAndTrace(t *testing.T) {
 	for stream, source := range map[string]string{"order": "/services/order", "finance": "/services/finance"} {
 		h := w.messages(stream)[0].Header
 		got := map[string]string{}
-		for _, k := range []string{"ce-specversion", "ce-source", "ce-subject", "ce-correlationid", "content-type"} {
+		for _, k := range []string{"ce-specversion", "ce-source", "ce-subject", "ce-correlationid", "content-type", "ce-plattest"} {
 			got[k] = h.Get(k)
 		}
-		want := map[string]string{"ce-specversion": "1.0", "ce-source": source, "ce-subject": "key", "ce-correlationid": "journey-7", "content-type": "application/json"}
+		want := map[string]string{"ce-specversion": "1.0", "ce-source": source, "ce-subject": "key", "ce-correlationid": "journey-7", "content-type": "application/json", "ce-plattest": "1.purchase.r1.1800000060.x"}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("headers in %s (-want +got):\n%s", stream, d)
 		}

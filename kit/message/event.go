@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/plat-dev/plat/kit"
 	"github.com/plat-dev/plat/kit/internal/uuid"
 )
 
@@ -96,6 +97,7 @@ const (
 	headerTime        = "ce-time"
 	headerSubject     = "ce-subject"
 	headerCorrelation = "ce-correlationid"
+	headerTest        = "ce-plattest" // the mark of a test customer
 	headerContent     = "content-type"
 	headerTraceParent = "traceparent"
 	headerMessageID   = "Nats-Msg-Id" // by which the stream knows a repeated publish
@@ -112,6 +114,9 @@ func (e Event) headers(ctx context.Context, propagate propagation.TextMapPropaga
 	}
 	if e.CorrelationID != "" {
 		h[headerCorrelation] = e.CorrelationID
+	}
+	if mark := kit.TestMark(ctx); mark != "" {
+		h[headerTest] = mark
 	}
 	propagate.Inject(ctx, propagation.MapCarrier(h))
 	return h

@@ -197,6 +197,7 @@ func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, progress 
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(handlerLast, cancel) })()
 	hctx = s.bus.propagate.Extract(hctx, carrier(msg.Headers()))
 	hctx = kit.WithCorrelationID(hctx, e.CorrelationID)
+	hctx = kit.WithTestMark(hctx, msg.Headers().Get(headerTest))
 	e.CorrelationID = kit.CorrelationID(hctx)
 	hctx, span := s.bus.tracer.Start(hctx, "receive "+e.Type, append(continuation(hctx, e), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("messaging.system", "nats"),

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/plat-dev/plat/kit"
 	"github.com/plat-dev/plat/kit/message"
 )
 
@@ -86,6 +87,9 @@ func (s *service) learn(ctx context.Context, tx *sql.Tx, order string, fact func
 		return err
 	}
 	before := p.Status
+	if _, test := kit.Synthetic(ctx); test {
+		p.Test = true
+	}
 	fact(p)
 	if err := p.settle(s.limit); err != nil {
 		return err

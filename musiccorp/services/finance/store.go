@@ -58,9 +58,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // findPayment reads what is known of an order, or answers errNotFound.
 func findPayment(ctx context.Context, q querier, order string) (*Payment, error) {
 	p := &Payment{Order: order}
-	err := q.QueryRowContext(ctx, `SELECT status, payment, reason, amount, currency, reserved, cancelled
+	err := q.QueryRowContext(ctx, `SELECT status, payment, reason, amount, currency, reserved, cancelled, test
 		FROM payments WHERE order_id = ?`, order).
-		Scan(&p.Status, &p.ID, &p.Reason, &p.Due.Amount, &p.Due.Currency, &p.Reserved, &p.Cancelled)
+		Scan(&p.Status, &p.ID, &p.Reason, &p.Due.Amount, &p.Due.Currency, &p.Reserved, &p.Cancelled, &p.Test)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errNotFound
 	}
@@ -69,10 +69,11 @@ func findPayment(ctx context.Context, q querier, order string) (*Payment, error)
 
 // savePayment writes the payment, new or changed.
 func savePayment(ctx context.Context, tx *sql.Tx, p *Payment) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO payments (order_id, status, payment, reason, amount, currency, reserved, cancelled)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := tx.ExecContext(ctx, `INSERT INTO payments (order_id, status, payment, reason, amount, currency, reserved, cancelled, test)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, payment = excluded.payment, reason = excluded.reason,
-			amount = excluded.amount, currency = excluded.currency, reserved = excluded.reserved, cancelled = excluded.cancelled`,
-		p.Order, p.Status, p.ID, p.Reason, p.Due.Amount, p.Due.Currency, p.Reserved, p.Cancelled)
+			amount = excluded.amount, currency = excluded.currency, reserved = excluded.reserved, cancelled = excluded.cancelled,
+			test = excluded.test`,
+		p.Order, p.Status, p.ID, p.Reason, p.Due.Amount, p.Due.Currency, p.Reserved, p.Cancelled, p.Test)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/plat-dev/plat/kit"
 	"github.com/plat-dev/plat/kit/message"
 )
 
@@ -88,8 +89,12 @@ func (s *service) learn(ctx context.Context, tx *sql.Tx, id, customer string, fa
 	return s.give(ctx, tx, entry)
 }
 
-// give enters points into the ledger, unless what earned them is there.
+// give enters points into the ledger, unless what earned them is there, or was
+// a test.
 func (s *service) give(ctx context.Context, tx *sql.Tx, e Entry) error {
+	if _, test := kit.Synthetic(ctx); test {
+		return nil
+	}
 	fresh, err := enter(ctx, tx, e)
 	if err == nil && fresh {
 		s.log.InfoContext(ctx, "points given", "customer", e.Customer, "points", e.Points, "reason", e.Reason, "subject", e.Subject)

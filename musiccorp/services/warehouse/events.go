@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/plat-dev/plat/kit"
 	"github.com/plat-dev/plat/kit/message"
 )
 
@@ -82,6 +83,9 @@ func (s *service) learn(ctx context.Context, tx *sql.Tx, order string, fact func
 		return err
 	}
 	before := r.Status
+	if _, test := kit.Synthetic(ctx); test {
+		r.Test = true
+	}
 	fact(r)
 	events, err := r.settle(ctx, tx)
 	if err != nil {

@@ -109,14 +109,20 @@ func stockOf(ctx context.Context, db *sql.DB, skus []string) (stock []Stock, err
 // take takes a line out of the stock if there is enough of it. It answers
 // with how many there were, 0 for an album that is unknown.
 func take(ctx context.Context, tx *sql.Tx, l Line) (available int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT available FROM stock WHERE sku = ?`, l.SKU).Scan(&available)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
+	available, err = availableOf(ctx, tx, l.SKU)
 	if err != nil || available < l.Quantity {
 		return available, err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE stock SET available = available - ? WHERE sku = ?`, l.Quantity, l.SKU)
+	return available, err
+}
+
+// availableOf is how many there are of an album, 0 of one that is unknown.
+func availableOf(ctx context.Context, tx *sql.Tx, sku string) (available int, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT available FROM stock WHERE sku = ?`, sku).Scan(&available)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
 	return available, err
 }
 
@@ -136,8 +142,8 @@ func giveBack(ctx context.Context, tx *sql.Tx, lines []Line) error {
 func findReservation(ctx context.Context, tx *sql.Tx, order string) (*Reservation, error) {
 	r := &Reservation{Order: order, Status: Waiting}
 	var lines []byte
-	err := tx.QueryRowContext(ctx, `SELECT status, lines, paid, cancelled FROM reservations WHERE order_id = ?`, order).
-		Scan(&r.Status, &lines, &r.Paid, &r.Cancelled)
+	err := tx.QueryRowContext(ctx, `SELECT status, lines, paid, cancelled, test FROM reservations WHERE order_id = ?`, order).
+		Scan(&r.Status, &lines, &r.Paid, &r.Cancelled, &r.Test)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, nil
 	}
@@ -153,9 +159,9 @@ func saveReservation(ctx context.Context, tx *sql.Tx, r *Reservation) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO reservations (order_id, status, lines, paid, cancelled) VALUES (?, ?, ?, ?, ?)
+	_, err = tx.ExecContext(ctx, `INSERT INTO reservations (order_id, status, lines, paid, cancelled, test) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, lines = excluded.lines,
-			paid = excluded.paid, cancelled = excluded.cancelled`,
-		r.Order, r.Status, string(lines), r.Paid, r.Cancelled)
+			paid = excluded.paid, cancelled = excluded.cancelled, test = excluded.test`,
+		r.Order, r.Status, string(lines), r.Paid, r.Cancelled, r.Test)
 	return err
 }

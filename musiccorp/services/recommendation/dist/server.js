@@ -62,7 +62,9 @@ async function take(purchases, request) {
         throw new Problem(415, 'the event is not application/json, as CloudEvents in binary mode are here');
     }
     const purchase = purchaseOf(request.headers, await bodyOf(request));
-    await purchases.add(purchase);
+    // What a test customer of plat's orders says nothing of what people like.
+    if (!request.headers['plat-test'])
+        await purchases.add(purchase);
     return { status: 204 };
 }
 async function bodyOf(request) {
