@@ -25,6 +25,7 @@ import (
 	"github.com/plat-dev/plat/event"
 	"github.com/plat-dev/plat/event/cloudevents"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/mail"
 	"github.com/plat-dev/plat/plan"
@@ -95,6 +96,7 @@ type measures struct {
 	errors *runner.ErrorLines
 	memory memory
 	probes *probe.Scheduler // how it fares with test customers
+	runs   *figures.Journeys
 }
 
 // addresses are where this plat listens.
@@ -333,7 +335,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	p.topology.Declare(plan.Edges(sys), time.Now())
 	p.applyTelemetry(sys)
 	p.runner.Apply(part)
-	p.probes.SetJourneys(sys.Journeys)
+	p.setJourneys(sys.Journeys)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
 	"github.com/plat-dev/plat/runner"
@@ -17,8 +18,12 @@ import (
 func (p *plane) openProbes(_ context.Context, run part, open *closers) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
 	open.add(func() error { transport.CloseIdleConnections(); return nil })
+	p.runs = figures.NewJourneys()
 	p.probes = probe.NewScheduler(probe.SchedulerOptions{
 		Ready: p.allReady,
+		Observe: func(r probe.Result) {
+			p.runs.Observe(figures.Journey{Name: r.Journey, Owner: r.Owner, Passed: r.Passed, Duration: r.Duration, End: r.Start.Add(r.Duration)})
+		},
 		Run: func(ctx context.Context, j plan.Journey, scheduled bool) probe.Result {
 			return probe.Run(ctx, j, probe.Options{Gateway: p.gateways[j.Gateway], Transport: transport, Mark: p.signer().Mark, Scheduled: scheduled})
 		},
@@ -38,6 +43,16 @@ func (p *plane) synthetic(mark string, entering bool) (journey string, ok bool) 
 // readyAtLatest is when journeys begin whatever runs: what never becomes ready is
 // what they are to find.
 const readyAtLatest = 2 * time.Minute
+
+// setJourneys brings the plan's journeys to who runs and who counts them.
+func (p *plane) setJourneys(all []plan.Journey) {
+	for _, st := range p.probes.Journeys() {
+		if !slices.ContainsFunc(all, func(j plan.Journey) bool { return j.Name == st.Journey.Name && j.Owner == st.Journey.Owner }) {
+			p.runs.Forget(st.Journey.Name)
+		}
+	}
+	p.probes.SetJourneys(all)
+}
 
 // allReady tells whether all that should run is ready,
 // or has had long enough to be.
