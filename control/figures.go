@@ -50,6 +50,9 @@ func (p *plane) sample(ctx context.Context, at time.Time) []prom.Sample {
 	if families, err := p.counted.Gather(); err == nil {
 		s.all = prom.Samples(families, at)
 	}
+	if families, err := p.runs.Gather(); err == nil {
+		s.all = append(s.all, prom.Samples(families, at)...)
+	}
 	p.sampleServices(s)
 	p.sampleEvents(ctx, s)
 	p.sampleTelemetry(s)

@@ -30,7 +30,7 @@ func (p *plane) observe(x *gateway.Exchange) {
 	}
 	if x.Service != "" && x.Caller != platCaller {
 		p.counted.Observe(figures.Exchange{
-			Service: x.Service, Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Status: x.Status, Duration: x.Duration, Synthetic: false,
+			Service: x.Service, Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Status: x.Status, Duration: x.Duration, Synthetic: x.Synthetic != "",
 		})
 	}
 	trace, err := telemetry.ParseTraceID(x.Trace.ID)
@@ -79,6 +79,7 @@ func attributes(x *gateway.Exchange) []telemetry.Attribute {
 	number("http.response.status_code", int64(x.Status))
 	text("plat.caller", x.Caller)
 	text("plat.gateway", x.Gateway)
+	text("plat.test.journey", x.Synthetic)
 	text("plat.code", string(x.Code))
 	if x.Retries > 0 {
 		number("http.request.resend_count", int64(x.Retries))

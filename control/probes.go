@@ -12,18 +12,16 @@ import (
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
 	"github.com/plat-dev/plat/runner"
+	"github.com/plat-dev/plat/telemetry"
 )
 
 // openProbes opens the journeys of test customers.
 func (p *plane) openProbes(_ context.Context, run part, open *closers) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
 	open.add(func() error { transport.CloseIdleConnections(); return nil })
-	p.runs = figures.NewJourneys()
 	p.probes = probe.NewScheduler(probe.SchedulerOptions{
-		Ready: p.allReady,
-		Observe: func(r probe.Result) {
-			p.runs.Observe(figures.Journey{Name: r.Journey, Owner: r.Owner, Passed: r.Passed, Duration: r.Duration, End: r.Start.Add(r.Duration)})
-		},
+		Ready:   p.allReady,
+		Observe: p.observeRun,
 		Run: func(ctx context.Context, j plan.Journey, scheduled bool) probe.Result {
 			return probe.Run(ctx, j, probe.Options{Gateway: p.gateways[j.Gateway], Transport: transport, Mark: p.signer().Mark, Scheduled: scheduled})
 		},
@@ -38,6 +36,29 @@ func (p *plane) signer() *probe.Signer { return probe.NewSigner([]byte(derive(p.
 // synthetic tells whose journey a mark of a test customer is of.
 func (p *plane) synthetic(mark string, entering bool) (journey string, ok bool) {
 	return p.signer().Verify(mark, time.Now(), entering)
+}
+
+// observeRun tells of a run: its figures, and the span above those of its
+// requests.
+func (p *plane) observeRun(r probe.Result) {
+	p.runs.Observe(figures.Journey{Name: r.Journey, Owner: r.Owner, Passed: r.Passed, Duration: r.Duration, End: r.Start.Add(r.Duration)})
+	trace, err := telemetry.ParseTraceID(r.TraceID)
+	if err != nil {
+		return
+	}
+	span, err := telemetry.ParseSpanID(r.SpanID)
+	if err != nil {
+		return
+	}
+	s := telemetry.Span{
+		Resource: &telemetry.Resource{Service: platCaller}, Scope: "plat/probe", TraceID: trace, ID: span,
+		Start: r.Start.UnixNano(), Duration: int64(r.Duration), Name: "journey " + r.Journey, Kind: telemetry.KindClient, CorrelationID: r.Run,
+		Attributes: []telemetry.Attribute{{Key: "plat.test.journey", Value: r.Journey}},
+	}
+	if failed := r.Failed(); failed != nil {
+		s.Status, s.StatusMessage = telemetry.StatusError, failed.Name+": "+failed.Failure.What
+	}
+	p.rows.OfferSpan(s)
 }
 
 // readyAtLatest is when journeys begin whatever runs: what never becomes ready is

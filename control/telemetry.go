@@ -56,6 +56,7 @@ func (p *plane) openTelemetry(ctx context.Context, run part, open *closers) (err
 	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log})
 	t.intake = otlp.New(otlp.Options{Rows: t.rows, Log: p.log})
 	t.counted = figures.New(nil)
+	p.runs = figures.NewJourneys()
 	for name, f := range map[string]func(context.Context) error{
 		"telemetry": t.rows.Run, "telemetry store": t.stored.Run, "metrics": t.metrics.Run,
 	} {

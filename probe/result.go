@@ -16,6 +16,7 @@ type Result struct {
 	Duration  time.Duration
 	Passed    bool
 	TraceID   string // of all its requests, where the gateway continues it; else empty
+	SpanID    string // of the run, the parent of its requests' spans
 	Steps     []StepResult
 }
 

@@ -66,7 +66,7 @@ func Run(ctx context.Context, j plan.Journey, o Options) Result {
 	r.Duration = time.Since(r.Start)
 	r.Passed = r.Failed() == nil
 	if c != nil && c.mark != "" {
-		r.TraceID = c.trace
+		r.TraceID, r.SpanID = c.trace, c.span
 	}
 	return r
 }
@@ -78,6 +78,7 @@ type customer struct {
 	jar    http.CookieJar
 	run    string
 	trace  string
+	span   string
 	mark   string
 	limit  time.Duration
 	known  values
@@ -98,10 +99,10 @@ func newCustomer(j plan.Journey, r *Result, o Options) (*customer, error) {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	var id [16]byte
+	var id [24]byte
 	_, _ = rand.Read(id[:]) // never fails
 	c := &customer{
-		base: base, jar: jar, run: r.Run, trace: hex.EncodeToString(id[:]), limit: j.Timeout.Std(),
+		base: base, jar: jar, run: r.Run, trace: hex.EncodeToString(id[:16]), span: hex.EncodeToString(id[16:]), limit: j.Timeout.Std(),
 		client: &http.Client{Transport: transport, Jar: jar}, known: values{plan.RunName: r.Run}, redactor: newRedactor(),
 	}
 	if o.Mark != nil {
@@ -229,9 +230,7 @@ func (c *customer) request(ctx context.Context, s plan.Step) (*http.Request, err
 		}
 		req.Header.Set(name, value)
 	}
-	var span [8]byte
-	_, _ = rand.Read(span[:]) // never fails
-	req.Header.Set("Traceparent", "00-"+c.trace+"-"+hex.EncodeToString(span[:])+"-01")
+	req.Header.Set("Traceparent", "00-"+c.trace+"-"+c.span+"-01")
 	req.Header.Set("X-Correlation-ID", c.run)
 	if c.mark != "" {
 		req.Header.Set(Header, c.mark)
