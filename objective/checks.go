@@ -57,7 +57,7 @@ func serviceRules(svc *plan.Service) []Rule {
 }
 
 // platRules tell what is wrong with what all services share.
-func platRules(sys *plan.System, p pace) []Rule {
+func platRules(sys *plan.System) []Rule {
 	owner := ""
 	if sys.Alerts != nil {
 		owner = sys.Alerts.Owner
@@ -73,11 +73,7 @@ func platRules(sys *plan.System, p pace) []Rule {
 		"The metric {{ $labels.metric }} of {{ $labels.job }} has too many series.", `{{ $value | printf "%.0f" }} new series of it were refused in five minutes: one of its labels has too many values.`,
 		"sum by (metric, job) (plat_telemetry_series_dropped_total)")
 	culprit.Labels["service"] = "{{ $labels.job }}"
-	probe := rule("ProbeFails", Page, "max by (journey) (plat_probe_success) == 0", 3*p.step,
-		"The journey {{ $labels.journey }} fails.", "A test customer cannot finish it. plat probe run {{ $labels.journey }} shows at which step.",
-		"plat_probe_success")
-	probe.Annotations["traces"] = "/traces?error=true"
-	return []Rule{
+	rules := []Rule{
 		rule("DiskNearlyFull", Ticket, free+" < 0.1 and "+free+" >= 0.03", minute,
 			"The disk is nearly full.", "{{ $value | humanizePercentage }} of it is free. Without room plat takes no events, and keeps neither logs nor traces.", free),
 		rule("DiskFull", Page, free+" < 0.03", 0,
@@ -87,8 +83,17 @@ func platRules(sys *plan.System, p pace) []Rule {
 			"sum by (kind, reason) (plat_telemetry_dropped_total)"),
 		rule(telemetryDiskFull, Page, "max(plat_telemetry_disk_full) == 1", 0,
 			"Logs and traces are no longer kept: the disk has no room.", "Services and events go on. Objectives cannot be seen while it lasts.", "plat_telemetry_disk_full"),
-		culprit, probe,
+		culprit,
 	}
+	for _, j := range sys.Journeys {
+		success := fmt.Sprintf("plat_probe_success{journey=%q}", j.Name)
+		fails := rule("ProbeFails", Page, fmt.Sprintf("max by (journey) (%s) == 0", success), 0,
+			"The journey "+j.Name+" fails.", "A test customer cannot finish it. plat probe run "+j.Name+" shows at which step.", success)
+		fails.Labels["owner"] = j.Owner
+		fails.Annotations["traces"] = "/traces?error=true"
+		rules = append(rules, fails)
+	}
+	return rules
 }
 
 // appeared is how much of a counter that is seldom above 0 came in five

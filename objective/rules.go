@@ -65,7 +65,7 @@ func Rules(sys *plan.System) []Group {
 			}
 		}
 	}
-	return append(groups, Group{Name: "plat", Interval: p.step, Rules: platRules(sys, p)})
+	return append(groups, Group{Name: "plat", Interval: p.step, Rules: platRules(sys)})
 }
 
 // record counts, step by step. A difference of what counters say now and said

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plat-dev/plat/objective"
+	"github.com/plat-dev/plat/plan"
 )
 
 func TestHealthyTrafficAlertsNobody(t *testing.T) {
@@ -182,7 +183,9 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 		},
 		"page ProbeFails": func(h *house) { h.gauge(0, "__name__", "plat_probe_success", "journey", "purchase") },
 	} {
-		h := open(t, shop(t, "local"), 5*time.Second)
+		sys := *shop(t, "local")
+		sys.Journeys = []plan.Journey{{Name: "purchase", Owner: "us"}}
+		h := open(t, &sys, 5*time.Second)
 		h.run(10*time.Second, func() {})
 		h.until(alert, 2*time.Minute, func() { traffic(h) })
 		for _, a := range h.firing() {

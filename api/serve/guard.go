@@ -21,9 +21,9 @@ import (
 // with; every other is a 500.
 func statusOf(code fault.Code) int {
 	switch code {
-	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail:
+	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence:
 		return http.StatusNotFound
-	case fault.BadArgument, fault.RunScaleRefused, fault.NotRunByPlat:
+	case fault.BadArgument, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat:
 		return http.StatusUnprocessableEntity
 	case fault.Unauthorized:
 		return http.StatusUnauthorized

@@ -66,6 +66,7 @@ type Options struct {
 	Viewer       Viewer
 	Mailbox      Mailbox
 	Prober       Prober
+	Watch        Watch
 	Wires        Wires
 	Base         string                                // http://host:port, where all of it is answered
 	Token        string                                // of the operator
@@ -96,6 +97,7 @@ func New(o Options) http.Handler {
 	registerViews(a, o.Viewer)
 	registerMail(a, o.Mailbox)
 	registerProbes(a, o.Prober)
+	registerAlerts(a, o.Watch)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)
 	describeStreams(a.OpenAPI())
 	mux.Handle("GET /v1/changes", newChanges(o.Wires.Changes))

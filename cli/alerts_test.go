@@ -1,0 +1,138 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/state"
+)
+
+// running is a folder in which a plat seems to run, which answers by the
+// handler.
+func running(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "plat.yaml"), []byte("system: shop\nowners: {us: {}}\nservices: [{path: a}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := state.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = folder.Close() })
+	if _, err := folder.NewToken(); err != nil {
+		t.Fatal(err)
+	}
+	if err := folder.Publish(state.Run{PID: os.Getpid(), System: "shop", API: server.URL}); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func alerting(t *testing.T, silenced *api.NewSilence, ended *string) string {
+	t.Helper()
+	answer := func(value any) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(value) }
+	}
+	mux := http.NewServeMux()
+	since := time.Now().Add(-12 * time.Second)
+	mux.HandleFunc("GET /v1/alerts", answer(api.Alerts{
+		Alerts: []api.Alert{
+			{ID: "5f2b9c01d7a4e683", Name: "TooManyErrors", State: "firing", Severity: "page", Service: "order", Owner: "ordering", Summary: "order answers 41% of requests with errors.", Since: since, Traces: "/traces?service=order", Runbook: "RUNBOOK.md"},
+			{ID: "aaaa", Name: "CrashLoop", State: "silenced", Severity: "page", Service: "web", Owner: "website", Summary: "web ends again and again.", Since: since},
+		},
+		Deliveries: []api.Delivery{{Receiver: "https://chat.example/hook", Failed: 3, Error: "it answers 503 Service Unavailable"}},
+	}))
+	mux.HandleFunc("GET /v1/objectives", answer(api.Objectives{Objectives: []api.Objective{
+		{Service: "loyalty", Name: "fresh-order.placed", Threshold: 30, State: "kept", Target: 0.99, Met: 1, Left: 1},
+		{Service: "order", Name: "availability", State: "burning", Target: 0.995, Met: 0.999996, Left: -1.5, Burn: 14.94, Owner: "ordering"},
+		{Service: "web", Name: "availability", State: "unknown", Target: 0.995},
+	}}))
+	mux.HandleFunc("POST /v1/silences", func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(silenced); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusCreated)
+		_ = json.NewEncoder(w).Encode(api.Silence{ID: "a7k2m9qd", Matchers: []api.Matcher{{Label: "service", Value: "order"}, {Label: "severity", Value: "tick.*", Regex: true, Not: true}}, By: silenced.By, Active: true, Ends: silenced.Ends, Reason: silenced.Reason})
+	})
+	mux.HandleFunc("DELETE /v1/silences/{id}", func(w http.ResponseWriter, r *http.Request) {
+		*ended = r.PathValue("id")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return running(t, mux)
+}
+
+func TestAlertsAndObjectives(t *testing.T) {
+	t.Parallel()
+	root := alerting(t, &api.NewSilence{}, new(string))
+	out, said, code := plat(t, 0, "alerts", "-C", root)
+	for _, want := range []string{"5f2b9c01d7a4e683  page", "TooManyErrors", "ordering", "firing", "silenced", "41% of requests"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("alerts lacks %q:\n%s", want, out)
+		}
+	}
+	if code != 0 || !strings.Contains(said, "https://chat.example/hook could not be told: it answers 503 Service Unavailable (3 given up)") {
+		t.Errorf("exit %d, said %s", code, said)
+	}
+	if _, _, code := plat(t, 0, "alerts", "--check", "-C", root); code != 1 {
+		t.Errorf("--check: exit %d", code)
+	}
+	if out, _, code := plat(t, 0, "alerts", "5f2b9c01d7a4e683", "-C", root); code != 0 || !strings.Contains(out, "runbook       RUNBOOK.md") || !strings.Contains(out, "/traces?service=order") {
+		t.Errorf("one alert: exit %d\n%s", code, out)
+	}
+	if _, said, code := plat(t, 0, "alerts", "nobody", "-C", root); code == 0 || !strings.Contains(said, "[no-such-alert]") {
+		t.Errorf("no alert: exit %d, %s", code, said)
+	}
+	out, _, code = plat(t, 0, "objectives", "-C", root)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || len(lines) != 4 || cmp.Diff(strings.Fields(lines[1]), []string{"order", "availability", "99.5%", "99.999%", "-150%", "14.9x", "burning", "ordering"}) != "" {
+		t.Errorf("objectives: exit %d\n%s", code, out)
+	}
+	if out, _, _ := plat(t, 0, "objectives", "--burning", "-o", "name", "-C", root); out != "order\n" {
+		t.Errorf("--burning: %q", out)
+	}
+}
+
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	var asked api.NewSilence
+	var ended string
+	root := alerting(t, &asked, &ended)
+	out, said, code := plat(t, 0, "silence", "5f2b9c01d7a4e683", "--match", `severity!~"tick.*"`, "--for", "2h", "--reason", "being mended", "--by", "sam", "-C", root)
+	if code != 0 || !strings.Contains(out, "service=order severity!~tick.*") {
+		t.Fatalf("exit %d, %s%s", code, out, said)
+	}
+	if lasts := time.Until(asked.Ends); lasts > 2*time.Hour || lasts < 119*time.Minute {
+		t.Errorf("it lasts %s", lasts)
+	}
+	asked.Ends = time.Time{}
+	if d := cmp.Diff(api.NewSilence{Alert: "5f2b9c01d7a4e683", Matchers: []api.Matcher{{Label: "severity", Value: "tick.*", Not: true, Regex: true}}, By: "sam", Reason: "being mended"}, asked); d != "" {
+		t.Errorf("asked (-want +got)\n%s", d)
+	}
+	asked = api.NewSilence{}
+	if _, said, code := plat(t, 0, "silence", "CrashLoop", "--for", "3d", "--reason", "r", "-C", root); code != 0 || len(asked.Matchers) != 1 || asked.Matchers[0].Value != "CrashLoop" || asked.By == "" {
+		t.Errorf("by name: exit %d, %s %+v", code, said, asked)
+	}
+	if _, said, code := plat(t, 0, "silence", "CrashLop", "--for", "3d", "--reason", "r", "-C", root); code == 0 || !strings.Contains(said, "did you mean CrashLoop?") {
+		t.Errorf("mistyped: exit %d, %s", code, said)
+	}
+	if _, _, code := plat(t, 0, "silence", "end", "a7k2m9qd", "-C", root); code != 0 || ended != "a7k2m9qd" {
+		t.Errorf("end: exit %d, %q", code, ended)
+	}
+	for _, wrong := range [][]string{{"CrashLoop", "--for", "2h"}, {"CrashLoop", "--reason", "r"}, {"--for", "2h", "--reason", "r"}, {"CrashLoop", "--for", "2", "--reason", "r"}, {"--match", "order", "--for", "2h", "--reason", "r"}} {
+		if _, said, code := plat(t, 0, append([]string{"silence", "-C", root}, wrong...)...); code != 2 {
+			t.Errorf("plat silence %v: exit %d, %s", wrong, code, said)
+		}
+	}
+}
