@@ -192,3 +192,31 @@ type Step struct {
 	TraceID string    `json:"traceId,omitempty"`
 	SpanID  string    `json:"spanId,omitempty"`
 }
+
+// TraceQuery says which traces are wanted. The zero value is the newest ones.
+type TraceQuery struct {
+	From, To    time.Time // zero: all that is kept
+	Service     string
+	Name        string // of a span
+	Errors      bool   // with a span that failed
+	Min, Max    time.Duration
+	Correlation string
+	Where       []string // attribute=value, or attribute!=value
+	Text        string   // words in a span's name, status or attributes
+	Limit       int      // 20 where it is 0
+}
+
+// LogSearchQuery says which records are wanted. The zero value is the newest
+// ones.
+type LogSearchQuery struct {
+	From, To    time.Time // zero: all that is kept
+	Services    []string
+	Severity    string // at least: TRACE, DEBUG, INFO, WARN, ERROR, FATAL
+	Trace       string // ID
+	Span        string // ID
+	Correlation string
+	Where       []string // attribute=value, or attribute!=value
+	Text        string   // words, "phrases in quotes"
+	Limit       int      // 100 where it is 0
+	Before      string   // LogSearch.Before of the page before
+}

@@ -301,8 +301,8 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p,
-		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler()},
+		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Tracer: p, Logbook: p,
+		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: http.NotFoundHandler()},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 	})
 }

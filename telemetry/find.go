@@ -173,3 +173,25 @@ func (r *Room) TracesOf(ctx context.Context, from, to time.Time, correlation str
 	})
 	return ids, nil
 }
+
+// Summarize is a trace in a list, of one that was read whole.
+func Summarize(t *Tree) Summary {
+	out := Summary{ID: t.ID, Start: t.Start, End: t.End, Spans: len(t.Nodes), Services: map[string]int{}}
+	for i, n := range t.Nodes {
+		s := n.Span
+		if i == 0 {
+			out.Root, out.Service = s.Name, s.Resource.Service
+		}
+		out.Services[s.Resource.Service]++
+		if s.Status == StatusError {
+			out.Errors++
+		}
+		if out.CorrelationID == "" {
+			out.CorrelationID = s.CorrelationID
+		}
+		if _, ok := Find(s.Attributes, AttributeTest); ok {
+			out.Synthetic = true
+		}
+	}
+	return out
+}

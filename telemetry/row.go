@@ -207,3 +207,7 @@ type Batch struct {
 
 // Rows is how many rows it has.
 func (b Batch) Rows() int { return len(b.Spans) + len(b.Logs) }
+
+// ParseSeverity reads the name of a range in either case, as WARN; 0 for what
+// is none.
+func ParseSeverity(name string) Severity { return levelSeverity(name) }

@@ -21,9 +21,9 @@ import (
 // with; every other is a 500.
 func statusOf(code fault.Code) int {
 	switch code {
-	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence:
+	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence, fault.TelemetryNotFound:
 		return http.StatusNotFound
-	case fault.BadArgument, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat:
+	case fault.BadArgument, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat, fault.TelemetryBadQuery:
 		return http.StatusUnprocessableEntity
 	case fault.Unauthorized:
 		return http.StatusUnauthorized
@@ -113,7 +113,7 @@ func guard(o Options, s *sessions, next http.Handler) http.Handler {
 			writeProblem(w, http.StatusForbidden, err)
 			return
 		}
-		if !strings.HasPrefix(r.URL.Path, "/v1/") {
+		if !holdsData(r.URL.Path) {
 			s.enter(o.Wires.Console).ServeHTTP(w, r)
 			return
 		}
@@ -147,6 +147,11 @@ func guard(o Options, s *sessions, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), serviceKey{}, service)))
 		}
 	})
+}
+
+// holdsData tells whether what is at a path is for those alone who have a token.
+func holdsData(path string) bool {
+	return strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, prometheusPath) || strings.HasPrefix(path, jaegerPath)
 }
 
 // boundsItself tells whether who answers at this path has a bound of its own

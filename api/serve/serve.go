@@ -57,6 +57,9 @@ type Wires struct {
 	Publish http.Handler                               // takes a CloudEvent in the name of its provider
 	Changes func(ctx context.Context) <-chan []string  // topics; closed when ctx ends
 	Console http.Handler
+
+	Prometheus http.Handler // Prometheus's HTTP API
+	Jaeger     http.Handler // Jaeger's query API
 }
 
 // Options are what a handler needs beside its source.
@@ -67,6 +70,8 @@ type Options struct {
 	Mailbox      Mailbox
 	Prober       Prober
 	Watch        Watch
+	Tracer       Tracer
+	Logbook      Logbook
 	Wires        Wires
 	Base         string                                // http://host:port, where all of it is answered
 	Token        string                                // of the operator
@@ -78,6 +83,13 @@ type Options struct {
 // useProblems gives the errors that huma finds itself plat's form. The library
 // has one variable for it, so it is set once, for good.
 var useProblems = sync.OnceFunc(func() { huma.NewError = invalid }) //nolint:gochecknoglobals // see above
+
+// Where the interfaces of others are, below which they are as their own clients
+// expect them.
+const (
+	prometheusPath = "/prometheus/"
+	jaegerPath     = "/jaeger/"
+)
 
 // maxBody bounds every request body; the largest is a few numbers.
 const maxBody = 1 << 20
@@ -98,10 +110,13 @@ func New(o Options) http.Handler {
 	registerMail(a, o.Mailbox)
 	registerProbes(a, o.Prober)
 	registerAlerts(a, o.Watch)
+	registerTelemetry(a, o.Tracer, o.Logbook)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)
 	describeStreams(a.OpenAPI())
 	mux.Handle("GET /v1/changes", newChanges(o.Wires.Changes))
 	mux.Handle("POST /v1/events", o.Wires.Publish)
+	mux.Handle(prometheusPath, http.StripPrefix("/prometheus", o.Wires.Prometheus))
+	mux.Handle(jaegerPath, http.StripPrefix("/jaeger", o.Wires.Jaeger))
 	mux.Handle("/v1/services/{name}/http/{path...}", caller(o.Wires.Call))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusNotFound, fault.New(fault.NotFound, "the control API has no "+r.Method+" "+r.URL.Path).Fix("GET /v1/openapi.json describes what it has"))

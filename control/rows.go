@@ -1,0 +1,434 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/telemetry"
+)
+
+// Bounds of what is asked at once.
+const (
+	defaultTraces  = 20
+	defaultRecords = 100
+	apiTraceLogs   = 10_000
+	joinedTraces   = 50 // traces of one correlation ID or business key that are shown
+)
+
+// Telemetry tells what is kept of what the system tells of itself, and what
+// was lost.
+func (p *plane) Telemetry(context.Context) (api.Telemetry, error) {
+	rows, metrics := p.rows.Stats(), p.metrics.Stats()
+	out := api.Telemetry{
+		Path: rows.Store.Path, Prometheus: p.api + "/prometheus", Jaeger: p.api + "/jaeger",
+		OTLP:  []api.Listener{{Protocol: "grpc", URL: p.otlpGRPC}, {Protocol: "http", URL: p.otlpHTTP}},
+		Files: rows.Store.Files, Bytes: rows.Store.Bytes + rows.Store.LogBytes, Spans: rows.Store.Spans, Logs: rows.Store.Logs, Oldest: rows.Store.Oldest,
+		Series: int64(metrics.Series), DiskFull: rows.Store.DiskFull || metrics.DiskFull, LostUntil: rows.Store.LostUntil,
+		Lost: []api.Lost{}, Faults: []*fault.Fault{}, Forwards: []api.Forward{},
+	}
+	for _, l := range []api.Lost{
+		{What: "rows", Reason: "too many at once", Count: rows.Busy}, {What: "rows", Reason: "plat's own, too many at once or not kept", Count: rows.Lost},
+		{What: "rows", Reason: "the disk is full", Count: rows.Store.Dropped}, {What: "logs", Reason: "a follower was too slow", Count: rows.Missed},
+		{What: "samples", Reason: "the disk is full", Count: metrics.Refused.DiskFull}, {What: "samples", Reason: "too many series", Count: metrics.Refused.Capped},
+		{What: "samples", Reason: "too late", Count: metrics.Refused.Late}, {What: "samples", Reason: "from the future", Count: metrics.Refused.Future},
+	} {
+		if l.Count > 0 {
+			out.Lost = append(out.Lost, l)
+		}
+	}
+	for _, d := range rows.Store.Damage {
+		out.Faults = append(out.Faults, fault.New(fault.TelemetryDamaged, d.File+": "+d.What))
+	}
+	for _, d := range metrics.Damage {
+		out.Faults = append(out.Faults, fault.New(fault.TelemetryDamaged, d.File+": "+d.What))
+	}
+	return out, nil
+}
+
+// within fills in the ends of a question's time.
+func (p *plane) within(from, to time.Time) (time.Time, time.Time) {
+	begin, end := p.reach()
+	if !from.IsZero() {
+		begin = from
+	}
+	if !to.IsZero() {
+		end = to
+	}
+	return begin, end
+}
+
+// conditions reads attribute=value and attribute!=value.
+func conditions(list []string) ([]telemetry.Match, error) {
+	var all []telemetry.Match
+	for _, text := range list {
+		key, value, ok := strings.Cut(text, "=")
+		m := telemetry.Match{Key: strings.TrimSuffix(key, "!"), Value: value, Not: strings.HasSuffix(key, "!")}
+		if !ok || m.Key == "" {
+			return nil, fault.Newf(fault.TelemetryBadQuery, "the condition %q is no attribute=value", text).Fix("write one such as http.response.status_code=500 or order!=42")
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// Traces lists traces, the newest first.
+func (p *plane) Traces(ctx context.Context, q api.TraceQuery) (api.Traces, error) {
+	where, err := conditions(q.Where)
+	if err != nil {
+		return api.Traces{}, err
+	}
+	s := telemetry.SpanQuery{Name: q.Name, ErrorsOnly: q.Errors, MinDuration: q.Min, MaxDuration: q.Max, Correlation: q.Correlation, Where: where, Text: q.Text}
+	s.From, s.To = p.within(q.From, q.To)
+	if q.Service != "" {
+		s.Services = []string{q.Service}
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = defaultTraces
+	}
+	list, more, err := p.rows.Traces(ctx, s, limit)
+	out := api.Traces{Traces: []api.TraceSummary{}, More: more}
+	for _, t := range list {
+		out.Traces = append(out.Traces, summary(t))
+	}
+	return out, err
+}
+
+func summary(t telemetry.Summary) api.TraceSummary {
+	return api.TraceSummary{
+		TraceID: t.ID.String(), CorrelationID: t.CorrelationID, Root: t.Root, Service: t.Service, Start: moment(t.Start),
+		Duration: t.End - t.Start, Spans: t.Spans, Errors: t.Errors, Services: t.Services,
+	}
+}
+
+func moment(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+
+// tracesOf finds the traces that an ID stands for, in order of time: a
+// trace's own, or all of a correlation ID, an event, or a business key's value.
+func (p *plane) tracesOf(ctx context.Context, id string) (ids []telemetry.TraceID, is, key string, err error) {
+	if t, bad := telemetry.ParseTraceID(id); bad == nil && len(id) == 32 {
+		return []telemetry.TraceID{t}, "trace", "", nil
+	}
+	from, to := p.reach()
+	if ids, err = p.rows.TracesOf(ctx, from, to, id, nil, ""); err != nil || len(ids) > 0 {
+		return ids, "correlation", "", err
+	}
+	if ids, err = p.rows.TracesOf(ctx, from, to, "", []string{"messaging.message.id"}, id); err != nil || len(ids) > 0 {
+		return ids, "event", "", err
+	}
+	for key, attributes := range p.live().Telemetry.Keys {
+		if ids, err = p.rows.TracesOf(ctx, from, to, "", attributes, id); err != nil || len(ids) > 0 {
+			return ids, "key", key, err
+		}
+	}
+	return nil, "", "", fault.New(fault.TelemetryNotFound, "nothing is kept of "+id).
+		Why("it is no trace, no correlation ID, no event, and no value of a business key").
+		Fix("plat traces lists what is there; business keys are declared under telemetry: keys: in plat.yaml")
+}
+
+// trees reads traces whole; what is no trace any more is left out.
+func (p *plane) trees(ctx context.Context, ids []telemetry.TraceID) (trees []telemetry.Tree, warnings []string, err error) {
+	for i, id := range ids {
+		if i == joinedTraces {
+			warnings = append(warnings, fmt.Sprintf("%d more traces belong to it", len(ids)-i))
+			break
+		}
+		spans, more, err := p.rows.Trace(ctx, id)
+		if err != nil {
+			if fault.Is(err, fault.TelemetryNotFound) && len(ids) > 1 {
+				continue
+			}
+			return nil, nil, err
+		}
+		if more {
+			warnings = append(warnings, fmt.Sprintf("the trace has more than %d spans: the oldest are left out", len(spans)))
+		}
+		tree := telemetry.Assemble(spans)
+		warnings = append(warnings, tree.Warnings...)
+		trees = append(trees, tree)
+	}
+	return trees, warnings, nil
+}
+
+// logsOf reads the records of traces, by time.
+func (p *plane) logsOf(ctx context.Context, trees []telemetry.Tree) (logs []telemetry.Log, err error) {
+	for _, t := range trees {
+		q := telemetry.LogQuery{TraceID: t.ID, From: moment(t.Start).Add(-time.Hour), To: moment(t.End).Add(time.Hour)}
+		some, err := p.rows.LogsOf(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		logs = append(logs, some...)
+		if len(logs) > apiTraceLogs {
+			return logs[:apiTraceLogs], nil
+		}
+	}
+	return logs, nil
+}
+
+// Trace reads one trace with its records; of a correlation ID, an event or a
+// business key all its traces, one after another.
+func (p *plane) Trace(ctx context.Context, id string) (api.Trace, error) {
+	ids, _, _, err := p.tracesOf(ctx, id)
+	if err != nil {
+		return api.Trace{}, err
+	}
+	trees, warnings, err := p.trees(ctx, ids)
+	if err != nil {
+		return api.Trace{}, err
+	}
+	if len(trees) == 0 { // its records name a trace of which no span is kept
+		return api.Trace{}, fault.New(fault.TelemetryNotFound, "no span of "+id+" is kept").Fix("plat logs --correlation " + id)
+	}
+	logs, err := p.logsOf(ctx, trees)
+	if err != nil {
+		return api.Trace{}, err
+	}
+	first := trees[0]
+	out := api.Trace{TraceID: first.ID.String(), Start: moment(first.Start), Spans: []api.Span{}, Logs: []api.LogRecord{}, Linked: []string{}, Warnings: warnings}
+	if out.Warnings == nil {
+		out.Warnings = []string{}
+	}
+	linked := map[string]bool{}
+	link := func(id string) {
+		if id != out.TraceID && !linked[id] {
+			linked[id] = true
+			out.Linked = append(out.Linked, id)
+		}
+	}
+	end := first.End
+	for _, t := range trees {
+		end = max(end, t.End)
+		link(t.ID.String())
+		for _, n := range t.Nodes {
+			out.Spans = append(out.Spans, spanOf(n))
+			if out.CorrelationID == "" {
+				out.CorrelationID = n.Span.CorrelationID
+			}
+			for _, l := range n.Span.Links {
+				link(l.TraceID.String())
+			}
+		}
+	}
+	out.Duration = end - first.Start
+	for i := range logs {
+		out.Logs = append(out.Logs, recordOf(&logs[i]))
+	}
+	if out.CorrelationID != "" {
+		near := moment(first.Start)
+		others, err := p.rows.TracesOf(ctx, near.Add(-time.Hour), near.Add(24*time.Hour), out.CorrelationID, nil, "")
+		if err != nil {
+			return api.Trace{}, err
+		}
+		for _, id := range others {
+			link(id.String())
+		}
+	}
+	return out, nil
+}
+
+func spanOf(n *telemetry.Node) api.Span {
+	s := n.Span
+	out := api.Span{
+		ID: s.ID.String(), TraceID: s.TraceID.String(), Depth: n.Depth, Service: s.Resource.Service, Instance: s.Resource.Instance, Version: s.Resource.Version,
+		Name: s.Name, Kind: s.Kind.String(), Start: moment(s.Start), Duration: s.Duration, StatusMessage: s.StatusMessage,
+		Critical: n.Critical, Skew: n.Skew, Attributes: attributesOf(s.Attributes),
+	}
+	if !s.Parent.IsZero() {
+		out.Parent = s.Parent.String()
+	}
+	switch s.Status {
+	case telemetry.StatusOK:
+		out.Status = "ok"
+	case telemetry.StatusError:
+		out.Status = "error"
+	case telemetry.StatusUnset:
+	}
+	for _, e := range s.Events {
+		out.Events = append(out.Events, api.SpanEvent{Time: moment(e.Time + n.Skew), Name: e.Name, Attributes: attributesOf(e.Attributes)})
+	}
+	for _, l := range s.Links {
+		out.Links = append(out.Links, api.SpanLink{TraceID: l.TraceID.String(), SpanID: l.SpanID.String()})
+	}
+	return out
+}
+
+func attributesOf(list []telemetry.Attribute) map[string]string {
+	if len(list) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(list))
+	for _, a := range list {
+		m[a.Key] = a.Value
+	}
+	return m
+}
+
+func recordOf(l *telemetry.Log) api.LogRecord {
+	out := api.LogRecord{
+		Time: moment(l.Time), Service: l.Resource.Service, Instance: l.Resource.Instance, Version: l.Resource.Version, Stream: l.Stream,
+		Severity: l.Severity.String(), Body: l.Body, CorrelationID: l.CorrelationID, Attributes: attributesOf(l.Attributes),
+	}
+	if !l.TraceID.IsZero() {
+		out.TraceID = l.TraceID.String()
+	}
+	if !l.SpanID.IsZero() {
+		out.SpanID = l.SpanID.String()
+	}
+	return out
+}
+
+// Story tells everything behind an ID.
+func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
+	out := api.Story{ID: id, Traces: []api.TraceSummary{}, Steps: []api.Step{}, Warnings: []string{}}
+	f, err := p.Why(id)
+	if err == nil {
+		out.Is, out.Finding = "finding", &f
+		if f.ID != id {
+			out.Is = "call"
+		}
+		return out, nil
+	}
+	if !fault.Is(err, fault.NoSuchFinding) {
+		return out, err
+	}
+	ids, is, key, err := p.tracesOf(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Is, out.Key = is, key
+	trees, warnings, err := p.trees(ctx, ids)
+	if err != nil {
+		return out, err
+	}
+	out.Warnings = append(out.Warnings, warnings...)
+	logs, err := p.logsOf(ctx, trees)
+	if err != nil {
+		return out, err
+	}
+	for _, s := range telemetry.Steps(trees, logs) {
+		step := api.Step{Time: moment(s.Time), Kind: s.Kind, Service: s.Service, Text: s.Text, Failed: s.Failed}
+		if !s.TraceID.IsZero() {
+			step.TraceID = s.TraceID.String()
+		}
+		if !s.SpanID.IsZero() {
+			step.SpanID = s.SpanID.String()
+		}
+		out.Steps = append(out.Steps, step)
+	}
+	for i := range trees {
+		t := &trees[i]
+		out.Traces = append(out.Traces, summary(telemetry.Summarize(t)))
+		if n := t.Culprit(); n != nil && (out.Culprit == nil || out.Culprit.Status != "error" && n.Span.Status == telemetry.StatusError) {
+			c := spanOf(n)
+			out.Culprit = &c
+		}
+	}
+	return out, nil
+}
+
+// logQuery reads a question for records.
+func (p *plane) logQuery(q api.LogSearchQuery) (out telemetry.LogQuery, err error) {
+	if out.Where, err = conditions(q.Where); err != nil {
+		return out, err
+	}
+	out.Services, out.Correlation, out.Text = q.Services, q.Correlation, q.Text
+	out.From, out.To = p.within(q.From, q.To)
+	if q.Severity != "" {
+		if out.MinSeverity = telemetry.ParseSeverity(q.Severity); out.MinSeverity == 0 {
+			return out, fault.Newf(fault.TelemetryBadQuery, "there is no severity %q", q.Severity).Fix("write TRACE, DEBUG, INFO, WARN, ERROR or FATAL")
+		}
+	}
+	if q.Trace != "" {
+		if out.TraceID, err = telemetry.ParseTraceID(q.Trace); err != nil {
+			return out, fault.Newf(fault.TelemetryBadQuery, "%q is no trace ID", q.Trace).Why(err.Error())
+		}
+	}
+	if q.Span != "" {
+		if out.SpanID, err = telemetry.ParseSpanID(q.Span); err != nil {
+			return out, fault.Newf(fault.TelemetryBadQuery, "%q is no span ID", q.Span).Why(err.Error())
+		}
+	}
+	return out, nil
+}
+
+// SearchLogs finds records, the newest first, a page at a time.
+func (p *plane) SearchLogs(ctx context.Context, q api.LogSearchQuery) (api.LogSearch, error) {
+	out := api.LogSearch{Records: []api.LogRecord{}}
+	query, err := p.logQuery(q)
+	if err != nil {
+		return out, err
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = defaultRecords
+	}
+	skip := 0
+	if q.Before != "" {
+		at, seen, _ := strings.Cut(q.Before, "-")
+		ns, err := strconv.ParseInt(at, 10, 64)
+		n, err2 := strconv.Atoi(seen)
+		if err != nil || err2 != nil || n < 0 {
+			return out, fault.Newf(fault.TelemetryBadQuery, "before is %q", q.Before).Why("expected what the page before says")
+		}
+		query.To, skip = time.Unix(0, ns+1), n // those of that moment come again, and are passed over
+	}
+	var last int64
+	same := skip // records of the moment last that were given, the pages before included
+	first := true
+	err = p.stored.Logs(ctx, query, func(l *telemetry.Log) error {
+		if skip > 0 {
+			skip--
+			last, first = l.Time, false
+			return nil
+		}
+		if len(out.Records) == limit {
+			out.More, out.Before = true, fmt.Sprintf("%d-%d", last, same)
+			return telemetry.ErrEnough
+		}
+		if first || l.Time != last {
+			same = 0
+		}
+		last, first = l.Time, false
+		same++
+		out.Records = append(out.Records, recordOf(l))
+		return nil
+	})
+	return out, enough(err)
+}
+
+// enough takes away the error of an asker that has enough.
+func enough(err error) error {
+	if err == telemetry.ErrEnough { //nolint:errorlint // the asker's own
+		return nil
+	}
+	return err
+}
+
+// FollowLogs gives records as they come until ctx ends.
+func (p *plane) FollowLogs(ctx context.Context, q api.LogSearchQuery) (<-chan api.LogRecord, error) {
+	query, err := p.logQuery(q)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := p.rows.Follow(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	records := make(chan api.LogRecord)
+	go func() { // ends with logs, which ends with ctx
+		defer close(records)
+		for l := range logs {
+			select {
+			case records <- recordOf(&l):
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return records, nil
+}

@@ -1,0 +1,82 @@
+package telemetry
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Step is one thing that happened, in words.
+type Step struct {
+	Time    int64
+	Kind    string // request, call, event, handled, log
+	Service string
+	Text    string
+	Failed  bool
+	TraceID TraceID
+	SpanID  SpanID
+}
+
+// Steps tells what spans and records say happened, by time: requests that came
+// in, calls between services, events that were published and handled, and log
+// records from info on. A call that plat's listener saw and its ends told as
+// well is one step.
+func Steps(trees []Tree, logs []Log) []Step {
+	var steps []Step
+	for _, t := range trees {
+		for _, n := range t.Nodes {
+			if s, ok := step(n); ok {
+				steps = append(steps, s)
+			}
+		}
+	}
+	for i := range logs {
+		l := &logs[i]
+		if l.Severity != 0 && l.Severity < SeverityInfo {
+			continue
+		}
+		text := l.Body
+		for _, a := range l.Attributes {
+			if a.Value != "" && len(a.Value) <= 64 {
+				text += " " + a.Key + "=" + a.Value
+			}
+		}
+		steps = append(steps, Step{l.Time, "log", l.Resource.Service, text, l.Severity >= SeverityError, l.TraceID, l.SpanID})
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.Time, b.Time) })
+	return steps
+}
+
+// step makes a step of a span; what goes on within a service makes none.
+func step(n *Node) (Step, bool) {
+	s := n.Span
+	out := Step{Time: s.Start, Service: s.Resource.Service, Failed: s.Status == StatusError, TraceID: s.TraceID, SpanID: s.ID}
+	status, _ := Find(s.Attributes, "http.response.status_code")
+	if status != "" {
+		status = " → " + status
+	}
+	switch s.Kind {
+	case KindProducer:
+		out.Kind, out.Text = "event", s.Name
+	case KindConsumer:
+		out.Kind, out.Text = "handled", s.Name
+	case KindServer:
+		caller, told := Find(s.Attributes, "plat.caller")
+		if n.Parent != nil && n.Parent.Span.Kind == KindServer && n.Parent.Span.Resource.Service == s.Resource.Service {
+			return Step{}, false // plat's listener told it already
+		}
+		out.Kind, out.Text = "request", s.Name+status
+		if told {
+			out.Kind, out.Text = "call", caller+" asks: "+s.Name+status
+		}
+	case KindUnset, KindInternal, KindClient:
+		if n.Parent != nil || s.Kind == KindClient {
+			return Step{}, false
+		}
+		out.Kind, out.Text = "request", s.Name
+	}
+	if out.Failed && s.StatusMessage != "" && !strings.Contains(out.Text, s.StatusMessage) {
+		out.Text += ": " + s.StatusMessage
+	}
+	return out, true
+}
