@@ -102,6 +102,11 @@ func (p *plane) sampleEvents(ctx context.Context, s *samples) {
 			continue
 		}
 		s.add("gauge", "plat_consumer_lag", "Events that were not delivered yet.", float64(c.Lag), "service", c.Service, "event", c.Event)
+		wait := 0.0
+		if !c.Oldest.IsZero() {
+			wait = max(0, s.at.Sub(c.Oldest).Seconds())
+		}
+		s.add("gauge", "plat_consumer_oldest_seconds", "For how long the oldest event waits that is not handled; 0: none does.", wait, "service", c.Service, "event", c.Event)
 		s.add("gauge", "plat_consumer_unacked", "Events that were delivered and are not handled yet.", float64(c.Unhandled), "service", c.Service, "event", c.Event)
 		s.add("gauge", "plat_consumer_redelivered", "Events that wait for another delivery.", float64(c.Redelivered), "service", c.Service, "event", c.Event)
 	}

@@ -126,10 +126,11 @@ type ConsumerConfig struct {
 // ConsumerState is a durable consumer as it is.
 type ConsumerState struct {
 	ConsumerConfig
-	Pending     uint64 // not delivered yet
-	Unhandled   int    // delivered and not yet acknowledged
-	Redelivered int    // of those, delivered more than once
-	Handled     uint64 // deliveries up to which everything is acknowledged
+	Pending     uint64    // not delivered yet
+	Unhandled   int       // delivered and not yet acknowledged
+	Redelivered int       // of those, delivered more than once
+	Handled     uint64    // deliveries up to which everything is acknowledged
+	Oldest      time.Time // when the first was stored that is not acknowledged; zero: all are
 	Active      time.Time
 }
 

@@ -35,10 +35,11 @@ type ConsumerReport struct {
 	Stream      string    `json:"stream"`
 	Service     string    `json:"service"`
 	Event       string    `json:"event"`
-	Lag         uint64    `json:"lag"`         // events not delivered yet
-	Unhandled   int       `json:"unhandled"`   // delivered, not acknowledged yet
-	Redelivered int       `json:"redelivered"` // of those, delivered more than once
-	Handled     uint64    `json:"handled"`     // deliveries up to which everything is acknowledged
+	Lag         uint64    `json:"lag"`             // events not delivered yet
+	Unhandled   int       `json:"unhandled"`       // delivered, not acknowledged yet
+	Redelivered int       `json:"redelivered"`     // of those, delivered more than once
+	Handled     uint64    `json:"handled"`         // deliveries up to which everything is acknowledged
+	Oldest      time.Time `json:"oldest,omitzero"` // when the first was stored that is not acknowledged
 	Active      time.Time `json:"active,omitzero"`
 	Orphan      bool      `json:"orphan,omitempty"`
 
@@ -92,7 +93,7 @@ func (r *Room) Report(ctx context.Context) (Report, error) {
 			_, declared := declaredConsumers[c.Stream+"/"+c.Name]
 			report.Consumers = append(report.Consumers, ConsumerReport{
 				Name: c.Name, Stream: c.Stream, Service: c.Service, Event: c.Event,
-				Lag: c.Pending, Unhandled: c.Unhandled, Redelivered: c.Redelivered, Handled: c.Handled, Active: c.Active,
+				Lag: c.Pending, Unhandled: c.Unhandled, Redelivered: c.Redelivered, Handled: c.Handled, Oldest: c.Oldest, Active: c.Active,
 				Orphan: declaredConsumers != nil && !declared,
 				Push:   r.pushState(c.Stream + "/" + c.Name),
 			})

@@ -16,10 +16,10 @@ import (
 // mean Alertmanager's: 30s, 5m and 4h; in the environment local, where a
 // developer watches, 2s, 30s and 4h.
 type Options struct {
-	Folder      string // for silences.json; empty: silences end with plat
-	System      string // a label of every alert
-	Environment string // likewise
-	Console     string // address of the console, to complete links
+	Folder      string        // for silences.json; empty: silences end with plat
+	System      string        // a label of every alert
+	Environment string        // likewise
+	Console     func() string // address of the console, to complete links; nil: links stay paths
 
 	Wait     time.Duration // from the first alert of a group to the first word
 	Interval time.Duration // between words of a group that changes

@@ -322,3 +322,28 @@ func TestMailToOwners(t *testing.T) {
 		}
 	}
 }
+
+func TestSilencesLikeAnAlert(t *testing.T) {
+	t.Parallel()
+	a, err := objective.OpenAlerts(objective.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, ticket, other := alert("alertname", "TooSlow", "objective", "latency-p95"), alert("alertname", "TooSlow", "objective", "latency-p95", "severity", "ticket"), alert("alertname", "TooSlow", "objective", "latency-p99")
+	a.Take(t.Context(), []objective.Alert{page, ticket, other})
+	like, ok := a.Like(page.ID())
+	if !ok {
+		t.Fatal("the alert is not there")
+	}
+	if _, err := a.Silence(objective.Silence{By: "sam", Reason: "r", Ends: time.Now().Add(time.Hour), Matchers: like}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range a.List() {
+		if silenced, want := len(e.Silences) == 1, e.Labels["objective"] == "latency-p95"; silenced != want {
+			t.Errorf("%v: silenced %v", e.Labels, silenced)
+		}
+	}
+	if _, ok := a.Like("nobody"); ok {
+		t.Error("an alert that is not there")
+	}
+}

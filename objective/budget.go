@@ -85,3 +85,17 @@ func left(bad, budget float64) float64 {
 	}
 	return 1 - bad/max(budget, smallest)
 }
+
+// State is the budget in a word: burning while an alert of it fires, spent,
+// kept, or unknown where nothing was counted.
+func (b Budget) State(alerts bool) string {
+	switch {
+	case alerts:
+		return "burning"
+	case b.Known == 0 || b.Events == 0:
+		return "unknown"
+	case b.Left <= 0:
+		return "spent"
+	}
+	return "kept"
+}

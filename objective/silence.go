@@ -221,3 +221,21 @@ func (a *Alerts) Silences() []Silence {
 	slices.SortStableFunc(list, func(x, y Silence) int { return x.Ends.Compare(y.Ends) })
 	return list
 }
+
+// Like makes the conditions that meet all alerts of the name, service,
+// objective and owner of one; false when there is no such alert.
+func (a *Alerts) Like(id string) ([]Matcher, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.alerts[id]
+	if k == nil {
+		return nil, false
+	}
+	var all []Matcher
+	for _, label := range []string{"alertname", "service", "objective", "owner"} {
+		if value := k.Labels[label]; value != "" {
+			all = append(all, Matcher{Label: label, Value: value})
+		}
+	}
+	return all, true
+}

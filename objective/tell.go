@@ -212,7 +212,9 @@ func (a *Alerts) flush(g *group, now time.Time, workers []worker) {
 		if !due {
 			continue
 		}
-		d.n.Console = a.o.Console
+		if a.o.Console != nil {
+			d.n.Console = a.o.Console()
+		}
 		select {
 		case w.queue <- d:
 			g.waiting[w.receiver.Name()] = true

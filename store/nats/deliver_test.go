@@ -136,3 +136,54 @@ func TestThePausesOfAPushedConsumer(t *testing.T) {
 		}
 	}
 }
+
+// TestTheOldestThatIsNotHandled tells since when an event waits, delivered or
+// not.
+func TestTheOldestThatIsNotHandled(t *testing.T) {
+	t.Parallel()
+	srv, _ := house(t, nats.Options{})
+	state := func() event.ConsumerState {
+		t.Helper()
+		states, err := srv.Consumers(ctx(t), "order")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range states {
+			if s.Name == "finance_order_placed" {
+				return s
+			}
+		}
+		t.Fatal("the consumer is not there")
+		return event.ConsumerState{}
+	}
+	if s := state(); !s.Oldest.IsZero() {
+		t.Errorf("of nothing: %s", s.Oldest)
+	}
+	var stored []time.Time
+	for i, id := range []string{"a", "b"} {
+		if _, err := srv.PublishAll(ctx(t), messages(id)); err != nil {
+			t.Fatal(err)
+		}
+		m, err := srv.Read(ctx(t), "order", uint64(i+1)) // #nosec G115 -- small
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, m.Time)
+	}
+	for i, want := range append(stored, time.Time{}) {
+		eventually(t, fmt.Sprintf("after %d are handled, the oldest is of %s", i, want), func() bool { return state().Oldest.Equal(want) })
+		if want.IsZero() {
+			break
+		}
+		d, err := srv.Next(ctx(t), "order", "finance_order_placed")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := state().Oldest; !got.Equal(want) {
+			t.Errorf("delivered and not handled: %s, want %s", got, want)
+		}
+		if err := d.Acknowledge(ctx(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

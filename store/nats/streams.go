@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -142,6 +143,9 @@ func (s *Server) Consumers(ctx context.Context, stream string) ([]event.Consumer
 			if state.Pending == 0 && st.CachedInfo().State.LastSeq > info.Delivered.Stream {
 				state.Pending = missed(ctx, st, info)
 			}
+			if state.Pending > 0 || state.Unhandled > 0 {
+				state.Oldest = oldest(ctx, st, info)
+			}
 			states = append(states, state)
 		}
 	}
@@ -149,6 +153,17 @@ func (s *Server) Consumers(ctx context.Context, stream string) ([]event.Consumer
 		return nil, fmt.Errorf("list consumers of %s: %w", stream, err)
 	}
 	return states, nil
+}
+
+// oldest is when the first message was stored that a consumer has not
+// acknowledged: the next of its subject after those that it has without a gap.
+// It is zero when there is none (any more).
+func oldest(ctx context.Context, st jetstream.Stream, info *jetstream.ConsumerInfo) time.Time {
+	m, err := st.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(info.Config.FilterSubject))
+	if err != nil {
+		return time.Time{}
+	}
+	return m.Time
 }
 
 // missed is 1 when the stream holds a message for a consumer that its own
