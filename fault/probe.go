@@ -20,7 +20,7 @@ func probeEntries() []Entry {
 			"plat.yaml declares journeys of test customers under journeys; the running plan has none of this name.",
 			"`plat probe` lists them."},
 		{ProbeRunning, "The journey is running already",
-			"A journey never runs twice at once, so that its runs do not get in each other's way; who asked waited for his turn, and in vain.",
-			"Ask again: `plat probe` shows the result of the run that went on."},
+			"A journey never runs twice at once, so that its runs do not get in each other's way.",
+			"Wait until that run ends: `plat probe` shows its result."},
 	}
 }

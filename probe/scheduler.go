@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -48,7 +47,6 @@ type entry struct {
 	journey plan.Journey
 	due     time.Time // zero: no schedule
 	running bool
-	ended   chan struct{} // closed when the run that goes on has ended
 	State
 }
 
@@ -60,9 +58,6 @@ func (e *entry) spread(now time.Time) {
 		e.due = now.Add(rand.N(every)) // #nosec G404 -- no secret
 	}
 }
-
-// begin marks a run as going on.
-func (e *entry) begin() { e.running, e.ended = true, make(chan struct{}) }
 
 // State is what is known of one journey.
 type State struct {
@@ -203,7 +198,7 @@ func (s *Scheduler) takeDue(now time.Time, wait *time.Duration) (due []*entry) {
 			if e.running {
 				e.Skipped++
 			} else {
-				e.begin()
+				e.running = true
 				s.active++
 				due = append(due, e)
 			}
@@ -224,7 +219,6 @@ func (s *Scheduler) once(ctx context.Context, e *entry, scheduled bool) Result {
 	cut := scheduled && ctx.Err() != nil // plat stops: that says nothing of the system
 	s.mu.Lock()
 	e.running = false
-	close(e.ended)
 	if scheduled {
 		s.active--
 	}
@@ -245,44 +239,30 @@ func (s *Scheduler) once(ctx context.Context, e *entry, scheduled bool) Result {
 	return r
 }
 
-// RunNow runs a journey at once, or as soon as a run of it that goes on has
-// ended, and gives its result. It fails with fault.ProbeUnknown, or with
-// fault.ProbeRunning when ctx ends before its turn.
+// RunNow runs a journey at once and gives its result. It fails with
+// fault.ProbeUnknown, or fault.ProbeRunning while a run of it goes on.
 func (s *Scheduler) RunNow(ctx context.Context, name string) (Result, error) {
-	for {
-		e, ended, err := s.claim(name)
-		if err != nil {
-			return Result{}, err
-		}
-		if ended == nil {
-			return s.once(ctx, e, false), nil
-		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return Result{}, fault.Newf(fault.ProbeRunning, "the journey %s is running already", name).Because(ctx.Err())
-		}
-	}
-}
-
-// claim marks a journey as running, or gives what is closed when the run that
-// goes on has ended.
-func (s *Scheduler) claim(name string) (e *entry, ended <-chan struct{}, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	e = s.entries[name]
+	e := s.entries[name]
 	if e == nil {
+		names := make([]string, 0, len(s.entries))
+		for known := range s.entries {
+			names = append(names, known)
+		}
+		s.mu.Unlock()
 		f := fault.New(fault.ProbeUnknown, "there is no journey "+name).Fix("plat probe lists them")
-		if near := plan.Nearest(name, slices.Collect(maps.Keys(s.entries))); near != "" {
+		if near := plan.Nearest(name, names); near != "" {
 			f.Fix("did you mean " + near + "?")
 		}
-		return nil, nil, f
+		return Result{}, f
 	}
 	if e.running {
-		return e, e.ended, nil
+		s.mu.Unlock()
+		return Result{}, fault.Newf(fault.ProbeRunning, "the journey %s is running already", name)
 	}
-	e.begin()
-	return e, nil, nil
+	e.running = true
+	s.mu.Unlock()
+	return s.once(ctx, e, false), nil
 }
 
 // Journeys tells how each journey stands, sorted by name.

@@ -36,7 +36,8 @@ live.start()
 // What nearly every page shows is asked for while React begins, not after.
 void queries.prefetchQuery(systemQuery)
 void queries.prefetchQuery(servicesQuery)
-if (['/', '/services'].includes(location.pathname)) void import('./pages/Services')
+if (location.pathname === '/') void import('./pages/Wall')
+if (location.pathname === '/services') void import('./pages/Services')
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

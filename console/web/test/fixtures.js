@@ -52,6 +52,12 @@ const findings = [
 /** @type {(from: string, to: string, change?: Partial<api.Edge>) => api.Edge} */
 const edge = (from, to, change) => ({ from, to, kind: 'call', declared: true, declaredAt: ago(3 * hours), count: 120, errors: 0, first: ago(2 * hours), last: ago(10), ...change })
 
+/** @type {(rate: number, errors: number, p95: number) => api.EdgeFigures} */
+const figures = (rate, errors, p95) => {
+  const window = { count: rate * 300, errors: Math.round(rate * 300 * errors), p50: p95 / 3, p95, p99: p95 * 1.4 }
+  return { rate1: rate, rate5: rate, rate60: rate, last5: window, lastHour: window }
+}
+
 /** @type {api.SystemMap} */
 const map = {
   since: ago(3 * hours),
@@ -61,12 +67,12 @@ const map = {
     { name: 'stripe', kind: 'external', owner: 'finance' },
   ],
   edges: [
-    edge('public', 'web', { kind: 'route', label: '/' }),
+    edge('public', 'web', { kind: 'route', label: '/', figures: figures(38, 0, 0.08) }),
     edge('public', 'catalog', { kind: 'route', label: '/api/albums', count: 44 }),
     edge('web', 'catalog', { count: 1204 }),
     edge('web', 'order', { count: 77, errors: 2 }),
     edge('web', 'customer', { count: 0, first: undefined, last: undefined, finding: 'unused-web-customer' }),
-    edge('order', 'catalog'),
+    edge('order', 'catalog', { figures: figures(11, 0.02, 0.2) }),
     edge('order', 'customer'),
     edge('order', 'legacy', { declared: false, declaredAt: undefined, count: 12, finding: 'undeclared-order-legacy' }),
     edge('order', 'warehouse', { kind: 'event', label: 'order.placed', count: 0 }),
@@ -74,6 +80,7 @@ const map = {
     edge('finance', 'order', { kind: 'event', label: 'payment.taken', count: 0 }),
     edge('warehouse', 'order', { kind: 'event', label: 'order.dispatched', count: 0 }),
     edge('finance', 'stripe', { count: 9, errors: 9 }),
+    edge('order', 'finance', { figures: figures(3, 0.12, 2.4) }),
   ],
 }
 

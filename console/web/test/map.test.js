@@ -68,7 +68,7 @@ test('it is there as a list', async () => {
   await visitor.go('/map?depth=all')
   await page().getByText('List', { exact: true }).click()
   await page().waitForURL('**view=list')
-  assert.equal(await page().getByRole('row').count(), 14)
+  assert.equal(await page().getByRole('row').count(), 15)
   await page().getByRole('row').filter({ hasText: 'undeclared' }).getByRole('button', { name: 'legacy' }).click()
   await page().waitForURL('**focus=legacy**')
 })

@@ -59,3 +59,40 @@ export function metrics() {
     '/prometheus/api/v1/metadata': good({ plat_requests_total: [{ type: 'counter', help: 'Requests that were answered.', unit: '' }] }),
   }
 }
+
+const ago = (/** @type {number} */ seconds) => new Date(Date.now() - seconds * 1000).toISOString()
+
+/** @type {import('../src/api/objectives').Alert[]} */
+export const alerts = [
+  { id: 'a1', name: 'TooSlow', state: 'firing', severity: 'page', service: 'finance', owner: 'finance', objective: 'latency-p95', summary: 'finance answers 92% of requests slower than 300ms.', description: 'In the last 1m 46 of 50 requests took longer than 300ms.', query: 'plat_consumer_lag', runbook: 'docs/objectives.md#tooslow', traces: `/traces?service=finance&min=300ms&from=${encodeURIComponent(ago(300))}`, since: ago(95), value: 0.92, labels: { alertname: 'TooSlow', severity: 'page', service: 'finance', window: '1m' } },
+  { id: 'a2', name: 'EventsWait', state: 'silenced', severity: 'ticket', service: 'finance', owner: 'finance', summary: '31 events wait for finance.', runbook: 'https://runbooks.example/events', since: ago(4000), value: 31, labels: { alertname: 'EventsWait' }, silences: ['s1'] },
+  { id: 'a3', name: 'CrashLoop', state: 'ended', severity: 'page', service: 'warehouse', owner: 'fulfilment', summary: 'warehouse starts again and again.', since: ago(900), until: ago(300), value: 1, labels: { alertname: 'CrashLoop' } },
+]
+
+const counted = { window: 86_400, burnOver: 300 }
+
+/** @type {import('../src/api/objectives').Objective[]} */
+export const objectives = [
+  { ...counted, service: 'finance', owner: 'finance', name: 'latency-p95', kind: 'latency', state: 'spent', target: 0.95, threshold: 0.3, events: 1000, bad: 800, met: 0.2, left: -3.2, burn: 16 },
+  { ...counted, service: 'order', owner: 'ordering', name: 'availability', kind: 'availability', state: 'burning', target: 0.999, events: 10_000, bad: 9, met: 0.9991, left: 0.1, burn: 0.9 },
+  { ...counted, service: 'web', owner: 'web', name: 'availability', kind: 'availability', state: 'kept', target: 0.995, events: 40_000, bad: 0, met: 1, left: 1, burn: 0 },
+  { ...counted, service: 'web', owner: 'web', name: 'latency-p95', kind: 'latency', state: 'kept', target: 0.95, threshold: 0.3, events: 40_000, bad: 500, met: 0.9875, left: 0.75, burn: 0.25 },
+  { ...counted, service: 'finance', owner: 'finance', name: 'fresh-order.placed', kind: 'freshness', state: 'unknown', target: 0.99, threshold: 30, event: 'order.placed', events: 0, bad: 0, met: 0, left: 0, burn: 0 },
+]
+
+/** @type {import('../src/api/probe').Journey[]} */
+const journeys = [
+  { journey: 'buy-an-album', owner: 'ordering', gateway: 'public', every: '30s', running: false, passed: 118, failed: 2, skipped: 0, share: 0.96, p95: 0.41, runs: [{ journey: 'buy-an-album', run: 'r1', scheduled: true, start: ago(12), seconds: 2.1, passed: false, traceId: 'aaaaaaaaaaaaaaaaaaaaaaaa00000001', steps: [{ step: 'pay', requests: 1, seconds: 2, failure: { code: 'probe-expectation', what: 'status 503, want 200', count: 1 } }] }] },
+  { journey: 'look-around', owner: 'web', gateway: 'public', every: '30s', running: false, passed: 120, failed: 0, skipped: 0, share: 1, p95: 0.08, runs: [{ journey: 'look-around', run: 'r2', scheduled: true, start: ago(20), seconds: 0.1, passed: true, steps: [] }] },
+]
+
+// watch is what the control API answers of objectives, alerts and journeys.
+/** @returns {Record<string, unknown>} */
+export function watch() {
+  return structuredClone({
+    '/v1/alerts': { alerts, deliveries: [{ receiver: 'mail finance@musiccorp.example', delivered: 3, failed: 0 }] },
+    '/v1/objectives': { objectives },
+    '/v1/silences': { silences: [{ id: 's1', matchers: [{ label: 'alertname', value: 'EventsWait' }, { label: 'service', value: 'finance' }], by: 'ada', reason: 'the bank is being asked', starts: ago(600), ends: ago(-3000), active: true }] },
+    '/v1/journeys': { journeys },
+  })
+}

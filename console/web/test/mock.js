@@ -2,7 +2,7 @@
 // plat serves it.
 import { createServer } from 'node:http'
 import { answers, lines } from './fixtures.js'
-import { metrics } from './metrics.js'
+import { metrics, watch } from './metrics.js'
 import { telemetry } from './telemetry.js'
 
 /** @typedef {{ status?: number, body?: unknown }} Answer */
@@ -21,7 +21,7 @@ export class Mock {
   /** @param {string} console */
   constructor(console) {
     this.console = console
-    this.answers = { ...answers(), ...telemetry(), ...metrics() }
+    this.answers = { ...answers(), ...telemetry(), ...metrics(), ...watch() }
     this.lines = lines
     /** @type {Record<string, Answer>} */
     this.changes = {} // answers to POST and DELETE, by method and path

@@ -19,6 +19,11 @@ after(async () => {
 })
 
 const pages = {
+  wall: '/',
+  alerts: '/alerts',
+  'alerts-open': '/alerts?open=a1',
+  objectives: '/alerts?tab=objectives',
+  silences: '/alerts?tab=silences',
   services: '/services',
   'services-none': '/services?q=nothing-of-that-name',
   service: '/services/order',

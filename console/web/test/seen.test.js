@@ -236,3 +236,77 @@ test('metrics are asked for, completed, compared and refused at their place', as
   await page().getByRole('row').filter({ hasText: 'service="finance"' }).waitFor()
   await visitor.leave()
 })
+
+test('the wall says what is wrong, whose it is, and never that all is well without data', async () => {
+  visitor.expect(/Failed to load resource/)
+  await visitor.go('/')
+  const verdict = page().locator('.wall-verdict')
+  await verdict.getByText('1 alert firing, 2 services beyond objective, 1 journey fails').waitFor()
+  const alerts = page().getByRole('region', { name: 'Alerts' })
+  await alerts.getByText('owner: finance').waitFor()
+  await page().getByRole('region', { name: 'Worst services' }).getByRole('row').nth(1).filter({ hasText: 'finance' }).waitFor()
+  await page().getByRole('region', { name: 'Journeys' }).getByText('pay: status 503, want 200').waitFor()
+  mock.answers['/v1/alerts'] = { alerts: [], deliveries: [] }
+  mock.answers['/v1/objectives'] = { objectives: [] }
+  mock.answers['/v1/journeys'] = { journeys: [] }
+  const { services } = /** @type {{ services: import('../src/api/types').Service[] }} */ (mock.answers['/v1/services'])
+  for (const service of services) service.state = 'ready'
+  mock.tell('services')
+  await verdict.getByText('All is well').waitFor()
+  const query = mock.answers['/prometheus/api/v1/query']
+  mock.answers['/prometheus/api/v1/query'] = problem(500, 'telemetry-disk-full', 'nothing is kept now')
+  await verdict.getByText('Not known: metrics missing').waitFor()
+  mock.answers['/prometheus/api/v1/query'] = (/** @type {URLSearchParams} */ asked) => {
+    if (!asked.get('query')?.startsWith('time()')) return /** @type {(asked: URLSearchParams) => unknown} */ (query)(asked)
+    return { status: 'success', data: { resultType: 'vector', result: [{ metric: {}, value: [0, '95'] }] } }
+  }
+  await verdict.getByText(/Not known: the figures are \d+ s old/).waitFor()
+  await visitor.leave()
+})
+
+test('an alert leads to its traces, and is silenced with a reason', async () => {
+  await visitor.go('/')
+  await page().getByRole('link', { name: 'finance: TooSlow' }).click()
+  await page().waitForURL('**/alerts?open=a1')
+  await page().getByText('In the last 1m 46 of 50 requests took longer').waitFor()
+  await page().getByRole('button', { name: 'Silence' }).first().click()
+  const dialog = page().getByRole('dialog')
+  await dialog.getByLabel('Reason').fill('finance knows')
+  await dialog.getByLabel('Who answers for it').fill('ada')
+  await visitor.inspect('silencing')
+  const request = page().waitForRequest(asked => asked.method() === 'POST')
+  await dialog.getByRole('button', { name: 'Silence' }).click()
+  const { ends, ...asked } = (await request).postDataJSON()
+  assert.deepEqual(asked, { alert: 'a1', by: 'ada', reason: 'finance knows' })
+  assert.ok(Math.abs(Date.parse(ends) - Date.now() - 3_600_000) < 60_000)
+  await page().getByText('TooSlow is silenced').waitFor()
+  await page().getByRole('link', { name: 'Example traces' }).click()
+  await page().waitForURL('**/traces?service=finance&min=300ms&from=**')
+  await visitor.leave()
+})
+
+test('a service shows what it does and what it promised', async () => {
+  await visitor.go('/services')
+  await page().getByRole('row').filter({ hasText: 'finance' }).getByText('8 %').waitFor()
+  await page().getByRole('button', { name: 'Failed' }).click()
+  await page().getByRole('button', { name: 'Failed' }).click()
+  await page().waitForURL('**/services?sort=-failed')
+  assert.match(await page().getByRole('row').nth(1).innerText(), /^finance/)
+  await visitor.go('/services/order')
+  await page().getByText('99.9 % without errors').waitFor()
+  await page().getByText('10 %, burning').waitFor()
+  await page().getByRole('link', { name: '95 of 100 within' }).click()
+  await page().waitForURL('**/metrics?expr=histogram_quantile**')
+  await visitor.leave()
+})
+
+test('the map has the red edge, with its figures and its traces', async () => {
+  await visitor.go('/map?focus=order')
+  await page().locator('.react-flow__edge.line-bad').getByText('12 % errors').waitFor()
+  await page().locator('.react-flow__edge.line-bad .react-flow__edge-interaction').dispatchEvent('click')
+  await page().waitForURL('**edge=order%7Efinance')
+  await page().locator('.react-flow__edge.line-bad').getByText('3/s, 12 % errors, p95 2.4 s').waitFor()
+  await page().getByRole('link', { name: 'with errors' }).click()
+  await page().waitForURL('**/traces?service=finance&error=true')
+  await visitor.leave()
+})

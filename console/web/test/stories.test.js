@@ -28,8 +28,7 @@ const page = () => visitor.page
 const row = name => page().getByRole('row').filter({ has: page().getByRole('link', { name, exact: true }) })
 
 test('services are filtered, sorted and kept in the URL', async () => {
-  await visitor.go('/')
-  assert.equal(new URL(page().url()).pathname, '/services')
+  await visitor.go('/services')
   assert.equal(await page().getByRole('row').count(), 9)
   await page().keyboard.press('/')
   await page().keyboard.type('ordering degraded')
@@ -157,7 +156,7 @@ test('log lines are followed, paused, opened and bounded', async () => {
 
 test('the keyboard leads everywhere', async () => {
   await visitor.go('/services')
-  for (const [keys, where] of /** @type {const} */ ([['gm', '/map'], ['gt', '/traces'], ['gl', '/logs'], ['ge', '/events'], ['gb', '/mail'], ['ga', '/apis'], ['gp', '/plan'], ['gs', '/services']])) {
+  for (const [keys, where] of /** @type {const} */ ([['go', '/'], ['gm', '/map'], ['gt', '/traces'], ['gl', '/logs'], ['gx', '/metrics'], ['gw', '/alerts'], ['ge', '/events'], ['gb', '/mail'], ['ga', '/apis'], ['gp', '/plan'], ['gs', '/services']])) {
     for (const key of keys) await page().keyboard.press(key)
     await page().waitForURL(`**${where}`)
   }

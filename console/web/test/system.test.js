@@ -25,7 +25,7 @@ const shows = (/** @type {string | RegExp} */ text) => page().getByText(text).fi
 
 test('the printed address opens the console, once', { skip }, async () => {
   await page().goto(String(session))
-  await page().waitForURL(`${base}/services`)
+  await page().waitForURL(`${base}/`)
   await visitor.settled()
   const stranger = await Visitor.arrive(browser, base)
   stranger.expect(/Failed to load resource.*401/)

@@ -272,6 +272,25 @@ export interface Edge {
   first?: string
   last?: string
   finding?: string
+  figures?: EdgeFigures
+  lag?: number
+  unacked?: number
+}
+
+export interface EdgeFigures {
+  rate1: number
+  rate5: number
+  rate60: number
+  last5: EdgeWindow
+  lastHour: EdgeWindow
+}
+
+export interface EdgeWindow {
+  count: number
+  errors: number
+  p50: number // seconds
+  p95: number
+  p99: number
 }
 
 export interface Findings {

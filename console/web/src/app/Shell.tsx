@@ -35,7 +35,7 @@ export function Shell() {
       <AppShell.Header>
         <div className="bar">
           <Burger hiddenFrom="sm" size="sm" opened={open} onClick={menu.toggle} aria-label="Menu" aria-expanded={open} />
-          <Link to="/services" className="brand">
+          <Link to="/" className="brand">
             <b>plat</b>
             {system.data && (
               <span>

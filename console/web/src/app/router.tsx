@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, retainSearchParams } from '@tanstack/react-router'
 import { Loading } from '../parts/Page'
 import { Crash, NoSuchPage } from './Fallback'
 import { Shell } from './Shell'
@@ -23,9 +23,7 @@ const pages = [
   createRoute({
     getParentRoute: () => root,
     path: '/',
-    beforeLoad: () => {
-      throw redirect({ to: '/services', replace: true })
-    },
+    component: lazyRouteComponent(() => import('../pages/Wall'), 'Wall'),
   }),
   createRoute({
     getParentRoute: () => root,
@@ -68,6 +66,12 @@ const pages = [
     path: '/metrics',
     validateSearch: texts('expr', 'view'),
     component: lazyRouteComponent(() => import('../pages/Metrics'), 'Metrics'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/alerts',
+    validateSearch: texts('q', 'open', 'tab', 'sort'),
+    component: lazyRouteComponent(() => import('../pages/Alerts'), 'Alerts'),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -2,13 +2,15 @@ import { Anchor, Text, VisuallyHidden } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useMemo } from 'react'
+import { byLabel, expressions, type Figures, lines, serviceFigures } from '../api/figures'
 import { servicesQuery } from '../api/queries'
 import type { Service } from '../api/types'
 import { Choice } from '../parts/Choice'
 import { type Column, DataTable } from '../parts/DataTable'
-import { count, counted } from '../parts/format'
+import { count, counted, seconds, share, size, three } from '../parts/format'
 import { Loaded, Nothing, Page } from '../parts/Page'
 import { Search } from '../parts/Search'
+import { Spark } from '../parts/Spark'
 import { Mark, State, toneOf } from '../parts/State'
 import { Age } from '../parts/time'
 import { Go } from '../parts/Go'
@@ -30,6 +32,9 @@ function List({ all }: { all: Service[] }) {
   const search = route.useSearch()
   const navigate = route.useNavigate()
   const set = (change: Partial<typeof search>) => void navigate({ search: { ...search, ...change }, replace: true })
+  const figures = useQuery(serviceFigures)
+  const rates = useQuery(lines('service rates', expressions('service').rate, lately)).data
+  const shown = useMemo(() => columnsOf(figures.data?.by, rates), [figures.data, rates])
   const rows = useMemo(() => all.filter(service => fits(service, search)), [all, search])
   if (all.length === 0) {
     return <Nothing>The plan has no services. A folder with a service.yaml that plat.yaml names makes one.</Nothing>
@@ -45,7 +50,7 @@ function List({ all }: { all: Service[] }) {
       {rows.length === 0 ? (
         <Nothing>No service fits the filter.</Nothing>
       ) : (
-        <DataTable label="Services" columns={columns} rows={rows} id={service => service.name} sort={search.sort ?? 'name'} onSort={sort => set({ sort })} />
+        <DataTable label="Services" columns={shown} rows={rows} id={service => service.name} sort={search.sort ?? 'name'} onSort={sort => set({ sort })} />
       )}
     </>
   )
@@ -68,6 +73,51 @@ function fits(service: Service, { q, owner, context, state }: Filter): boolean {
   const words = (q ?? '').toLowerCase().split(/\s+/)
   const text = [service.name, service.owner, service.context, service.about, service.state, service.version].join(' ').toLowerCase()
   return words.every(word => text.includes(word))
+}
+
+const past = 15 * 60_000
+const lately = () => ({ from: Date.now() - past, to: Date.now() })
+
+type Lines = { from: number; to: number; series: Parameters<typeof byLabel>[0] } | undefined
+
+// columnsOf puts what services do beside what they are, once it is known.
+function columnsOf(by: Map<string, Figures> | undefined, rates: Lines): Column<Service>[] {
+  if (!by) return columns
+  const of = (service: Service) => by.get(service.name) ?? {}
+  const figures: Column<Service>[] = [
+    {
+      key: 'rate',
+      header: 'Requests/s',
+      number: true,
+      sort: service => of(service).rate ?? 0,
+      cell: service => (
+        <span className="spark-cell">
+          <span className="from-md-inline">
+            <Spark points={byLabel(rates?.series, 'service', service.name)?.points} from={rates?.from ?? 0} to={rates?.to ?? 1} width={72} height={18} label={`Requests of ${service.name} in 15 minutes`} />
+          </span>
+          {three(of(service).rate ?? 0)}
+        </span>
+      ),
+    },
+    { key: 'failed', header: 'Failed', number: true, sort: service => of(service).errors ?? 0, cell: service => <Failed figures={of(service)} /> },
+    { key: 'p95', header: 'p95', from: 'sm', number: true, sort: service => of(service).p95 ?? 0, cell: service => (of(service).p95 === undefined ? '' : seconds(of(service).p95!)) },
+    { key: 'saturation', header: 'CPU, memory', from: 'lg', number: true, sort: service => of(service).cpu ?? 0, cell: service => <Saturation figures={of(service)} /> },
+  ]
+  return [...columns.slice(0, 3), ...figures, ...columns.slice(3)]
+}
+
+function Failed({ figures: { rate, errors } }: { figures: Figures }) {
+  if (!rate || errors === undefined) return null
+  return <span className={errors >= 0.01 ? 'bad' : ''}>{share(errors)}</span>
+}
+
+function Saturation({ figures: { cpu, memory, inFlight } }: { figures: Figures }) {
+  return (
+    <span title={inFlight === undefined ? undefined : `${inFlight} requests in flight`}>
+      {cpu !== undefined && `${three(cpu * 100)} %`}
+      {memory !== undefined && <span className="dim"> {size(memory)}</span>}
+    </span>
+  )
 }
 
 const columns: Column<Service>[] = [

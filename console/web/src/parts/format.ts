@@ -55,3 +55,8 @@ export function share(value: number): string {
   if (value > 0 && value < 0.0001) return '<0.01 %'
   return `${Number((value * 100).toPrecision(value < 0.1 ? 2 : 3))} %`
 }
+
+// seconds writes a length of time that is known in seconds.
+export function seconds(value: number): string {
+  return duration(value * 1e9)
+}

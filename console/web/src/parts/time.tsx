@@ -19,6 +19,11 @@ function subscribe(listener: () => void) {
   }
 }
 
+// useNow is the moment, anew each second.
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now)
+}
+
 // known tells a time from the zero time of the API.
 export function known(time: string | undefined): time is string {
   return time !== undefined && !time.startsWith('0001-')

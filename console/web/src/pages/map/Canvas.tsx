@@ -2,8 +2,9 @@ import '@xyflow/react/dist/style.css'
 import './map.css'
 import { useComputedColorScheme } from '@mantine/core'
 import { Controls, type Edge, MarkerType, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react'
-import { useEffect, useMemo } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import { Loading } from '../../parts/Page'
+import { healthOf } from './health'
 import { type Layout, nodeSize, useLayout } from './layout'
 import { Member, type MemberNode } from './Member'
 import { type Bundle, caption, type View } from './model'
@@ -48,8 +49,9 @@ function enter(target: Element, { onFocus, onEdge }: Props) {
 
 function Graph({ view, focus, near, edge, onFocus, onEdge, layout, id }: Props & { layout: Layout; id: string }) {
   const scheme = useComputedColorScheme()
+  const [over, setOver] = useState<string>()
   const nodes = useMemo(() => view.nodes.map(node => memberOf(node, layout, focus)), [view, layout, focus])
-  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, layout, { chosen: bundle.id === edge, captioned: view.bundles.length <= fewEdges, aside: near && bundle.from !== focus && bundle.to !== focus })), [view, layout, edge, near, focus])
+  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, layout, { chosen: bundle.id === edge, over: bundle.id === over, captioned: view.bundles.length <= fewEdges, aside: near && bundle.from !== focus && bundle.to !== focus })), [view, layout, edge, over, near, focus])
   return (
     <ReactFlow
       nodes={nodes}
@@ -65,6 +67,8 @@ function Graph({ view, focus, near, edge, onFocus, onEdge, layout, id }: Props &
       maxZoom={1.6}
       onNodeClick={(_, node) => onFocus(node.id)}
       onEdgeClick={(_, line) => onEdge(line.id)}
+      onEdgeMouseEnter={(_, line) => setOver(line.id)}
+      onEdgeMouseLeave={() => setOver(undefined)}
       aria-label="Map of the system"
     >
       <Sight id={id} focus={focus} layout={layout} />
@@ -110,10 +114,17 @@ function shown(bundle: Bundle): string {
   return bundle.standing === 'undeclared' ? `undeclared ${short}` : short
 }
 
-function lineOf(bundle: Bundle, layout: Layout, { chosen, captioned, aside }: { chosen: boolean; captioned: boolean; aside: boolean }): Edge {
+function lineOf(bundle: Bundle, layout: Layout, { chosen, over, captioned, aside }: { chosen: boolean; over: boolean; captioned: boolean; aside: boolean }): Edge {
+  const health = healthOf(bundle)
+  const unwell = health?.tone === 'bad' || health?.tone === 'warn'
   const undeclared = bundle.standing === 'undeclared'
   const event = bundle.edges.every(edge => edge.kind === 'event')
   const text = shown(bundle)
+  const captionOf = () => {
+    if (health && (chosen || over)) return undeclared ? `${text}, ${health.text}` : health.text
+    if (health?.tone === 'bad') return undeclared ? `undeclared, ${health.short}` : health.short
+    return undeclared || chosen || over || (captioned && text !== 'call') ? text : undefined
+  }
   const back = (layout[bundle.from]?.x ?? 0) > (layout[bundle.to]?.x ?? 0)
   return {
     id: bundle.id,
@@ -121,10 +132,10 @@ function lineOf(bundle: Bundle, layout: Layout, { chosen, captioned, aside }: { 
     target: bundle.to,
     sourceHandle: back ? 'back-out' : 'out',
     targetHandle: back ? 'back-in' : 'in',
-    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}${aside && !chosen ? ' line-aside' : ''}`,
-    label: undeclared || chosen || (captioned && text !== 'call') ? text : undefined,
-    markerEnd: { type: MarkerType.ArrowClosed, width: 13, height: 13, markerUnits: 'userSpaceOnUse', color: `var(--line-${undeclared ? 'undeclared' : event ? 'event' : 'plain'})` },
-    ariaLabel: `${bundle.from} to ${bundle.to}: ${caption(bundle)}, ${bundle.standing}`,
+    className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}${unwell ? ` line-${health.tone}` : ''}${aside && !chosen && !unwell ? ' line-aside' : ''}`,
+    label: captionOf(),
+    markerEnd: { type: MarkerType.ArrowClosed, width: 13, height: 13, markerUnits: 'userSpaceOnUse', color: unwell ? `var(--${health.tone})` : `var(--line-${undeclared ? 'undeclared' : event ? 'event' : 'plain'})` },
+    ariaLabel: `${bundle.from} to ${bundle.to}: ${caption(bundle)}, ${bundle.standing}${health ? `, ${health.text}` : ''}`,
   }
 }
 

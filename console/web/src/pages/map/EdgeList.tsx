@@ -4,6 +4,8 @@ import { type Column, DataTable } from '../../parts/DataTable'
 import { FindingLink, StandingMark, Uses } from '../../parts/Edges'
 import { count } from '../../parts/format'
 import { Nothing } from '../../parts/Page'
+import { Mark } from '../../parts/State'
+import { healthOf } from './health'
 import type { View } from './model'
 
 // EdgeList is the map in words.
@@ -19,6 +21,7 @@ const columns = (onFocus: (name: string) => void): Column<Edge>[] => [
   { key: 'kind', header: 'By', sort: edge => edge.kind, cell: edge => <>{edge.kind} {edge.label && <span className="mono path">{edge.label}</span>}</> },
   { key: 'plan', header: 'Plan', cell: edge => <StandingMark edge={edge} /> },
   { key: 'count', header: 'Uses', number: true, sort: edge => edge.count, cell: edge => <Uses edge={edge} /> },
+  { key: 'now', header: 'Of late', from: 'md', sort: edge => healthOf({ edges: [edge] })?.rate ?? 0, cell: edge => <Late edge={edge} /> },
   { key: 'errors', header: 'Errors', from: 'sm', number: true, sort: edge => edge.errors, cell: edge => (edge.errors > 0 ? <span className="bad">{count(edge.errors)}</span> : '') },
   { key: 'finding', header: 'Finding', from: 'sm', cell: edge => <FindingLink id={edge.finding} /> },
 ]
@@ -29,4 +32,10 @@ function Name({ name, onFocus }: { name: string; onFocus: (name: string) => void
       {name}
     </Anchor>
   )
+}
+
+// Late is how an edge did within 5 minutes.
+function Late({ edge }: { edge: Edge }) {
+  const health = healthOf({ edges: [edge] })
+  return health ? <Mark tone={health.tone}>{health.text}</Mark> : null
 }

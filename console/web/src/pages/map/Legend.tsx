@@ -5,6 +5,8 @@ const kinds = [
   { className: 'line line-unused', text: 'declared, never used' },
   { className: 'line line-undeclared', text: 'undeclared' },
   { className: 'line line-event', text: 'events only' },
+  { className: 'line line-warn', text: '1 % errors or 1 s' },
+  { className: 'line line-bad', text: '5 % errors or 3 s' },
 ]
 
 export function Legend({ children }: { children: ReactNode }) {

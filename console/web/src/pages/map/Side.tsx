@@ -1,9 +1,10 @@
 import { Anchor, Button, Stack, Title } from '@mantine/core'
 import type { Edge, MapNode, SystemMap } from '../../api/types'
 import { FindingLink, StandingMark, Uses } from '../../parts/Edges'
-import { count } from '../../parts/format'
-import { State } from '../../parts/State'
+import { count, seconds, share, three } from '../../parts/format'
+import { Mark, State } from '../../parts/State'
 import { Age, known } from '../../parts/time'
+import { healthOf } from './health'
 import type { Bundle } from './model'
 import { Go } from '../../parts/Go'
 
@@ -26,6 +27,7 @@ function Between({ bundle, onFocus, onClose }: { bundle: Bundle; onFocus: (name:
       {bundle.edges.map(edge => (
         <Details key={`${edge.kind} ${edge.label ?? ''}`} edge={edge} />
       ))}
+      <TracesOf bundle={bundle} />
       <Button.Group>
         <Button size="xs" variant="default" onClick={() => onFocus(bundle.from)}>{bundle.from}</Button>
         <Button size="xs" variant="default" onClick={() => onFocus(bundle.to)}>{bundle.to}</Button>
@@ -35,9 +37,64 @@ function Between({ bundle, onFocus, onClose }: { bundle: Bundle; onFocus: (name:
   )
 }
 
+// TracesOf leads to examples of what goes over a line: those with errors
+// where it has some, slow ones where it is slow.
+function TracesOf({ bundle }: { bundle: Bundle }) {
+  if (bundle.edges.every(({ kind }) => kind === 'event')) return null
+  const health = healthOf(bundle)
+  const service = bundle.to
+  return (
+    <span>
+      <Go to="/traces" search={{ service }}>
+        Traces through {service}
+      </Go>
+      {health && health.errors > 0 && (
+        <>
+          {', '}
+          <Go to="/traces" search={{ service, error: 'true' }}>
+            with errors
+          </Go>
+        </>
+      )}
+      {health && health.p95 > 0.001 && (
+        <>
+          {', '}
+          <Go to="/traces" search={{ service, min: `${Math.max(1, Math.floor(health.p95 * 1_000))}ms` }}>
+            slow ones
+          </Go>
+        </>
+      )}
+    </span>
+  )
+}
+
 function Details({ edge }: { edge: Edge }) {
+  const health = healthOf({ edges: [edge] })
   return (
     <dl className="facts">
+      {health && edge.figures && (
+        <>
+          <dt>Now</dt>
+          <dd>
+            <b>{three(edge.figures.rate1)}</b> a second
+          </dd>
+          <dt>5 minutes</dt>
+          <dd>
+            <Mark tone={health.tone}>
+              {share(health.errors)} errors, half within {seconds(edge.figures.last5.p50)}, 95 of 100 within {seconds(edge.figures.last5.p95)}
+            </Mark>
+          </dd>
+        </>
+      )}
+      {edge.kind === 'event' && edge.lag !== undefined && (
+        <>
+          <dt>Waiting</dt>
+          <dd>
+            {count(edge.lag)}
+            {edge.unacked ? `, ${count(edge.unacked)} not acknowledged` : ''}
+          </dd>
+        </>
+      )}
       <dt>{edge.kind}</dt>
       <dd className="mono">{edge.label}</dd>
       <dt>Plan</dt>

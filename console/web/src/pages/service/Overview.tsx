@@ -5,6 +5,7 @@ import { FindingView } from '../../parts/FindingView'
 import { counted } from '../../parts/format'
 import { Nothing, Section } from '../../parts/Page'
 import { Mark } from '../../parts/State'
+import { ServiceFigures } from './Figures'
 import { Instances } from './Instances'
 import { Go } from '../../parts/Go'
 
@@ -18,6 +19,7 @@ export function Overview({ description }: { description: Description }) {
         {service.errors && service.errors.count > 0 && <Errors name={service.name} errors={service.errors} />}
       </Stack>
       <Facts service={service} file={description.file} routes={(routes ?? []).map(route => `${route.methods?.join(', ') ?? ''} ${route.url}`.trim())} />
+      {service.state !== 'skipped' && <ServiceFigures name={service.name} />}
       <Section title="Instances">
         {service.instances?.length ? <Instances instances={service.instances} /> : <Nothing>No instance runs.</Nothing>}
       </Section>
@@ -94,7 +96,7 @@ function Facts({ service, file, routes }: { service: Service; file?: string; rou
       )}
       <dt>More</dt>
       <dd>
-        <Go to="/map" search={{ focus: service.name }}>On the map</Go>
+        <Go to="/map" search={{ focus: service.name }}>On the map</Go>, <Go to="/traces" search={{ service: service.name }}>traces</Go>, <Go to="/logs" search={{ service: service.name }}>log records</Go>
         {service.openapi && (
           <>
             {', '}
