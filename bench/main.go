@@ -2,10 +2,10 @@
 // several rounds: how long MusicCorp takes to be up, what plat costs while it
 // idles, how soon the console is there and what it weighs, how soon a saved
 // file is served (beside air), how fast a large plan is checked and a dead
-// instance leaves rotation, and the gateway beside its peers.
+// instance leaves rotation, the gateway beside its peers, and what telemetry costs.
 //
 //	go run .            all of it
-//	go run . up check   some of it: up, console, save, check, rotation, gateway
+//	go run . up check   some of it: up, console, save, check, rotation, gateway, telemetry
 package main
 
 import (
@@ -54,7 +54,7 @@ func run(ctx context.Context, chosen []string) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"up", b.up}, {"console", b.console}, {"save", b.save}, {"check", b.check}, {"rotation", b.rotation}, {"gateway", b.gateway}} {
+	}{{"up", b.up}, {"console", b.console}, {"save", b.save}, {"check", b.check}, {"rotation", b.rotation}, {"gateway", b.gateway}, {"telemetry", b.telemetry}} {
 		if len(chosen) > 0 && !slices.Contains(chosen, part.name) {
 			continue
 		}
@@ -80,6 +80,15 @@ func (b bench) build(ctx context.Context, to, pkg string) error {
 // gateway is a command of its own, since it brings peers.
 func (b bench) gateway(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "go", "run", "./gateway")
+	cmd.Dir = filepath.Join(b.root, "bench")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+// telemetry is a command of its own, so that its memory is its own.
+func (b bench) telemetry(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "go", "run", "./telemetry")
 	cmd.Dir = filepath.Join(b.root, "bench")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -92,6 +92,21 @@ func (f *field) code(s *scan, page, row int) (code int32, sure bool) {
 	return code, true
 }
 
+// found is a row's value where code was not sure: it stands among the other
+// attributes or in the resource.
+func (f *field) found(s *scan, page, row int) string {
+	var err error
+	s.others, err = parseObject(string(s.load(colAttributes, page).raw(row)), s.others[:0])
+	if err != nil {
+		panic(asDamage(err))
+	}
+	if v, ok := telemetry.Find(s.others, f.key); ok {
+		return v
+	}
+	v, _ := telemetry.Find(s.resource(page, row).Attributes, f.key)
+	return v
+}
+
 func (f *field) ofSpan(s *telemetry.Span) string {
 	switch {
 	case !f.has || f.also:
@@ -197,25 +212,33 @@ func (g *groups) page(s *scan, page int) error {
 	var whole telemetry.Span
 	for _, r := range s.rows {
 		row := int(r)
-		codes := [3]int32{-1, -1, -1}
-		sure := !s.unsure[row]
-		for i := 0; sure && i < len(g.fields); i++ {
-			codes[i], sure = g.fields[i].code(s, page, row)
-		}
-		if !sure {
+		if s.unsure[row] {
 			if s.span(page, row, &whole); s.f.spanMatches(&whole) {
 				g.span(&whole)
 			}
 			continue
 		}
-		to := g.byCode[codes]
+		codes := [3]int32{-1, -1, -1}
+		sure := true
+		for i := 0; sure && i < len(g.fields); i++ {
+			codes[i], sure = g.fields[i].code(s, page, row)
+		}
+		var to *series
+		if sure {
+			to = g.byCode[codes]
+		}
 		if to == nil {
 			key := make([]string, len(g.fields))
 			for i := range g.fields {
-				key[i], _ = g.fields[i].value(s, page, row)
+				if value, sure := g.fields[i].value(s, page, row); sure {
+					key[i] = value
+				} else {
+					key[i] = g.fields[i].found(s, page, row)
+				}
 			}
-			to = g.series(key)
-			g.byCode[codes] = to
+			if to = g.series(key); sure {
+				g.byCode[codes] = to
+			}
 		}
 		start, _ := times.number(row)
 		duration, _ := durations.number(row)
@@ -375,21 +398,15 @@ func facetPage(list []*facet, s *scan, page int) {
 	var whole telemetry.Log
 	for _, r := range s.rows {
 		row := int(r)
-		made := false
 		if s.unsure[row] {
 			if s.log(page, row, &whole); !s.f.logMatches(&whole) {
 				continue
 			}
-			made = true
 		}
 		for _, f := range list {
 			code, sure := f.code(s, page, row)
 			if !sure {
-				if !made {
-					s.log(page, row, &whole)
-					made = true
-				}
-				*f.counter(f.ofLog(&whole))++
+				*f.counter(f.found(s, page, row))++
 				continue
 			}
 			if f.in != s {

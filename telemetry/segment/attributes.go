@@ -215,14 +215,14 @@ func (p *parser) value(a *telemetry.Attribute) {
 		p.bad = true
 		return
 	}
-	switch c := p.s[p.i]; {
-	case c == '"':
+	switch p.s[p.i] {
+	case '"':
 		a.Kind, a.Value = telemetry.Text, p.string()
-	case c == 't' || c == 'f':
+	case 't', 'f':
 		a.Kind, a.Value = telemetry.Bool, p.word()
-	case c == '[':
+	case '[':
 		a.Kind, a.Value = telemetry.JSON, p.nested()
-	case c == '{':
+	case '{':
 		if strings.HasPrefix(p.s[p.i:], `{"$`) {
 			p.i++
 			name := p.string()

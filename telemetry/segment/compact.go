@@ -187,7 +187,7 @@ func (c *mergeCursor) at(group int) *scan {
 
 func (c *mergeCursor) close() {
 	if c.in != nil {
-		c.in.groupReader.close()
+		c.in.close()
 		c.in = nil
 	}
 }

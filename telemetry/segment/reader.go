@@ -156,7 +156,7 @@ func (r *reader) describe(k kind) error {
 			p.rows = int(next - p.first)
 			p.min, p.max = bounds.MinValue(i).Int64(), bounds.MaxValue(i).Int64()
 			size, n := binary.Uvarint(sets)
-			if n <= 0 || size > bloomMost || size&(size-1) != 0 || size == 0 || uint64(len(sets)-n) < size {
+			if n <= 0 || size > bloomMost || size&(size-1) != 0 || size == 0 || uint64(len(sets)-n) < size { // #nosec G115 -- a length
 				return damage{"its words cannot be read"}
 			}
 			p.words, sets = sets[n:n+int(size)], sets[n+int(size):]

@@ -18,9 +18,11 @@ type scan struct {
 	elsewhere  []telemetry.Match
 	keys       [][]byte // of elsewhere and of conditions, as JSON has them
 	condKeys   [][]byte
-	tokens     [][]byte // of the terms, in lower case
-	rows       []int32  // that match, in order
-	unsure     []bool   // by row: only the whole row can tell
+	tokens     [][]byte              // of the terms, in lower case
+	holding    [][columns][]int8     // of a token and a code: 0 unknown, 1 holds it, 2 does not
+	rows       []int32               // that match, in order
+	unsure     []bool                // by row: only the whole row can tell
+	others     []telemetry.Attribute // used again
 	resources  map[[4]int32]*telemetry.Resource
 }
 
@@ -238,16 +240,18 @@ func (s *scan) other(m *telemetry.Match, i, page, row int) bool {
 // texts drops rows that lack one of the words; whether they stand as asked
 // only the row can tell.
 func (s *scan) texts(page int) {
-	list := []column{colAttributes, colCorrelation, colMethod, colRoute, colPeer, colDestination, colBody}
+	list := []column{colBody, colAttributes, colCorrelation, colMethod, colRoute, colPeer, colDestination}
 	if s.kind == spans {
-		list = []column{colAttributes, colCorrelation, colMethod, colRoute, colPeer, colDestination, colName, colMessage}
+		list = []column{colName, colMessage, colAttributes, colCorrelation, colMethod, colRoute, colPeer, colDestination}
 	}
 	s.keepRows(func(row int) bool {
 		s.unsure[row] = true
-		for _, w := range s.tokens {
+		for i, w := range s.tokens {
 			in := false
 			for _, c := range list {
-				in = in || containsFold(s.load(c, page).raw(row), w)
+				if in = s.holds(i, c, page, row); in {
+					break
+				}
 			}
 			if !in {
 				if n, ok := s.load(colCode, page).number(row); !ok || strconv.FormatInt(n, 10) != string(w) {
@@ -257,6 +261,33 @@ func (s *scan) texts(page int) {
 		}
 		return true
 	})
+}
+
+// holds tells whether a column of a row has a word anywhere; of a dictionary's
+// value it is found out once.
+func (s *scan) holds(token int, c column, page, row int) bool {
+	v := s.load(c, page)
+	if v.missing || v.words == nil {
+		return containsFold(v.raw(row), s.tokens[token])
+	}
+	code := v.code(row)
+	if code < 0 {
+		return false
+	}
+	if s.holding == nil {
+		s.holding = make([][columns][]int8, len(s.tokens))
+	}
+	known := &s.holding[token][c]
+	if *known == nil {
+		*known = make([]int8, len(v.words.text))
+	}
+	if (*known)[code] == 0 {
+		(*known)[code] = 2
+		if containsFold(v.words.of.Index(code).ByteArray(), s.tokens[token]) {
+			(*known)[code] = 1
+		}
+	}
+	return (*known)[code] == 1
 }
 
 // containsFold looks for a text of lower case in any case.

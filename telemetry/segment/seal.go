@@ -43,7 +43,6 @@ type fileWriter struct {
 	bytes   int // of the page
 	min     int64
 	max     int64
-	object  []byte
 }
 
 func newFileWriter(to io.Writer, k kind, level zstd.Level) *fileWriter {

@@ -12,7 +12,7 @@ import (
 func TestRowsComeBackFromHeadFileAndLog(t *testing.T) {
 	t.Parallel()
 	m := newMaker(1)
-	b := m.batch(300, 300)
+	b := m.batch(120, 120)
 	var wantSpans, wantLogs []string
 	for i := range b.Spans {
 		wantSpans = append(wantSpans, plain(&b.Spans[i]))
@@ -37,7 +37,7 @@ func TestRowsComeBackFromHeadFileAndLog(t *testing.T) {
 		if d := cmp.Diff(wantLogs, logsOf(t.Context(), t, s, telemetry.LogQuery{})); d != "" {
 			t.Fatalf("logs %s: %s", where, d)
 		}
-		if st := s.Stats(); st.Spans != 300 || st.Logs != 300 || len(st.Damage) != 0 || !st.LostUntil.IsZero() {
+		if st := s.Stats(); st.Spans != 120 || st.Logs != 120 || len(st.Damage) != 0 || !st.LostUntil.IsZero() {
 			t.Fatalf("%s: %+v", where, st)
 		}
 	}

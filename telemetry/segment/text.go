@@ -144,7 +144,7 @@ const (
 )
 
 func (b bloom) add(h uint64) {
-	mask := uint64(len(b)*8 - 1)
+	mask := uint64(len(b)*8 - 1) // #nosec G115 -- a length
 	for range 3 {
 		b[h&mask>>3] |= 1 << (h & 7)
 		h = h>>21 | h<<43
@@ -152,7 +152,7 @@ func (b bloom) add(h uint64) {
 }
 
 func (b bloom) has(h uint64) bool {
-	mask := uint64(len(b)*8 - 1)
+	mask := uint64(len(b)*8 - 1) // #nosec G115 -- a length
 	for range 3 {
 		if b[h&mask>>3]&(1<<(h&7)) == 0 {
 			return false
