@@ -72,7 +72,8 @@ clean: ## take away what was built and MusicCorp's state, unless it runs
 	@if [ -e bin/plat ] && bin/plat ps -C musiccorp >/dev/null 2>&1; then \
 		echo "MusicCorp runs: stop it first, with bin/plat down -C musiccorp"; exit 1; fi
 	rm -rf bin dist musiccorp/.plat musiccorp/browser/node_modules musiccorp/services/*/node_modules \
-		console/web/node_modules event/cloudevents/testdata/node/node_modules telemetry/segment/testdata/duckdb/node_modules
+		console/web/node_modules event/cloudevents/testdata/node/node_modules \
+		telemetry/otlp/testdata/node/node_modules telemetry/segment/testdata/duckdb/node_modules
 
 # The go command knows what changed.
 bin/plat:

@@ -30,8 +30,8 @@ func (r *Receiver) ServeGRPC(ctx context.Context, l net.Listener) error {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 10 * time.Minute, Time: time.Minute, Timeout: 20 * time.Second}),
 	)
-	for name, s := range map[string]signal{"trace": traces, "metrics": metrics, "logs": logs} {
-		server.RegisterService(r.service(name, s), r)
+	for _, s := range []signal{traces, metrics, logs} {
+		server.RegisterService(r.service(s), r)
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
@@ -54,9 +54,9 @@ func (r *Receiver) ServeGRPC(ctx context.Context, l net.Listener) error {
 // service describes one signal's service. Its method is declared as a stream,
 // though only one message goes each way, which is the same on the wire: so it
 // can refuse before the message is read into memory.
-func (r *Receiver) service(name string, s signal) *grpc.ServiceDesc {
+func (r *Receiver) service(s signal) *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
-		ServiceName: fmt.Sprintf("opentelemetry.proto.collector.%s.v1.%s", name, serviceNames[s]),
+		ServiceName: services[s],
 		HandlerType: (*any)(nil),
 		Streams: []grpc.StreamDesc{{
 			StreamName:    "Export",
@@ -73,7 +73,11 @@ func (r *Receiver) service(name string, s signal) *grpc.ServiceDesc {
 	}
 }
 
-var serviceNames = [...]string{"TraceService", "MetricsService", "LogsService"} //nolint:gochecknoglobals // a constant table
+const collector = "opentelemetry.proto.collector."
+
+var services = [...]string{ //nolint:gochecknoglobals // a constant table
+	traces: collector + "trace.v1.TraceService", metrics: collector + "metrics.v1.MetricsService", logs: collector + "logs.v1.LogsService",
+}
 
 // call reads a request and has it taken.
 func (r *Receiver) call(stream grpc.ServerStream, s signal) outcome {

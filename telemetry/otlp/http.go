@@ -94,18 +94,23 @@ func (r *Receiver) serve(w http.ResponseWriter, q *http.Request, s signal) {
 
 // exchange reads a request and has it taken.
 func (r *Receiver) exchange(w http.ResponseWriter, q *http.Request, s signal, zipped, asJSON bool) outcome {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.limits.Read)) // a recorder of tests has none
+	sent := http.MaxBytesReader(w, q.Body, int64(r.limits.Body))
 	if !r.enter(q.Context()) {
+		_, _ = io.Copy(io.Discard, sent) // else the sender may meet a closed connection before the answer
 		return outcome{kind: crowded, message: "too many requests at once", later: laterCrowded}
 	}
 	defer r.leave()
 	charged := 0
 	defer func() { r.bytes.Add(-int64(charged)) }()
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.limits.Read)) // a recorder of tests has none
 	first := 4 << 10
 	if !zipped && q.ContentLength >= 0 {
 		first = int(min(q.ContentLength, 1<<20)) + 1 // and the end is seen
 	}
-	raw, o := r.read(http.MaxBytesReader(w, q.Body, int64(r.limits.Body)), zipped, first, &charged)
+	raw, o := r.read(sent, zipped, first, &charged)
+	if o.kind == crowded {
+		_, _ = io.Copy(io.Discard, sent) // as above
+	}
 	if o.kind != taken {
 		return o
 	}

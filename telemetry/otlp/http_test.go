@@ -295,3 +295,17 @@ func sound(t *testing.T, attributes []telemetry.Attribute, texts ...string) {
 		}
 	}
 }
+
+func unzipped(t *testing.T, body io.Reader) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(body)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		t.Error(err)
+	}
+	return raw
+}
