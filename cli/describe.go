@@ -247,9 +247,9 @@ func (a *app) sayFindings(findings []api.Finding) {
 func (a *app) why() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "why ID",
-		Short:   "Explain a finding, or a refused call",
-		Long:    "Explains what the ID of a finding, or of a call that was answered 403, stands\nfor: what was seen, why it is against the plan, the evidence, and the lines of\nthe plan that would settle it.",
-		Example: "  plat why f4c1d09a3\n  plat get findings -o name | xargs -n1 plat why",
+		Short:   "Tell what is behind an ID",
+		Long:    "Tells what is behind an ID that plat knows.\n\nOf a trace, a correlation ID (X-Correlation-ID of any answer), an event or a business\nkey that the plan declares, such as an order's number: everything that happened, by\ntime, over all services, and where it failed or took longest.\n\nOf a finding, or of a call that was answered 403: what was seen, why it is against the\nplan, the evidence, and the lines of the plan that would settle it.",
+		Example: "  plat why f4c1d09a3\n  plat why 01a219e5-d841-7177-958e-65b5a382d1aa\n  plat get findings -o name | xargs -n1 plat why",
 		GroupID: "monitoring",
 		Args:    args(1, 1, "one ID"),
 		ValidArgsFunction: a.live(func(cmd *cobra.Command, client *api.Client) ([]string, error) {
@@ -263,14 +263,7 @@ func (a *app) why() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f, err := client.Why(cmd.Context(), given[0])
-		if err != nil {
-			return err
-		}
-		if a.output != "table" {
-			return a.print(f, table{header: []string{"ID"}, rows: [][]string{{f.ID}}})
-		}
-		return a.explainFinding(f)
+		return a.explainID(cmd.Context(), client, given[0])
 	}
 	return cmd
 }

@@ -21,14 +21,16 @@ func (a *app) logs() *cobra.Command {
 		since time.Duration
 		pick  lines.Filter
 		times bool
+		kept  keptQuery
 	)
 	cmd := &cobra.Command{
 		Use:   "logs [SERVICE…]",
 		Short: "Print the services' output",
 		Long: "Prints the output of the named services, or of all, in the order of time.\nThe log files themselves are in .plat/logs.\n\n" +
-			"--grep and --errors pick lines, and --tail counts those that they pick; with -f it\ncounts before. An error is a JSON line of level error or worse, or a line with a word\nsuch as ERROR, FATAL, panic: or Traceback; plat ps counts by the same rule.",
+			"--grep and --errors pick lines, and --tail counts those that they pick; with -f it\ncounts before. An error is a JSON line of level error or worse, or a line with a word\nsuch as ERROR, FATAL, panic: or Traceback; plat ps counts by the same rule.\n\n" +
+			"--trace, --search, --where and --severity ask what telemetry keeps instead: for days,\nof everything that came by OTLP as well, and of one trace or piece of work over all\nservices.",
 
-		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs -t --since 5m --tail 100 web\n  plat logs --errors\n  plat logs -f --grep timeout order\n  plat logs -o json order | jq -r .text",
+		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs -t --since 5m --tail 100 web\n  plat logs --errors\n  plat logs -f --grep timeout order\n  plat logs -o json order | jq -r .text\n  plat logs --trace 657db9c045a3a6afd528136cbcb86402\n  plat logs --search '\"card declined\"' --since 24h\n  plat logs --where order=01a219e5-d841-7177-958e-65b5a382d1aa",
 		GroupID:           "monitoring",
 		Args:              args(0, -1, "services"),
 		ValidArgsFunction: a.serviceNames,
@@ -39,6 +41,7 @@ func (a *app) logs() *cobra.Command {
 	cmd.Flags().BoolVarP(&times, "timestamps", "t", false, "begin each line with its time")
 	cmd.Flags().StringVar(&pick.Text, "grep", "", "only lines with this text, in upper or lower case")
 	cmd.Flags().BoolVar(&pick.Errors, "errors", false, "only lines that tell of errors")
+	kept.flags(cmd)
 	a.outputs(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if since < 0 || q.Tail < 0 {
@@ -49,6 +52,12 @@ func (a *app) logs() *cobra.Command {
 			q.Since = time.Now().Add(-since)
 		}
 		client, _, err := a.connect()
+		if kept.asked() {
+			if err != nil {
+				return err
+			}
+			return a.searchLogs(cmd, client, kept, q, times)
+		}
 		if fault.Is(err, fault.NotRunning) && !q.Follow {
 			return a.keptLogs(cmd.Context(), q, pick, times, err)
 		}

@@ -294,10 +294,14 @@ func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 		}
 		return out, nil
 	}
+	unknown := err
 	if !fault.Is(err, fault.NoSuchFinding) {
 		return out, err
 	}
 	ids, is, key, err := p.tracesOf(ctx, id)
+	if fault.Is(err, fault.TelemetryNotFound) {
+		return out, unknown
+	}
 	if err != nil {
 		return out, err
 	}

@@ -19,6 +19,7 @@ type Tracer interface {
 	Traces(ctx context.Context, q api.TraceQuery) (api.Traces, error)
 	Trace(ctx context.Context, id string) (api.Trace, error)
 	Story(ctx context.Context, id string) (api.Story, error)
+	Traffic(ctx context.Context, window time.Duration) (api.Traffic, error)
 }
 
 // Logbook finds log records.
@@ -89,6 +90,19 @@ func registerTelemetry(a huma.API, t Tracer, l Logbook) {
 	huma.Get(a, "/v1/telemetry", func(ctx context.Context, _ *struct{}) (*body[api.Telemetry], error) {
 		out, err := t.Telemetry(ctx)
 		return &body[api.Telemetry]{out}, problem(err)
+	})
+	huma.Get(a, "/v1/traffic", func(ctx context.Context, in *struct {
+		Window string `query:"window" maxLength:"16" doc:"time that rates are over, as 5m; 1m where it is absent"`
+	}) (*body[api.Traffic], error) {
+		window := time.Minute
+		if in.Window != "" {
+			var err error
+			if window, err = time.ParseDuration(in.Window); err != nil {
+				return nil, problem(fault.Newf(fault.TelemetryBadQuery, "window is %q", in.Window).Why("expected a duration").Fix("write one such as 1m"))
+			}
+		}
+		out, err := t.Traffic(ctx, window)
+		return &body[api.Traffic]{out}, problem(err)
 	})
 	huma.Get(a, "/v1/traces", func(ctx context.Context, in *tracesInput) (*body[api.Traces], error) {
 		q, err := in.query()
