@@ -2,6 +2,7 @@ package prom
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +63,6 @@ func refusalOf(err error) *refusal {
 	var r *refusal
 	var stopped promql.ErrQueryCanceled
 	var late promql.ErrQueryTimeout
-	var broken promql.ErrStorage
 	switch {
 	case errors.As(err, &r):
 		return r
@@ -72,8 +72,12 @@ func refusalOf(err error) *refusal {
 		return &refusal{canceled, err}
 	case errors.As(err, &late):
 		return &refusal{timeout, err}
-	case errors.As(err, &broken):
+	case unreadable(err):
 		return &refusal{internal, err}
+	case errors.Is(err, context.Canceled):
+		return &refusal{canceled, err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &refusal{timeout, err}
 	}
 	return &refusal{execution, err}
 }
@@ -104,7 +108,7 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	for name, texts := range map[string][]string{"warnings": warnings, "infos": infos} {
 		if len(texts) > 0 {
 			list, _ := json.Marshal(texts)
-			body = append(append(append(body, `,"`+name+`":`...), list...), ' ')
+			body = append(append(body, `,"`+name+`":`...), list...)
 		}
 	}
 	send(w, r, http.StatusOK, append(body, '}'))

@@ -2,7 +2,6 @@ package prom
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -72,12 +71,12 @@ func (s *Store) askSeries(r *http.Request) (answer, error) {
 	var found []labels.Labels
 	for all.Next() && (f.limit == 0 || len(found) <= f.limit) {
 		if err := ctx.Err(); err != nil {
-			return answer{}, stopped(err)
+			return answer{}, s.looked(err)
 		}
 		found = append(found, all.At().Labels())
 	}
 	if err := all.Err(); err != nil {
-		return answer{}, stopped(err)
+		return answer{}, s.looked(err)
 	}
 	a := answer{warnings: all.Warnings()}
 	found = truncated(found, f.limit, &a.warnings)
@@ -85,13 +84,11 @@ func (s *Store) askSeries(r *http.Request) (answer, error) {
 	return a, nil
 }
 
-// stopped tells a question that was cut off from one that failed.
-func stopped(err error) error {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return &refusal{canceled, err}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &refusal{timeout, err}
+// looked passes an error of the storage on; a block that turns out to be
+// damaged is looked for.
+func (s *Store) looked(err error) error {
+	if unreadable(err) {
+		s.damage.suspect()
 	}
 	return err
 }
@@ -137,7 +134,7 @@ func (s *Store) names(r *http.Request, ask func(context.Context, storage.Querier
 	for _, set := range f.sets {
 		some, warnings, err := ask(ctx, q, &storage.LabelHints{Limit: f.hint()}, set)
 		if err != nil {
-			return answer{}, stopped(err)
+			return answer{}, s.looked(err)
 		}
 		a.warnings.Merge(warnings)
 		all = append(all, some...)

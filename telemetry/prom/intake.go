@@ -62,6 +62,9 @@ var (
 	errMalformed = errors.New("the sample has no name, or a label whose name or value cannot be")
 )
 
+// longAgo is how long before now a start of a counter counts, in milliseconds.
+const longAgo = int64(time.Hour / time.Millisecond)
+
 func (s *Store) diskFull(samples int) error {
 	if !s.disk.full() {
 		return nil
@@ -146,6 +149,9 @@ func (a *intake) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v 
 func (a *intake) try(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (storage.SeriesRef, error) {
 	if t > a.ahead {
 		return 0, errFuture
+	}
+	if st < a.ahead-longAgo {
+		st = 0 // a zero at the start of a counter is worth writing only while somebody may look there
 	}
 	if ref == 0 && !ls.IsValid(model.UTF8Validation) {
 		return 0, errMalformed

@@ -74,6 +74,9 @@ func (s *Store) tsdbOptions() *tsdb.Options {
 	o.EnableExemplarStorage = true
 	o.MaxExemplars = 10_000
 	o.SeriesLifecycleCallback = s.cap
+	// A counter whose start is known begins with zero there, so that increase()
+	// sees its first step.
+	o.EnableSTAsZeroSample = true
 	o.BlockQuerierFunc = func(b tsdb.BlockReader, mint, maxt int64) (storage.Querier, error) {
 		if s.damage.has(b.Meta().ULID.String()) {
 			return storage.NoopQuerier(), nil

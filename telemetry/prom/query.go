@@ -3,6 +3,7 @@ package prom
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -44,7 +45,7 @@ func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 func (s *Store) Query(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 	q, err := s.engine.NewInstantQuery(ctx, s, nil, expr, at)
 	if err != nil {
-		return nil, badQuery(err)
+		return nil, goErr(ctx, err)
 	}
 	return s.values(ctx, q)
 }
@@ -58,7 +59,7 @@ func (s *Store) QueryRange(ctx context.Context, expr string, start, end time.Tim
 	}
 	q, err := s.engine.NewRangeQuery(ctx, s, nil, expr, start, end, step)
 	if err != nil {
-		return nil, badQuery(err)
+		return nil, goErr(ctx, err)
 	}
 	return s.values(ctx, q)
 }
@@ -69,13 +70,7 @@ func (s *Store) values(ctx context.Context, q promql.Query) ([]Series, error) {
 	defer q.Close()
 	r := s.exec(ctx, q)
 	if r.Err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if errors.Is(r.Err, ErrClosed) {
-			return nil, ErrClosed
-		}
-		return nil, badQuery(r.Err)
+		return nil, goErr(ctx, r.Err)
 	}
 	switch v := r.Value.(type) {
 	case promql.Vector:
@@ -106,11 +101,24 @@ func (s *Store) values(ctx context.Context, q promql.Query) ([]Series, error) {
 // exec runs q; a block that turns out to be damaged is looked for.
 func (s *Store) exec(ctx context.Context, q promql.Query) *promql.Result {
 	r := q.Exec(ctx)
-	var broken promql.ErrStorage
-	if errors.As(r.Err, &broken) && !errors.Is(r.Err, ErrClosed) {
+	if unreadable(r.Err) {
 		s.damage.suspect()
 	}
 	return r
+}
+
+// unreadable tells whether an error is one of reading a block. The TSDB has no
+// type for it.
+func unreadable(err error) bool {
+	if err == nil || errors.Is(err, ErrClosed) {
+		return false
+	}
+	for _, says := range [...]string{"checksum", "cannot populate", "invalid size", "unexpected EOF", "segment index"} {
+		if strings.Contains(err.Error(), says) {
+			return true
+		}
+	}
+	return false
 }
 
 func point(t int64, v float64, h *histogram.FloatHistogram) Point {
@@ -120,8 +128,13 @@ func point(t int64, v float64, h *histogram.FloatHistogram) Point {
 	return Point{time.UnixMilli(t), v}
 }
 
-func badQuery(err error) error {
+// goErr is what a caller of the Go methods gets for an error of the engine.
+func goErr(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, ErrClosed):
+		return ErrClosed
+	}
 	return fault.New(fault.TelemetryBadQuery, "the PromQL cannot be answered").Why(err.Error()).Because(err)
 }
-
-var _ storage.Queryable = (*Store)(nil)

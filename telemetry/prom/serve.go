@@ -42,6 +42,12 @@ func (s *Store) Handler() http.Handler {
 	for path, ask := range map[string]question{
 		"label/{name}/values": s.askValues,
 		"metadata":            s.askMetadata,
+		"rules":               s.askRules,
+		"alerts":              s.askAlerts,
+		"alertmanagers":       s.askAlertmanagers,
+		"targets":             s.askTargets,
+		"targets/metadata":    s.askTargetMetadata,
+		"scrape_pools":        s.askPools,
 		"status/buildinfo":    s.askBuild,
 		"status/runtimeinfo":  s.askRuntime,
 		"status/tsdb":         s.askTSDB,
@@ -130,7 +136,7 @@ func (s *Store) askQuery(r *http.Request) (answer, error) {
 	defer l.end()
 	q, err := s.engine.NewInstantQuery(l.within, s, l.opts, r.Form.Get("query"), at)
 	if err != nil {
-		return answer{}, badParam("query", err)
+		return answer{}, badQuery(err)
 	}
 	return s.result(q, l)
 }
@@ -164,7 +170,7 @@ func (s *Store) askRange(r *http.Request) (answer, error) {
 	defer l.end()
 	q, err := s.engine.NewRangeQuery(l.within, s, l.opts, r.Form.Get("query"), start, end, step)
 	if err != nil {
-		return answer{}, badParam("query", err)
+		return answer{}, badQuery(err)
 	}
 	return s.result(q, l)
 }
@@ -255,6 +261,14 @@ func (s *Store) askFormat(r *http.Request) (answer, error) {
 		return answer{}, badParam("query", err)
 	}
 	return answer{data: expr.Pretty(0)}, nil
+}
+
+// badQuery is an expression that cannot be read, unless it never got its turn.
+func badQuery(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return badParam("query", err)
 }
 
 // badParam is a parameter that cannot be understood.
