@@ -72,13 +72,24 @@ func familyOf(ls labels.Labels) (f family, share int) {
 	return family{ls.Get(model.MetricNameLabel), ls.Get("job")}, share
 }
 
-// PreCreation refuses a series beyond the caps.
+// valid tells whether a series can be. It is asked once, when one begins.
+func valid(ls labels.Labels) error {
+	if !ls.Has(model.MetricNameLabel) || !ls.IsValid(model.UTF8Validation) {
+		return errMalformed
+	}
+	return nil
+}
+
+// PreCreation refuses a series beyond the caps, and one that cannot be.
 func (l *limiter) PreCreation(ls labels.Labels) error {
 	f, share := familyOf(ls)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.enforced || l.total < l.all && l.shares[f]+share <= l.each*bucketsPerSeries {
+	if !l.enforced {
 		return nil
+	}
+	if l.total < l.all && l.shares[f]+share <= l.each*bucketsPerSeries {
+		return valid(ls)
 	}
 	c := l.dropped[f]
 	if c == nil && len(l.dropped) >= maxCulprits {

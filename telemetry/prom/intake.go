@@ -153,12 +153,6 @@ func (a *intake) try(ref storage.SeriesRef, ls labels.Labels, st, t int64, v flo
 	if st < a.ahead-longAgo {
 		st = 0 // a zero at the start of a counter is worth writing only while somebody may look there
 	}
-	if ref == 0 && !ls.IsValid(model.UTF8Validation) {
-		return 0, errMalformed
-	}
-	if ref == 0 && !ls.Has(model.MetricNameLabel) {
-		return 0, errMalformed
-	}
 	return a.AppenderV2.Append(ref, ls, st, t, v, h, fh, o)
 }
 

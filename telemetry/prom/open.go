@@ -51,7 +51,7 @@ func taken(err error) bool { return strings.Contains(err.Error(), "lock DB direc
 func (s *Store) tryOpen() error {
 	s.figures = prometheus.NewRegistry()
 	s.cap.clear()
-	db, err := tsdb.Open(s.opts.Dir, quiet(s.opts.Log), s.figures, s.tsdbOptions(), nil)
+	db, err := tsdb.Open(s.opts.Dir, s.log, s.figures, s.tsdbOptions(), nil)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func TestOTLP(t *testing.T) {
 				`http_server_request_duration_seconds_count`:                       6,
 				`http_server_request_duration_seconds_sum`:                         6.15,
 				`histogram_count(exponential)`:                                     9,
-				`round(histogram_quantile(0.5, exponential))`:                1,
+				`round(histogram_quantile(0.5, exponential))`:                      1,
 				`round(histogram_quantile(0.999, exponential), 100)`:               1000,
 				`target_info{job="order",instance="order-1",service_version="v1"}`: 1,
 			} {

@@ -84,7 +84,7 @@ func newRuler(s *Store, query rules.QueryFunc) *ruler {
 		Context:              ctx,
 		Appendable:           r,
 		Queryable:            s,
-		Logger:               quiet(s.opts.Log),
+		Logger:               s.log,
 		Registerer:           s.figures,
 		OutageTolerance:      time.Hour,
 		ForGracePeriod:       15 * time.Second,

@@ -185,8 +185,10 @@ func TestNoMetrics(t *testing.T) {
 			w.Header().Set("Content-Type", "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited")
 			_, _ = w.Write([]byte("\xff\xff\xff\xff\x0fwhat?"))
 		},
-		"empty":     func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 302) },
+		"empty": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
+		},
 	} {
 		targets = append(targets, serve(t, job, func(w http.ResponseWriter, r *http.Request) {
 			asked.Add(1)

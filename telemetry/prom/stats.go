@@ -17,8 +17,9 @@ type Stats struct {
 	Oldest   time.Time // of what is kept; zero: nothing is
 	DiskFull bool      // samples are refused now
 	Refused  Refused
-	Targets  int      // that are scraped
-	Damage   []Damage // the last ones, at most 100
+	Targets  int       // that are scraped
+	Damage   []Damage  // the last ones, at most 100
+	Warnings []Warning // the last ones of the libraries, at most 20
 }
 
 // Refused counts samples that were not kept, by the reason.
@@ -40,6 +41,7 @@ func (s *Store) Stats() Stats {
 		DiskFull: s.disk.full(),
 		Targets:  s.scraper.count(),
 		Damage:   s.damage.all(),
+		Warnings: s.heard.all(),
 		Refused: Refused{
 			DiskFull:  s.refused.disk.Load(),
 			Capped:    s.refused.capped.Load(),

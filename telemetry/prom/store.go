@@ -93,6 +93,8 @@ type Store struct {
 	known   *families
 	disk    *disk
 	damage  *damage
+	heard   *heard
+	log     *slog.Logger // of the libraries, see heard
 	refused refused
 	samples atomic.Uint64
 	running atomic.Bool
@@ -117,11 +119,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		disk:    &disk{dir: o.Dir, reserve: o.Reserve},
 		damage:  newDamage(o.Dir, o.Log),
 	}
+	s.heard = newHeard(o.Log, s.damage.suspect)
+	s.log = slog.New(s.heard)
 	if err := s.openDB(ctx); err != nil {
 		return nil, err
 	}
 	s.engine = promql.NewEngine(promql.EngineOpts{
-		Logger:               quiet(o.Log),
+		Logger:               s.log,
 		MaxSamples:           o.Query.MaxSamples,
 		Timeout:              o.Query.Timeout,
 		ActiveQueryTracker:   make(turnstile, o.Query.Concurrent),
@@ -189,19 +193,3 @@ func (t turnstile) Delete(int) { <-t }
 
 // Close does nothing: places need no closing.
 func (t turnstile) Close() error { return nil }
-
-// quiet passes on what is worth an operator's time: what the libraries warn of.
-func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
-
-type warnings struct{ slog.Handler }
-
-// Enabled holds for warnings and errors.
-func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
-}
-
-// WithAttrs keeps the filter.
-func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
-
-// WithGroup keeps the filter.
-func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
