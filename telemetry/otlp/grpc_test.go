@@ -129,3 +129,29 @@ func TestGRPCCrowded(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestGRPCSlow: a place is not held for ever by a call whose message does not
+// come.
+func TestGRPCSlow(t *testing.T) {
+	t.Parallel()
+	r, address := serveGRPC(t, &sink{}, otlp.Limits{Requests: 1, Read: 100 * time.Millisecond})
+	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	stream, err := c.NewStream(ctx(t), &grpc.StreamDesc{ClientStreams: true}, "/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer collector.ExportTraceServiceResponse
+	if err := stream.RecvMsg(&answer); status.Code(err) != codes.DeadlineExceeded {
+		t.Error(err)
+	}
+	if _, err := client(t, address).Export(ctx(t), request()); err != nil {
+		t.Errorf("the place is not free again: %v", err)
+	}
+	if got := r.Stats(); got.Malformed != 1 || got.Requests != 2 {
+		t.Errorf("%+v", got)
+	}
+}
