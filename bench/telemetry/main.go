@@ -150,7 +150,7 @@ func ask(ctx context.Context, store *segment.Store, in taken, began time.Time) e
 	} {
 		const rounds = 15
 		times := make([]time.Duration, 0, rounds)
-		sum := 0
+		sum, spent := 0, cpu()
 		for i := range rounds {
 			found = 0
 			at := time.Now()
@@ -161,7 +161,9 @@ func ask(ctx context.Context, store *segment.Store, in taken, began time.Time) e
 			sum += found
 		}
 		slices.Sort(times)
-		fmt.Printf("%-58s %10v  (%v to %v, %d found)  aim %s\n", question.what, times[rounds/2].Round(10*time.Microsecond), times[0].Round(10*time.Microsecond), times[rounds-1].Round(10*time.Microsecond), sum/rounds, question.aim)
+		round := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+		fmt.Printf("%-58s %10v  (%v to %v, %v of CPU, %d found)  aim %s\n", question.what, round(times[rounds/2]),
+			round(times[0]), round(times[rounds-1]), round((cpu()-spent)/rounds), sum/rounds, question.aim)
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ type frameWriter struct {
 	scratch   []byte
 	count     int
 	strings   []string
+	bytes     int // of strings
 	byString  map[string]uint32
 	resources []*telemetry.Resource
 	byPointer map[*telemetry.Resource]uint32
@@ -44,7 +45,7 @@ func newFrameWriter() *frameWriter {
 }
 
 func (w *frameWriter) reset() {
-	w.rows, w.count = w.rows[:0], 0
+	w.rows, w.count, w.bytes = w.rows[:0], 0, 0
 	clear(w.byString)
 	clear(w.byPointer)
 	clear(w.strings)
@@ -52,7 +53,9 @@ func (w *frameWriter) reset() {
 	w.strings, w.resources = w.strings[:0], w.resources[:0]
 }
 
-func (w *frameWriter) full() bool { return w.count >= maxFrameRows || len(w.rows) >= softFrameSize }
+func (w *frameWriter) full() bool {
+	return w.count >= maxFrameRows || len(w.rows)+w.bytes >= softFrameSize
+}
 
 func (w *frameWriter) shared(b []byte, s string) []byte {
 	i, ok := w.byString[s]
@@ -61,6 +64,7 @@ func (w *frameWriter) shared(b []byte, s string) []byte {
 		i = uint32(len(w.strings)) // #nosec G115 -- bounded by the frame's size
 		w.byString[s] = i
 		w.strings = append(w.strings, s)
+		w.bytes += len(s)
 	}
 	return binary.AppendUvarint(b, uint64(i))
 }
@@ -149,7 +153,7 @@ func (w *frameWriter) log(l *telemetry.Log) error {
 
 func (w *frameWriter) row(b []byte) error {
 	w.scratch = b[:0]
-	if len(b) > maxRowSize {
+	if len(b) > maxRowSize || w.bytes > maxRowSize+softFrameSize {
 		return errRowSize
 	}
 	w.rows = binary.LittleEndian.AppendUint32(w.rows, uint32(len(b))) // #nosec G115 -- compared above

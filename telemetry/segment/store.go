@@ -189,6 +189,9 @@ func (s *Store) encode(b telemetry.Batch) ([]byte, []*frame, error) {
 		start := len(out) + frameSpace
 		out = appendFrame(out, func(b []byte) []byte { return w.payload(b, k) })
 		w.reset()
+		if len(out)-start > maxFrameSize {
+			return errRowSize
+		}
 		f, err := openFrame(string(out[start:]))
 		frames = append(frames, f)
 		return err

@@ -1,6 +1,9 @@
 package segment_test
 
 import (
+	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,6 +11,60 @@ import (
 	"github.com/plat-dev/plat/telemetry"
 	"github.com/plat-dev/plat/telemetry/segment"
 )
+
+func TestRowsOfAnySizeAreTakenOrRefusedWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := segment.Open(t.Context(), segment.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &telemetry.Resource{Service: "order"}
+	long := strings.Repeat("long ", 300<<10/5)
+	var b telemetry.Batch
+	for i := range 6 { // together longer than a frame
+		n := strconv.Itoa(i)
+		b.Spans = append(b.Spans, telemetry.Span{Resource: r, Name: n + long})
+		b.Logs = append(b.Logs, telemetry.Log{Resource: r, Body: n + long})
+	}
+	if err := s.Append(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	huge := strings.Repeat("x", 10<<20)
+	for _, b := range []telemetry.Batch{
+		{Logs: []telemetry.Log{{Resource: r, Body: "small"}, {Resource: r, Body: huge}}},
+		{Spans: []telemetry.Span{{Resource: r, Name: huge}}},
+	} {
+		if err := s.Append(t.Context(), b); err == nil {
+			t.Error("a row of ten mebibytes is taken")
+		}
+	}
+	for _, where := range []string{"head", "log", "file"} {
+		if where != "head" {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if s, err = segment.Open(t.Context(), segment.Options{Dir: dir}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if where == "file" {
+			if err := s.Seal(t.Context(), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := 0
+		err := errors.Join(
+			s.Spans(t.Context(), telemetry.SpanQuery{Name: "3" + long}, func(*telemetry.Span) error { n++; return nil }),
+			s.Logs(t.Context(), telemetry.LogQuery{Text: "4long"}, func(*telemetry.Log) error { n++; return nil }))
+		if st := s.Stats(); err != nil || n != 2 || st.Spans != 6 || st.Logs != 6 || len(st.Damage) > 0 {
+			t.Errorf("%s: %v, %d found, %+v", where, err, n, st)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func TestRowsComeBackFromHeadFileAndLog(t *testing.T) {
 	t.Parallel()
