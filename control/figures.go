@@ -18,8 +18,9 @@ const figuresEvery = 5 * time.Second
 func (p *plane) tellFigures(ctx context.Context) error {
 	tick := time.NewTicker(figuresEvery)
 	defer tick.Stop()
+	begun := beginnings{}
 	for {
-		if err := p.metrics.Append(ctx, p.sample(ctx, time.Now())); err != nil && ctx.Err() == nil {
+		if err := p.metrics.Append(ctx, begun.precede(p.sample(ctx, time.Now()))); err != nil && ctx.Err() == nil {
 			p.log.DebugContext(ctx, "figures are not kept", "error", err) // counted there; disk-full says itself
 		}
 		select {
@@ -28,6 +29,34 @@ func (p *plane) tellFigures(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// beginnings are the counters that were told already. A counter that appears
+// with a value began at zero: rate and increase would not see its first step
+// otherwise, and the first failure of a service is the one that matters.
+type beginnings map[string]bool
+
+// precede puts a zero before each counter that appears.
+func (b beginnings) precede(all []prom.Sample) []prom.Sample {
+	var zeros []prom.Sample
+	var key strings.Builder
+	for _, x := range all {
+		if x.Type == "gauge" {
+			continue
+		}
+		key.Reset()
+		key.WriteString(x.Name)
+		for _, l := range x.Labels {
+			key.WriteString("\x00" + l.Name + "\x00" + l.Value)
+		}
+		if b[key.String()] {
+			continue
+		}
+		b[key.String()] = true
+		x.Value, x.Time = 0, x.Time.Add(-figuresEvery)
+		zeros = append(zeros, x)
+	}
+	return append(zeros, all...)
 }
 
 // samples gathers figures of one moment.
