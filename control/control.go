@@ -36,6 +36,7 @@ import (
 	"github.com/plat-dev/plat/runner/watch"
 	"github.com/plat-dev/plat/state"
 	"github.com/plat-dev/plat/store/nats"
+	"github.com/plat-dev/plat/telemetry/jaeger"
 	"github.com/plat-dev/plat/topology"
 )
 
@@ -302,7 +303,7 @@ func (p *plane) listen(run part) error {
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
 		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Tracer: p, Logbook: p,
-		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: http.NotFoundHandler()},
+		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 	})
 }

@@ -14,11 +14,13 @@ import (
 // Bounds of an overview.
 const (
 	overviewBuckets = 60
-	overviewRecords = 1_000_000 // that are looked at
-	overviewFacets  = 12
-	overviewValues  = 10
-	facetValues     = 500 // different values of one key that are counted
+	overviewValues  = 10  // of one key
+	sampledRecords  = 500 // the newest, whose attributes are looked at for more keys
+	sampledKeys     = 8
 )
+
+// facetKeys are what every record has, by the names of facets.
+var facetKeys = map[string]string{"service": "service.name", "severity": "severity", "instance": "service.instance.id", "version": "service.version"} //nolint:gochecknoglobals // a constant, but for the language
 
 // LogOverview tells how the records of a question spread over time and values.
 func (p *plane) LogOverview(ctx context.Context, q api.LogSearchQuery) (api.LogOverview, error) {
@@ -26,99 +28,74 @@ func (p *plane) LogOverview(ctx context.Context, q api.LogSearchQuery) (api.LogO
 	if err != nil {
 		return api.LogOverview{}, err
 	}
-	from, to := query.From, query.To
-	if now := time.Now(); to.After(now) {
-		to = now
+	if now := time.Now(); query.To.After(now) {
+		query.To = now
 	}
-	if oldest := p.rows.Stats().Store.Oldest; oldest.After(from) && oldest.Before(to) {
-		from = oldest
+	if oldest := p.rows.Stats().Store.Oldest; oldest.After(query.From) && oldest.Before(query.To) {
+		query.From = oldest
 	}
-	step := max(to.Sub(from)/overviewBuckets, time.Second).Round(time.Second)
-	from = from.Truncate(step)
-	n := int(to.Sub(from)/step) + 1
-	out := api.LogOverview{From: from.UTC(), Step: int64(step), Buckets: make([]api.LogBucket, n), Facets: []api.Facet{}}
-	for i := range out.Buckets {
-		out.Buckets[i].Counts = map[string]int64{}
+	step := max(query.To.Sub(query.From)/overviewBuckets, time.Second).Round(time.Second)
+	query.From = query.From.Truncate(step)
+	n := int(query.To.Sub(query.From)/step) + 1
+	query.To = query.From.Add(time.Duration(n) * step)
+	out := api.LogOverview{From: query.From.UTC(), Step: int64(step), Buckets: []api.LogBucket{}, Facets: []api.Facet{}}
+	histogram, err := p.stored.Histogram(ctx, query, n)
+	if err != nil {
+		return out, err
 	}
-	facets := facetCounts{}
-	err = p.stored.Logs(ctx, query, func(l *telemetry.Log) error {
-		if out.Total == overviewRecords {
-			out.Partial = true
-			return telemetry.ErrEnough
+	for _, b := range histogram {
+		counts := map[string]int64{}
+		for i, count := range b.Counts {
+			if count > 0 {
+				name := cmp.Or(telemetry.Severity(max(4*i-3, 0)).String(), "other")
+				counts[name] = int64(count) // #nosec G115 -- a count of rows
+				out.Total += counts[name]
+			}
 		}
-		out.Total++
-		severity := l.Severity.String()
-		i := min(max(int(time.Unix(0, l.Time).Sub(from)/step), 0), n-1)
-		out.Buckets[i].Counts[cmp.Or(severity, "other")]++
-		facets.add("service", l.Resource.Service)
-		facets.add("severity", severity)
-		facets.add("instance", l.Resource.Instance)
+		out.Buckets = append(out.Buckets, api.LogBucket{Counts: counts})
+	}
+	out.Facets, err = p.facets(ctx, query)
+	return out, err
+}
+
+// facets counts what every record has, and the attributes that the newest ones
+// have most.
+func (p *plane) facets(ctx context.Context, query telemetry.LogQuery) ([]api.Facet, error) {
+	names := []string{"service", "severity", "instance", "version"}
+	keys := make([]string, 0, len(names)+sampledKeys)
+	for _, name := range names {
+		keys = append(keys, facetKeys[name])
+	}
+	seen, records := map[string]int{}, 0
+	err := p.stored.Logs(ctx, query, func(l *telemetry.Log) error {
 		for _, a := range l.Attributes {
-			facets.add(a.Key, a.Value)
+			seen[a.Key]++
+		}
+		if records++; records == sampledRecords {
+			return telemetry.ErrEnough
 		}
 		return nil
 	})
-	out.Facets = facets.top()
-	return out, enough(err)
-}
-
-// facetCounts counts records by key and value.
-type facetCounts map[string]map[string]int64
-
-func (f facetCounts) add(key, value string) {
-	if value == "" || len(value) > 128 {
-		return
+	if err = enough(err); err != nil {
+		return nil, err
 	}
-	values := f[key]
-	if values == nil {
-		if len(f) >= facetValues {
-			return
-		}
-		values = map[string]int64{}
-		f[key] = values
+	most := slices.SortedFunc(maps.Keys(seen), func(a, b string) int { return cmp.Or(cmp.Compare(seen[b], seen[a]), cmp.Compare(a, b)) })
+	for _, key := range most[:min(len(most), sampledKeys)] {
+		names, keys = append(names, key), append(keys, key)
 	}
-	if _, known := values[value]; known || len(values) < facetValues {
-		values[value]++
+	counted, err := p.stored.Facets(ctx, query, keys, overviewValues)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// top gives the keys of most use to narrow a question: those that every record
-// has, then those whose values recur.
-func (f facetCounts) top() []api.Facet {
-	first := []string{"service", "severity", "instance"}
-	total := map[string]int64{}
-	for key, values := range f {
-		for _, n := range values {
-			total[key] += n
-		}
-	}
-	keys := slices.SortedFunc(maps.Keys(f), func(a, b string) int {
-		known := func(key string) int {
-			if i := slices.Index(first, key); i >= 0 {
-				return i
-			}
-			return len(first)
-		}
-		return cmp.Or(cmp.Compare(known(a), known(b)), cmp.Compare(total[b], total[a]), cmp.Compare(a, b))
-	})
 	list := []api.Facet{}
-	for _, key := range keys {
-		if len(list) == overviewFacets {
-			break
+	for i, f := range counted {
+		facet := api.Facet{Key: names[i]}
+		for _, v := range f.Values {
+			facet.Values = append(facet.Values, api.FacetValue{Value: v.Value, Count: int64(v.Count)}) // #nosec G115 -- a count of rows
 		}
-		if len(f[key]) == facetValues && !slices.Contains(first, key) {
-			continue // an ID: no value recurs
+		if len(facet.Values) > 0 {
+			list = append(list, facet)
 		}
-		facet := api.Facet{Key: key}
-		for _, value := range slices.SortedFunc(maps.Keys(f[key]), func(a, b string) int {
-			return cmp.Or(cmp.Compare(f[key][b], f[key][a]), cmp.Compare(a, b))
-		}) {
-			if len(facet.Values) == overviewValues {
-				break
-			}
-			facet.Values = append(facet.Values, api.FacetValue{Value: value, Count: f[key][value]})
-		}
-		list = append(list, facet)
 	}
-	return list
+	return list, nil
 }

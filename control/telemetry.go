@@ -3,10 +3,12 @@ package control
 import (
 	"context"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"time"
 
+	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/telemetry"
@@ -27,6 +29,7 @@ type telling struct {
 	stored   *segment.Store
 	metrics  *prom.Store
 	intake   *otlp.Receiver
+	forwards []*otlp.Forward
 	counted  *figures.Figures
 	otlpGRPC string // URL
 	otlpHTTP string // URL
@@ -53,7 +56,10 @@ func (p *plane) openTelemetry(ctx context.Context, run part, open *closers) (err
 		return err
 	}
 	open.add(t.metrics.Close)
-	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log})
+	if err := p.openForwards(kept, run); err != nil {
+		return err
+	}
+	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log, Forward: p.forward})
 	t.intake = otlp.New(otlp.Options{Rows: t.rows, Log: p.log})
 	t.counted = figures.New(nil)
 	p.runs = figures.NewJourneys()
@@ -93,6 +99,37 @@ func (p *plane) listenOTLP(run part) error {
 		run(wire.name, p.spared(wire.name, func(ctx context.Context) error { return wire.serve(ctx, l) }))
 	}
 	return nil
+}
+
+// openForwards opens the ways to other backends.
+func (p *plane) openForwards(kept plan.Telemetry, run part) error {
+	for _, to := range kept.Forward {
+		o := otlp.ForwardOptions{URL: to.URL, Protocol: otlp.ProtocolHTTP, Log: p.log}
+		if to.Protocol == "grpc" {
+			o.Protocol = otlp.ProtocolGRPC
+		}
+		if to.Token != "" {
+			token := os.Getenv(to.Token)
+			if token == "" {
+				p.log.Warn("telemetry is forwarded without a token: the variable is not set", "url", to.URL, "variable", to.Token)
+			}
+			o.Headers = map[string]string{"Authorization": "Bearer " + token}
+		}
+		f, err := otlp.NewForward(o)
+		if err != nil {
+			return fault.New(fault.PlanBadURL, "telemetry cannot be forwarded to "+to.URL).Why(err.Error()).Because(err)
+		}
+		p.forwards = append(p.forwards, f)
+		run("forward to "+to.URL, p.spared("forward", f.Run))
+	}
+	return nil
+}
+
+// forward passes on what was kept.
+func (p *plane) forward(b telemetry.Batch) {
+	for _, f := range p.forwards {
+		f.Take(b)
+	}
 }
 
 // applyTelemetry brings a plan to what is told: what is secret, and where the
