@@ -82,12 +82,43 @@ test('each page shows the system', { skip, timeout: 240_000 }, async t => {
   }
 })
 
-test('logs follow', { skip }, async () => {
+test('the wall has the figures of the gateway', { skip, timeout: 120_000 }, async () => {
+  await visitor.go('/')
+  await page().getByRole('region', { name: 'Gateway public' }).getByText(/[1-9].* ms|^[1-9].* s$/).waitFor({ timeout: 60_000 })
+  await page().getByRole('region', { name: 'Worst services' }).getByRole('link', { name: 'catalog' }).waitFor()
+  await visitor.inspect('console-overview')
+  await visitor.photograph('console-overview')
+})
+
+test('the order is one trace, from the page to the mail', { skip, timeout: 120_000 }, async () => {
+  await visitor.go('/traces?service=finance')
+  await page().locator('.traces a').first().waitFor({ timeout: 60_000 })
+  await visitor.inspect('console-traces')
+  await page().locator('.traces a').last().click()
+  await page().getByRole('treeitem').filter({ hasText: 'finance' }).first().waitFor()
+  await page().getByRole('treeitem').filter({ hasText: 'order' }).first().click()
+  await page().getByRole('complementary', { name: 'Span' }).getByRole('heading', { name: 'Attributes' }).waitFor()
+  await visitor.inspect('console-trace')
+  await visitor.photograph('console-trace')
+})
+
+test('log records are found, narrowed and followed', { skip }, async () => {
   await visitor.go('/logs')
   await page().locator('.log-line').first().waitFor()
+  await page().locator('.histogram rect').first().waitFor()
+  await page().getByRole('complementary', { name: 'Narrow by value' }).getByRole('button', { name: /^order/ }).first().click()
+  await page().waitForURL('**service=order')
+  await visitor.go('/logs?live=1')
   await shows('following')
   await visitor.inspect('console-logs')
   await visitor.photograph('console-logs')
+})
+
+test('metrics are drawn', { skip }, async () => {
+  await visitor.go(`/metrics?expr=${encodeURIComponent('sum by (service) (rate(plat_requests_total[1m]))')}`)
+  await page().locator('.chart-lines').getByText('service="catalog"').waitFor()
+  await visitor.inspect('console-metrics')
+  await visitor.photograph('console-metrics')
 })
 
 test('the map counts the calls', { skip }, async () => {
@@ -130,6 +161,7 @@ test('a restart replaces the instances', { skip, timeout: 120_000 }, async () =>
 })
 
 test('nothing was complained of', { skip }, async () => {
+  visitor.expect(/404.*\/v1\/(alerts|objectives)\)$/) // a plat without them, of which the wall says so
   visitor.expect(/inline style violates.*MailView/) // a mail's styles, while they are read
   await visitor.leave()
 })

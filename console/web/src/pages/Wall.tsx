@@ -52,7 +52,7 @@ export function Wall() {
       }
     >
       {gateways.isError && <Absent error={gateways.error} what="metrics" again={() => void gateways.refetch()} />}
-      {system.data ? <Gateways system={system.data} map={map.data} now={gateways.data} objectives={objectives.data ?? []} stale={stale !== undefined || gateways.isError} /> : <Loading rows={4} />}
+      {system.data ? <Gateways system={system.data} map={map.data} now={gateways.data} objectives={objectives.isError ? undefined : (objectives.data ?? [])} stale={stale !== undefined || gateways.isError} /> : <Loading rows={4} />}
       <div className="wall-parts">
         <Firing alerts={firing} error={alerts.error} />
         <Worst now={figures.data} objectives={objectives.data ?? []} missing={figures.isError} />

@@ -13,7 +13,7 @@ const lately = () => ({ from: Date.now() - past, to: Date.now() })
 const words: Record<Tone, string> = { good: 'within objective', warn: 'near the limit', bad: 'beyond objective', idle: 'no objective', busy: '' }
 
 // Gateways are what customers get, in large letters.
-export function Gateways({ system, map, now, objectives, stale }: { system: System; map: SystemMap | undefined; now: Now | undefined; objectives: Objective[]; stale: boolean }) {
+export function Gateways({ system, map, now, objectives, stale }: { system: System; map: SystemMap | undefined; now: Now | undefined; objectives: Objective[] | undefined; stale: boolean }) {
   const all = expressions('gateway')
   const rates = useQuery(lines('gateway rate', all.rate, lately)).data
   const errors = useQuery(lines('gateway errors', all.errors, lately)).data
@@ -23,7 +23,7 @@ export function Gateways({ system, map, now, objectives, stale }: { system: Syst
       {(system.gateways ?? []).map(({ name, url }) => {
         const figures = now?.by.get(name)
         const behind = (map?.edges ?? []).filter(({ from, kind }) => kind === 'route' && from === name).map(({ to }) => to)
-        const limit = widest(behind.map(service => limitOf(objectives, service)))
+        const limit = widest(behind.map(service => limitOf(objectives ?? [], service)))
         const busy = (figures?.rate ?? 0) > 0
         const line = (found: typeof rates, what: string, tone: 'busy' | 'bad' = 'busy') => <Spark points={byLabel(found?.series, 'gateway', name)?.points} from={found?.from ?? 0} to={found?.to ?? 1} width="100%" height={44} label={`${what} of ${name} in 15 minutes`} tone={tone} />
         return (
@@ -33,8 +33,8 @@ export function Gateways({ system, map, now, objectives, stale }: { system: Syst
             </h2>
             <div className="wall-figures">
               <Figure name="requests/s" value={figures?.rate === undefined ? (now && !stale ? '0' : '–') : three(figures.rate)} line={line(rates, 'Requests')} />
-              <Figure name="errors" value={busy ? share(figures?.errors ?? Number.NaN) : '–'} tone={busy && !stale ? judge(figures?.errors, limit.errors) : 'idle'} note={limit.errors === undefined ? undefined : `at most ${share(limit.errors)}`} line={line(errors, 'Errors', 'bad')} />
-              <Figure name="95 of 100 within" value={busy && figures?.p95 !== undefined ? seconds(figures.p95) : '–'} tone={busy && !stale ? judge(figures?.p95, limit.slow) : 'idle'} note={limit.slow === undefined ? undefined : `at most ${seconds(limit.slow)}`} line={line(slow, 'Duration')} />
+              <Figure name="errors" judged={objectives !== undefined} value={busy ? share(figures?.errors ?? Number.NaN) : '–'} tone={busy && !stale ? judge(figures?.errors, limit.errors) : 'idle'} note={limit.errors === undefined ? undefined : `at most ${share(limit.errors)}`} line={line(errors, 'Errors', 'bad')} />
+              <Figure name="95 of 100 within" judged={objectives !== undefined} value={busy && figures?.p95 !== undefined ? seconds(figures.p95) : '–'} tone={busy && !stale ? judge(figures?.p95, limit.slow) : 'idle'} note={limit.slow === undefined ? undefined : `at most ${seconds(limit.slow)}`} line={line(slow, 'Duration')} />
             </div>
             <Go to="/traces" search={{ error: 'true' }} fz="sm">
               Traces with errors
@@ -46,13 +46,13 @@ export function Gateways({ system, map, now, objectives, stale }: { system: Syst
   )
 }
 
-function Figure({ name, value, tone, note, line }: { name: string; value: string; tone?: Tone; note?: string; line: React.ReactNode }) {
+function Figure({ name, value, tone, note, line, judged = true }: { name: string; value: string; tone?: Tone; note?: string; line: React.ReactNode; judged?: boolean }) {
   return (
     <div className="wall-figure">
       <div className="dim">{name}</div>
       <div className={`wall-number ${tone && tone !== 'idle' ? tone : ''}`}>{value}</div>
       {line}
-      <div className="wall-note">{tone && <Mark tone={tone}>{words[tone]}{note && <span className="dim">, {note}</span>}</Mark>}</div>
+      <div className="wall-note">{tone && <Mark tone={tone}>{judged ? (tone === 'idle' && note ? 'not judged now' : words[tone]) : 'objectives not known'}{note && <span className="dim">, {note}</span>}</Mark>}</div>
     </div>
   )
 }
