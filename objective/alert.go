@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/plat-dev/plat/plan"
 )
 
 // Alert is one alert as the rules tell it. Its labels are what it is; they
@@ -78,8 +80,19 @@ func inhibitions() []inhibition {
 	return []inhibition{
 		{named(noInstanceReady, crashLoop), named("TooManyErrors", "TooSlow", "EventsLate", "EventsWait"), []string{"service"}},
 		{severe(Page), severe(Ticket), []string{"alertname", "service", "objective"}}, // the same trouble, seen by a longer window
+		{quickest, func(a Alert) bool { return a.Labels["severity"] == Page && !quickest(a) }, []string{"alertname", "service", "objective"}},
 		{named(telemetryDiskFull, "DiskFull"), named(telemetryLost, "DiskNearlyFull"), nil},
 	}
+}
+
+// quickest tells whether an alert is of the shortest window of pages.
+func quickest(a Alert) bool {
+	for _, environment := range []string{"local", ""} {
+		if a.Labels["window"] == plan.Duration(paceOf(environment).tiers[0].long).String() {
+			return a.Labels["severity"] == Page
+		}
+	}
+	return false
 }
 
 func (i inhibition) mutes(source, target Alert) bool {

@@ -22,7 +22,7 @@ import (
 // ear is a receiver that remembers what it was told.
 type ear struct {
 	mu    sync.Mutex
-	heard []string // "firing 1 of 2: TooManyErrors order"
+	heard []string // "firing 1 of 2: ProbeFails order"
 	fail  error
 	calls int
 }
@@ -94,22 +94,22 @@ func ended(a objective.Alert) objective.Alert {
 func TestGroupedToldOnceAndRepeated(t *testing.T) {
 	t.Parallel()
 	inBubble(t, objective.Options{}, func(a *objective.Alerts, e *ear) {
-		one, two := alert("alertname", "TooManyErrors", "window", "1h"), alert("alertname", "TooManyErrors", "window", "6h")
+		one, two := alert("alertname", "ProbeFails", "journey", "purchase"), alert("alertname", "ProbeFails", "journey", "return")
 		pass(a, 29*time.Second, one, two)
 		if said := e.said(); len(said) > 0 {
 			t.Errorf("told before the wait was over: %v", said)
 		}
 		pass(a, time.Hour, one, two)
-		if d := cmp.Diff([]string{"firing 2 of 2: TooManyErrors order"}, e.said()); d != "" {
+		if d := cmp.Diff([]string{"firing 2 of 2: ProbeFails order"}, e.said()); d != "" {
 			t.Errorf("first (-want +got)\n%s", d)
 		}
 		pass(a, 4*time.Hour, one, two)
-		if d := cmp.Diff([]string{"firing 2 of 2: TooManyErrors order"}, e.said()); d != "" {
+		if d := cmp.Diff([]string{"firing 2 of 2: ProbeFails order"}, e.said()); d != "" {
 			t.Errorf("repeated (-want +got)\n%s", d)
 		}
 		a.Take(t.Context(), []objective.Alert{ended(one), ended(two)})
 		pass(a, 6*time.Hour)
-		if d := cmp.Diff([]string{"firing 0 of 2: TooManyErrors order"}, e.said()); d != "" {
+		if d := cmp.Diff([]string{"firing 0 of 2: ProbeFails order"}, e.said()); d != "" {
 			t.Errorf("the end (-want +got)\n%s", d)
 		}
 		if list := a.List(); len(list) != 0 {
@@ -222,7 +222,8 @@ func TestWhatIsExplainedIsNotTold(t *testing.T) {
 	t.Parallel()
 	inBubble(t, objective.Options{Wait: time.Second}, func(a *objective.Alerts, e *ear) {
 		pass(a, time.Hour, alert("alertname", "NoInstanceReady"), alert("alertname", "TooManyErrors", "objective", "availability"),
-			alert("alertname", "TooManyErrors", "service", "web", "objective", "availability"),
+			alert("alertname", "TooManyErrors", "service", "web", "objective", "availability", "window", "1m"),
+			alert("alertname", "TooManyErrors", "service", "web", "objective", "availability", "window", "15m"),
 			alert("alertname", "TooManyErrors", "service", "web", "objective", "availability", "severity", "ticket"))
 		said := e.said()
 		slices.Sort(said)

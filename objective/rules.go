@@ -160,7 +160,7 @@ func (o Objective) alert(svc *plan.Service, t tier, p pace) Rule {
 	if o.Kind == Freshness {
 		least = minBadSteps
 	}
-	limit := strconv.FormatFloat(t.limit(o.Budget()), 'f', -1, 64)
+	limit := strconv.FormatFloat(t.limit(o.Budget(), p.large), 'f', -1, 64)
 	share := func(window time.Duration) string {
 		return fmt.Sprintf("%s / %s > %s", o.over(bad, window), o.over(events, window), limit)
 	}
@@ -171,7 +171,7 @@ func (o Objective) alert(svc *plan.Service, t tier, p pace) Rule {
 		},
 		Annotations: map[string]string{
 			"summary":     o.summary(),
-			"description": o.description(o.over(bad, t.long), o.over(events, t.long), t),
+			"description": o.description(o.over(bad, t.long), o.over(events, t.long), t, p),
 			"query":       o.query(),
 			"runbook":     runbook(svc, o.alertName()),
 			"traces":      o.traces(),
@@ -205,7 +205,7 @@ func (o Objective) summary() string {
 
 // description has the figures: how many of how many, what was promised, how
 // fast the budget goes.
-func (o Objective) description(bad, events string, t tier) string {
+func (o Objective) description(bad, events string, t tier, p pace) string {
 	count := func(query string) string {
 		return fmt.Sprintf(`{{ with query %s }}{{ . | first | value | printf "%%.0f" }}{{ else }}0{{ end }}`, "`"+query+"`")
 	}
@@ -217,7 +217,7 @@ func (o Objective) description(bad, events string, t tier) string {
 		what = "looks found an event that had waited for longer than " + plan.Duration(o.Threshold).String()
 	}
 	return fmt.Sprintf("In the last %s %s of %s %s. The objective %s allows %s; at this rate its error budget of four weeks goes at least %s times too fast.",
-		plan.Duration(t.long), count(bad), count(events), what, o.Name, plan.Percent(round(o.Budget()*100)), strconv.FormatFloat(round(t.limit(o.Budget())/max(o.Budget(), 1e-9)), 'f', 1, 64))
+		plan.Duration(t.long), count(bad), count(events), what, o.Name, plan.Percent(round(o.Budget()*100)), strconv.FormatFloat(round(t.limit(o.Budget(), p.large)/max(o.Budget(), 1e-9)), 'f', 1, 64))
 }
 
 // query shows a person what the alert is about.

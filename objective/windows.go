@@ -21,6 +21,7 @@ type tier struct {
 type pace struct {
 	step  time.Duration // between two looks at the counters
 	keep  time.Duration // for which a page stays when the trouble ends, so that it does not flap
+	large float64       // a part of all that is not good any more is large, whatever the budget
 	tiers []tier
 }
 
@@ -30,14 +31,14 @@ type pace struct {
 // they are those of the SRE workbook, chapter 5.
 func paceOf(environment string) pace {
 	if environment == "local" {
-		return pace{step: 5 * time.Second, keep: 15 * time.Second, tiers: []tier{
+		return pace{step: 5 * time.Second, keep: 15 * time.Second, large: 0.1, tiers: []tier{
 			{time.Minute, 15 * time.Second, 14.4, Page},
 			{15 * time.Minute, 2 * time.Minute, 6, Page},
 			{time.Hour, 10 * time.Minute, 3, Ticket},
 			{6 * time.Hour, time.Hour, 1, Ticket},
 		}}
 	}
-	return pace{step: 15 * time.Second, keep: 2 * time.Minute, tiers: []tier{
+	return pace{step: 15 * time.Second, keep: 2 * time.Minute, large: 0.2, tiers: []tier{
 		{time.Hour, 5 * time.Minute, 14.4, Page},
 		{6 * time.Hour, 30 * time.Minute, 6, Page},
 		{day, 2 * time.Hour, 3, Ticket},
@@ -53,9 +54,10 @@ func (t tier) fast() bool { return t.severity == Page && t.long <= time.Hour }
 
 // limit is the share of bad above which the tier alerts. A multiple of a large
 // budget would exceed everything there is (14.4 times the 10 % of a p90), so
-// it never lies further from the budget than a fifth of the way to all.
-func (t tier) limit(budget float64) float64 {
-	return round(min(t.factor*budget, budget+(1-budget)/5))
+// it never lies further from the budget than that part of the way to all
+// which is large.
+func (t tier) limit(budget, large float64) float64 {
+	return round(min(t.factor*budget, budget+(1-budget)*large))
 }
 
 // Fewer bad ones than these never alert, whatever their share: one failed

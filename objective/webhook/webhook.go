@@ -84,7 +84,7 @@ func compose(receiver string, n objective.Notification) message {
 	for _, e := range all {
 		a := alert{
 			Status: status(e.Firing()), Labels: e.Labels, Annotations: map[string]string{}, StartsAt: e.StartsAt, EndsAt: e.EndsAt, Fingerprint: e.ID,
-			GeneratorURL: n.Console + "/metrics?query=" + url.QueryEscape(e.Annotations["query"]),
+			GeneratorURL: n.Console + "/metrics?expr=" + url.QueryEscape(e.Annotations["query"]),
 		}
 		for name, value := range e.Annotations {
 			if strings.HasPrefix(value, "/") {

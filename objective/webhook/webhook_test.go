@@ -62,8 +62,8 @@ func TestAlertmanagersFormat(t *testing.T) {
 		Receiver: server.URL, Status: "firing", GroupLabels: template.KV(n.GroupLabels), ExternalURL: n.Console,
 		CommonLabels: template.KV{"alertname": "TooManyErrors", "service": "order"}, CommonAnnotations: annotations,
 		Alerts: template.Alerts{
-			{Status: "firing", Labels: labels("page"), Annotations: annotations, StartsAt: start, GeneratorURL: "http://127.0.0.1:8001/metrics?query=up", Fingerprint: "a1"},
-			{Status: "resolved", Labels: labels("ticket"), Annotations: annotations, StartsAt: start, EndsAt: start.Add(time.Minute), GeneratorURL: "http://127.0.0.1:8001/metrics?query=up", Fingerprint: "b2"},
+			{Status: "firing", Labels: labels("page"), Annotations: annotations, StartsAt: start, GeneratorURL: "http://127.0.0.1:8001/metrics?expr=up", Fingerprint: "a1"},
+			{Status: "resolved", Labels: labels("ticket"), Annotations: annotations, StartsAt: start, EndsAt: start.Add(time.Minute), GeneratorURL: "http://127.0.0.1:8001/metrics?expr=up", Fingerprint: "b2"},
 		},
 	}
 	if d := cmp.Diff(want, got.Data, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".routeLabelsRendered" }, cmp.Ignore())); d != "" {
