@@ -249,7 +249,7 @@ func TestSmallNeighboursBecomeOneFile(t *testing.T) {
 	if st := s.Stats(); st.Files != 4 || st.Spans != 180 || len(st.Damage) > 0 || len(files(t, dir, "*.parquet")) != 4 {
 		t.Fatalf("%+v", st)
 	}
-	for range 12 {
+	for range 6 {
 		q, l := m.spanQuery(), m.logQuery()
 		if got, want := spansOf(t.Context(), t, s, q), all.spans(q); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%+v: %d spans, want %d", q, len(got), len(want))

@@ -24,3 +24,6 @@ func ReadLog(data []byte) (rows, end, gaps int) {
 	})
 	return rows, end, len(list)
 }
+
+// ContainsFold looks for a text of lower case in any case.
+func ContainsFold(in, text string) bool { return containsFold([]byte(in), []byte(text)) }

@@ -3,6 +3,7 @@ package segment
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/plat-dev/plat/telemetry"
@@ -290,42 +291,58 @@ func (s *scan) holds(token int, c column, page, row int) bool {
 	return (*known)[code] == 1
 }
 
-// containsFold looks for a text of lower case in any case.
+// containsFold looks for a text of lower case in any case. It jumps from one
+// place of the text's rarest letter to the next.
 func containsFold(in, text []byte) bool {
-	for _, b := range text {
+	const rare = "eationsrhldcumfpgwybvkxjqz0123456789_" // the commonest letter first
+	at, rank := 0, -1
+	for i, b := range text {
 		if b >= utf8.RuneSelf {
 			return bytes.Contains(bytes.ToLower(in), text)
 		}
-	}
-	if len(text) == 0 {
-		return true
-	}
-	first := text[0]
-	upper := first
-	if 'a' <= first && first <= 'z' {
-		upper -= 'a' - 'A'
-	}
-	for i := 0; i+len(text) <= len(in); i++ {
-		if b := in[i]; b != first && b != upper {
-			if b < utf8.RuneSelf {
-				continue
-			}
-			// Letters beyond ASCII can have lower case within it (K for Kelvin).
-			return bytes.Contains(bytes.ToLower(in), text)
+		if r := strings.IndexByte(rare, b); r > rank {
+			at, rank = i, r
 		}
-		j := 1
-		for ; j < len(text); j++ {
-			b := in[i+j]
-			if 'A' <= b && b <= 'Z' {
-				b += 'a' - 'A'
-			}
-			if b != text[j] {
+	}
+	if len(text) == 0 || len(in) < len(text) {
+		return len(text) == 0
+	}
+	cases := [2]byte{text[at], text[at]}
+	if 'a' <= text[at] && text[at] <= 'z' {
+		cases[1] -= 'a' - 'A'
+	}
+	for i, b := range cases {
+		if i == 1 && b == cases[0] {
+			break
+		}
+		for from := at; from < len(in)-(len(text)-1-at); from++ {
+			next := bytes.IndexByte(in[from:len(in)-(len(text)-1-at)], b)
+			if next < 0 {
 				break
 			}
-		}
-		if j == len(text) {
-			return true
+			from += next
+			if equalFold(in[from-at:from-at+len(text)], text) {
+				return true
+			}
 		}
 	}
+	// The only letters beyond ASCII whose lower case is within it: Kelvin, and I
+	// with a dot.
+	if bytes.Contains(in, []byte("\u212a")) || bytes.Contains(in, []byte("\u0130")) {
+		return bytes.Contains(bytes.ToLower(in), text)
+	}
 	return false
+}
+
+// equalFold compares with a text of lower case in ASCII, as long.
+func equalFold(in, text []byte) bool {
+	for i, b := range in {
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		if b != text[i] {
+			return false
+		}
+	}
+	return true
 }

@@ -123,3 +123,20 @@ func TestRowsComeBackFromHeadFileAndLog(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestContainsFoldIsContainsOfTheLowerCase(t *testing.T) {
+	t.Parallel()
+	m := newMaker(15)
+	for range 3000 {
+		var in, text strings.Builder
+		for range m.IntN(12) {
+			in.WriteString(pick(m, "a", "A", "z", "Z", "k", "\u212a", "\u0130", "i", "ß", "Ä", "ä", "Ⱥ", " ", "7"))
+		}
+		for range m.IntN(4) {
+			text.WriteString(pick(m, "a", "z", "k", "i", "ä", "7", "ⱥ"))
+		}
+		if got, want := segment.ContainsFold(in.String(), text.String()), strings.Contains(strings.ToLower(in.String()), text.String()); got != want {
+			t.Fatalf("%q in %q: got %v", text.String(), in.String(), got)
+		}
+	}
+}
