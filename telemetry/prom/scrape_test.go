@@ -110,8 +110,11 @@ func TestScrape(t *testing.T) {
 // TestScrapeDown has a target that works fail: it is down, and its series end.
 func TestScrapeDown(t *testing.T) {
 	t.Parallel()
-	s := open(t, prom.Options{Scrape: quick()})
+	limits := quick()
+	limits.Interval = 100 * time.Millisecond
+	s := open(t, prom.Options{Scrape: limits})
 	run(t, s)
+	client := client(t, s)
 	var broken atomic.Int32
 	target := serve(t, "order", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
@@ -154,12 +157,10 @@ func TestScrapeDown(t *testing.T) {
 		until(t, want, func() bool {
 			up, _ := one(t, s, `up`)
 			_, found := one(t, s, `a`)
-			return up == 0 && !found
+			targets, err := client.Targets(t.Context())
+			return err == nil && up == 0 && !found && len(targets.Active) == 1 && targets.Active[0].Health == "down" &&
+				strings.Contains(targets.Active[0].LastError, want)
 		})
-		targets, err := client(t, s).Targets(t.Context())
-		if err != nil || len(targets.Active) != 1 || targets.Active[0].Health != "down" || !strings.Contains(targets.Active[0].LastError, want) {
-			t.Errorf("%+v %v, want %s", targets, err, want)
-		}
 	}
 }
 
