@@ -83,6 +83,17 @@ func (c *Client) Findings(ctx context.Context) ([]Finding, error) {
 	return list.Findings, err
 }
 
+// Drift lists where the plan and reality differ, with the patch that settles
+// it. A declared call is a finding when its caller was in use for so long
+// without it; 0 leaves that to plat.
+func (c *Client) Drift(ctx context.Context, unused time.Duration) (Findings, error) {
+	path := "/v1/findings"
+	if unused > 0 {
+		path += "?unused=" + url.QueryEscape(unused.String())
+	}
+	return get[Findings](ctx, c, path)
+}
+
 // Why explains a finding, or one refused call, by its ID; no-such-finding when
 // plat does not know it (any more).
 func (c *Client) Why(ctx context.Context, id string) (Finding, error) {

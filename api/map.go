@@ -89,6 +89,7 @@ type Actions struct {
 // Findings is where reality and the plan differ: GET /v1/findings.
 type Findings struct {
 	Findings []Finding `json:"findings"`
+	Patch    string    `json:"patch,omitempty" doc:"all changes of the plan that settle findings, as one unified diff"`
 }
 
 // Finding is one difference between the plan and what was seen, with its
@@ -96,29 +97,33 @@ type Findings struct {
 // one refused call.
 type Finding struct {
 	ID       string         `json:"id" doc:"the same as long as the difference lasts"`
-	Code     fault.Code     `json:"code" enum:"drift-undeclared-call,drift-unused-call"`
+	Code     fault.Code     `json:"code" doc:"plat explain CODE says when it happens"`
 	Severity fault.Severity `json:"severity"`
 	Caller   string         `json:"caller"`
-	Callee   string         `json:"callee"`
+	Callee   string         `json:"callee" doc:"the other service that it is about; may be empty"`
+	Services []string       `json:"services,omitempty" doc:"all whom it is about, in their order, where these are more: a circle, a chain"`
 	What     string         `json:"what"`
 	Why      string         `json:"why"`
 	Remedy   string         `json:"remedy" doc:"the command that settles it"`
 	File     string         `json:"file,omitempty" doc:"where it would be declared, or is"`
 	Line     int            `json:"line,omitempty"`
-	Patch    string         `json:"patch,omitempty" doc:"the lines for that file"`
+	Patch    string         `json:"patch,omitempty" doc:"the lines for that file; where lines are taken out, a unified diff"`
+	Diff     string         `json:"diff,omitempty" doc:"the change of the plan that settles it, as a unified diff"`
 	Refused  bool           `json:"refused,omitempty" doc:"calls were answered 403, by access: enforce"`
 	Count    uint64         `json:"count"`
 	First    time.Time      `json:"first,omitzero"`
 	Last     time.Time      `json:"last,omitzero"`
-	Evidence []Evidence     `json:"evidence" doc:"the last calls, the newest first, at most 10"`
+	Evidence []Evidence     `json:"evidence" doc:"the newest first, at most 10"`
 }
 
-// Evidence is one call that was seen.
+// Evidence is one thing that was seen: a call; an action, by its correlation
+// ID; a file. What has no meaning for it is empty.
 type Evidence struct {
-	ID            string    `json:"id" doc:"plat why ID explains it"`
-	Time          time.Time `json:"time"`
+	ID            string    `json:"id" doc:"of a call: plat why ID explains it"`
+	Time          time.Time `json:"time,omitzero"`
 	Method        string    `json:"method"`
-	Path          string    `json:"path"`
+	Path          string    `json:"path" doc:"of a call; of a file; or the name of a database"`
 	Status        int       `json:"status"`
 	CorrelationID string    `json:"correlationId"`
+	Note          string    `json:"note,omitempty" doc:"what else is to be known of it"`
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -270,7 +269,7 @@ func (a *app) why() *cobra.Command {
 
 func (a *app) explainFinding(f api.Finding) error {
 	var b strings.Builder
-	if strings.Contains(f.Remedy, "plat plan add ") { // at its end
+	if strings.Contains(f.Remedy, "plat plan ") { // at its end
 		f.Remedy += a.inDir()
 	}
 	fmt.Fprintf(&b, "%s [%s]\n\n  why: %s\n  fix: %s\n", f.What, f.Code, f.Why, f.Remedy)
@@ -286,7 +285,7 @@ func (a *app) explainFinding(f api.Finding) error {
 	}
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, e := range f.Evidence {
-		_, _ = fmt.Fprintf(tw, "  %s\t%s %s\t%d\t%s\tcorrelation %s\n", e.Time.Local().Format(time.TimeOnly), e.Method, e.Path, e.Status, e.ID, e.CorrelationID) // a strings.Builder takes everything
+		_, _ = fmt.Fprintln(tw, evidence(e)) // a strings.Builder takes everything
 	}
 	_ = tw.Flush()
 	_, err := fmt.Fprint(a.Out, b.String())

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,23 +13,33 @@ import (
 )
 
 func (a *app) drift() *cobra.Command {
+	var (
+		patch  bool
+		unused time.Duration
+	)
 	cmd := &cobra.Command{
 		Use:     "drift",
 		Short:   "Say where reality and the plan differ",
-		Long:    "Lists what was seen in the running system and is not as the plan says, with the\nplace in the plan, how often it was seen, and what settles it. The exit code is 1\nwhen there is any, so that a pipeline can stop.",
-		Example: "  plat drift\n  plat drift -o wide\n  plat drift -o name | xargs -n1 plat why\n  plat drift -o json | jq '.[].remedy'",
+		Long:    "Lists what was seen in the running system and is not as the plan says, with the\nplace in the plan, how often it was seen, and what settles it. The exit code is 1\nwhen there is any, so that a pipeline can stop. --patch prints the changes of the\nplan that settle findings as one diff for git apply, and changes nothing.",
+		Example: "  plat drift\n  plat drift -o wide\n  plat drift -o name | xargs -n1 plat why\n  plat drift -o json | jq '.[].remedy'\n  plat drift --patch | git apply\n  plat drift --unused 5m                   # after a test that uses everything",
 		GroupID: "monitoring",
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
+	cmd.Flags().BoolVar(&patch, "patch", false, "print the changes of the plan that settle findings, as one diff")
+	cmd.Flags().DurationVar(&unused, "unused", 0, "how long a caller may be in use without a call that it declares (default 1h)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, _, err := a.connect()
 		if err != nil {
 			return err
 		}
-		findings, err := client.Findings(cmd.Context())
+		all, err := client.Drift(cmd.Context(), unused)
 		if err != nil {
 			return err
+		}
+		findings := all.Findings
+		if patch {
+			return a.printPatch(all)
 		}
 		if findings == nil {
 			findings = []api.Finding{}
@@ -47,6 +59,21 @@ func (a *app) drift() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// printPatch prints what settles findings, and tells which it does not. That
+// there are some is no failure here: the answer is the patch.
+func (a *app) printPatch(all api.Findings) error {
+	for _, f := range all.Findings {
+		if f.Diff == "" {
+			a.words("%s: no change of a file settles it: %s", f.ID, f.What)
+		}
+	}
+	if all.Patch == "" {
+		a.words("there is nothing to change in the plan")
+	}
+	_, err := fmt.Fprint(a.Out, all.Patch)
+	return err
 }
 
 // differs tells whether one of the findings is more than information.

@@ -44,7 +44,7 @@ func (a *app) plan() *cobra.Command {
 		}
 		return a.print(result.System, t)
 	}
-	cmd.AddCommand(a.planAdd())
+	cmd.AddCommand(a.planAdd(), a.planRemove())
 	return cmd
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/api/serve"
-	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/registry"
@@ -67,26 +66,6 @@ func (p *plane) seen(x *gateway.Exchange) {
 		ID: x.ID, Time: x.Start, Duration: x.Duration, Method: x.Method, Path: x.Path, Status: x.Status,
 		CorrelationID: x.CorrelationID, Declared: x.Declared, Refused: x.Refused,
 	})
-}
-
-// compare finds where what was seen differs from the plan.
-func (p *plane) compare() []drift.Finding {
-	seen := p.topology.Snapshot()
-	calls := make([]drift.Call, len(seen.Edges))
-	for i, e := range seen.Edges {
-		calls[i] = drift.Call{Caller: e.Caller, Callee: e.Callee, DeclaredAt: e.DeclaredAt, Count: e.Count, Undeclared: e.Undeclared.Count, Refused: e.Undeclared.Refused, First: e.Undeclared.First, Last: e.Undeclared.Last}
-		for _, v := range e.Evidence {
-			calls[i].Evidence = append(calls[i].Evidence, drift.Evidence{ID: v.ID, Time: v.Time, Method: v.Method, Path: v.Path, Status: v.Status, CorrelationID: v.CorrelationID})
-		}
-	}
-	findings := drift.Compare(p.live(), drift.Observation{Calls: calls}, time.Now())
-	files := p.files()
-	for i, f := range findings {
-		if file, line, _, declared := files.Where(f.Caller, "consumes", "services", f.Callee); declared {
-			findings[i].File, findings[i].Line = file, line
-		}
-	}
-	return findings
 }
 
 // keepConsole takes the console's cookies out of what comes from outside:

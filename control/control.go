@@ -96,6 +96,7 @@ type measures struct {
 	telling
 	errors *runner.ErrorLines
 	memory memory
+	stores openStores
 	probes *probe.Scheduler // how it fares with test customers
 	runs   *figures.Journeys
 }
@@ -220,7 +221,7 @@ func (p *plane) openGateway(ctx context.Context, run part, open *closers) (err e
 	access := rotated(filepath.Join(p.folder.Path, "access.log"))
 	open.add(access.Close)
 	var damage *fault.Fault
-	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log}); damage != nil {
+	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log, Chatty: drift.ChattyCalls}); damage != nil {
 		p.log.WarnContext(ctx, "the map is forgotten", "fault", damage.Error())
 	}
 	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Observe: p.observe, Seen: p.seen, Synthetic: p.synthetic})

@@ -18,6 +18,9 @@ import (
 // mask stands for a secret where people see it.
 const mask = "••••"
 
+// storesFolder holds the services' stores in the state folder, a folder each.
+const storesFolder = "stores"
+
 // variable is one variable of the environment contract.
 type variable struct {
 	name, value string
@@ -69,7 +72,7 @@ func (p *plane) contract(svc plan.Service, instance, version string, port int) (
 	set("OTEL_SERVICE_NAME", svc.Name)
 	set("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id="+instance+",service.version="+version+",deployment.environment.name="+sys.Environment)
 	for _, st := range svc.Stores {
-		dir := filepath.Join(p.folder.Path, "stores", svc.Name)
+		dir := filepath.Join(p.folder.Path, storesFolder, svc.Name)
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}

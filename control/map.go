@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/event"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/topology"
@@ -26,7 +27,7 @@ func (p *plane) Map(ctx context.Context) api.Map {
 		m.Nodes = append(m.Nodes, n)
 	}
 	for _, svc := range sys.Services {
-		add(api.Node{Name: svc.Name, Kind: "service", Owner: svc.Owner, Context: svc.Context, State: states[svc.Name]})
+		add(api.Node{Name: svc.Name, Kind: "service", Owner: svc.Owner, Context: svc.Context, State: states[svc.Name], Single: drift.Single(sys, svc)})
 	}
 	for _, e := range sys.External {
 		add(api.Node{Name: e.Name, Kind: "external", Owner: e.Owner})
@@ -39,7 +40,7 @@ func (p *plane) Map(ctx context.Context) api.Map {
 			add(api.Node{Name: o.name, Kind: "outside"})
 		}
 	}
-	m.Edges = append(m.Edges, callEdges(sys, seen, p.Findings())...)
+	m.Edges = append(m.Edges, callEdges(sys, seen, p.Findings(ctx, 0).Findings)...)
 	for _, e := range m.Edges { // who is gone was seen all the same
 		for _, name := range []string{e.From, e.To} {
 			if !known[name] {

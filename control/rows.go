@@ -290,7 +290,7 @@ func recordOf(l *telemetry.Log) api.LogRecord {
 // Story tells everything behind an ID.
 func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 	out := api.Story{ID: id, Traces: []api.TraceSummary{}, Steps: []api.Step{}, Warnings: []string{}}
-	f, err := p.Why(id)
+	f, err := p.Why(ctx, id)
 	if err == nil {
 		out.Is, out.Finding = "finding", &f
 		if f.ID != id {

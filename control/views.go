@@ -11,33 +11,23 @@ import (
 	"slices"
 
 	"github.com/plat-dev/plat/api"
-	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/runner/process"
 )
 
-// Findings is where reality and the plan differ.
-func (p *plane) Findings() []api.Finding {
-	out := []api.Finding{}
-	for _, f := range p.compare() {
-		out = append(out, findingOf(f))
-	}
-	return out
-}
-
 // Why explains a finding, or one refused call.
-func (p *plane) Why(id string) (api.Finding, error) {
-	findings := p.compare()
+func (p *plane) Why(ctx context.Context, id string) (api.Finding, error) {
+	findings := p.Findings(ctx, 0).Findings
 	for _, f := range findings {
-		if f.ID == id || slices.ContainsFunc(f.Evidence, func(e drift.Evidence) bool { return e.ID == id }) {
-			return findingOf(f), nil
+		if id != "" && (f.ID == id || slices.ContainsFunc(f.Evidence, func(e api.Evidence) bool { return e.ID == id })) {
+			return f, nil
 		}
 	}
 	if call, ok := p.topology.Call(id); ok {
 		for _, f := range findings {
-			if f.Caller == call.Caller && f.Callee == call.Callee {
-				return findingOf(f), nil
+			if f.Code == fault.DriftUndeclaredCall && f.Caller == call.Caller && f.Callee == call.Callee {
+				return f, nil
 			}
 		}
 		return api.Finding{}, fault.Newf(fault.NoSuchFinding, "the call %s, by which %s asked %s, is settled: the plan declares it now", id, call.Caller, call.Callee)
@@ -98,8 +88,8 @@ func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.
 			d.Edges = append(d.Edges, e)
 		}
 	}
-	for _, f := range p.Findings() {
-		if f.Caller == name || f.Callee == name {
+	for _, f := range p.Findings(ctx, 0).Findings {
+		if f.Caller == name || f.Callee == name || slices.Contains(f.Services, name) {
 			d.Findings = append(d.Findings, f)
 		}
 	}
@@ -140,17 +130,6 @@ func (p *plane) Platform() api.Platform {
 	}{{"plat", os.Getpid()}, {"guard", p.launcher.PID()}} {
 		u, _ := process.ProcessUsage(part.pid) // zero where the system does not tell
 		out.Processes = append(out.Processes, api.Process{Name: part.name, PID: part.pid, Memory: u.Memory, CPU: u.CPU, Started: u.Started})
-	}
-	return out
-}
-
-func findingOf(f drift.Finding) api.Finding {
-	out := api.Finding{
-		ID: f.ID, Code: f.Code, Severity: f.Severity, Caller: f.Caller, Callee: f.Callee, What: f.What, Why: f.Why, Remedy: f.Remedy,
-		File: f.File, Line: f.Line, Patch: f.Patch, Refused: f.Refused, Count: f.Count, First: f.First, Last: f.Last, Evidence: []api.Evidence{},
-	}
-	for _, e := range f.Evidence {
-		out.Evidence = append(out.Evidence, api.Evidence(e))
 	}
 	return out
 }

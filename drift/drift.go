@@ -15,29 +15,90 @@ import (
 	"github.com/plat-dev/plat/plan"
 )
 
-// Settled is how long a difference must or may last: an undeclared call that
-// did not happen again for so long is no finding any more, and a declared call
-// becomes one when it was not used for so long since it was declared.
+// Settled is how long a difference may last that did not happen again: then it
+// is no finding any more.
 const Settled = 7 * 24 * time.Hour
+
+// Recent is how long what customers' actions did is a finding.
+const Recent = time.Hour
+
+// Limits from which on something is a finding.
+const (
+	Unused        = time.Hour        // for which a caller was in use without a declared call
+	ChattyCalls   = 5                // of one service by another in one action
+	ChattyActions = 3                // that made more
+	Hops          = 4                // calls of a chain
+	Deaf          = 10 * time.Minute // that a consumer runs without an acknowledgement
+)
 
 // maxEvidence bounds the evidence of one finding.
 const maxEvidence = 10
 
-// Observation is what was seen of the calls.
-type Observation struct{ Calls []Call }
+// Observation is what was seen.
+type Observation struct {
+	Calls     []Call
+	Chains    []Chain
+	Files     []File
+	Refusals  []Refusal
+	Consumers []Consumer
+}
 
 // Call is what was seen of the calls of one service by another.
 type Call struct {
 	Caller     string
 	Callee     string
-	DeclaredAt time.Time // when the declaration was first seen; zero: it is not declared
-	Count      uint64    // of all calls
+	DeclaredAt time.Time     // when the declaration was first seen; zero: it is not declared
+	Count      uint64        // of all calls
+	Used       time.Time     // when the last one was that was not refused
+	Idle       time.Duration // for which the caller was in use since, when there was none
+	Actions    Actions
 
 	// Of those that were not declared at their time:
 	Undeclared  uint64
 	Refused     uint64
 	First, Last time.Time
 	Evidence    []Evidence // the newest first
+}
+
+// Actions is what customers' actions made of a call.
+type Actions struct {
+	Count, Calls uint64
+	Most         int
+	Chatty       uint64     // that made more than ChattyCalls
+	Last         []Evidence // of these, the newest first
+}
+
+// Chain is a way on which each service waited for the next.
+type Chain struct {
+	Services    []string
+	Count       uint64
+	First, Last time.Time
+	Evidence    []Evidence // the newest first
+}
+
+// File is a file of a store that a process of a service has open.
+type File struct {
+	Service, Instance string
+	PID               int
+	Path              string
+	Owner             string // the service whose store it is; empty: nobody's
+}
+
+// Refusal is what a service tried with events and was not allowed to do.
+type Refusal struct {
+	Service, Event string
+	Publish        bool // else it tried to read it
+	Count          uint64
+	Last           time.Time
+}
+
+// Consumer is a subscription as it stands.
+type Consumer struct {
+	Service, Event string
+	Running        time.Duration // of the instance that runs longest
+	Handled        uint64        // acknowledged
+	Unhandled      int           // delivered and not acknowledged
+	Lag            uint64
 }
 
 // Evidence is one call that was seen.
@@ -48,6 +109,7 @@ type Evidence struct {
 	Path          string
 	Status        int
 	CorrelationID string
+	Note          string // what else is to be known of it
 }
 
 // Finding is one difference between the plan and what was seen.
@@ -57,17 +119,26 @@ type Finding struct {
 	Severity fault.Severity
 	Caller   string
 	Callee   string
+	Services []string // all whom it is about, where these are more
 	What     string
 	Why      string
 	Remedy   string // the command, or what to do
 	File     string // where it would be declared, or is; empty: not in a file of this system
 	Line     int    // 0: not known
 	Patch    string // the lines for that file
+	Change   Change // the same, for a program; zero: no change of the plan settles it
 	Refused  bool
 	Count    uint64
 	First    time.Time
 	Last     time.Time
 	Evidence []Evidence // the newest first, at most 10
+}
+
+// Change is what settles a finding in a file of the plan.
+type Change struct {
+	Remove bool     // else it is added
+	File   string   // empty: it is not in a file of this system
+	Keys   []string // lead to the declaration
 }
 
 // ID names the finding of this kind about one caller and callee: f and eight
@@ -77,11 +148,13 @@ func ID(code fault.Code, caller, callee string) string {
 	return "f" + hex.EncodeToString(sum[:4])
 }
 
-// Compare finds what differs, sorted by severity, caller, callee: calls of the
-// plan's services that happened without being declared (a warning, an error
-// once one was refused), and calls that are declared for Settled and were
-// never used (a warning).
-func Compare(sys *plan.System, seen Observation, now time.Time) []Finding {
+// Compare finds what differs, sorted by severity, caller, callee, code. A
+// declared call is a finding when its caller was in use for so long without
+// it; 0 means Unused.
+func Compare(sys *plan.System, seen Observation, idle time.Duration, now time.Time) []Finding {
+	if idle <= 0 {
+		idle = Unused
+	}
 	declared := map[edge]bool{}
 	for _, e := range plan.Edges(sys) {
 		declared[edge{e.Caller, e.Callee}] = true
@@ -89,33 +162,58 @@ func Compare(sys *plan.System, seen Observation, now time.Time) []Finding {
 	var findings []Finding
 	for _, c := range seen.Calls {
 		svc, known := sys.Service(c.Caller)
+		if !known || c.Caller == c.Callee {
+			continue
+		}
 		switch {
-		case !known || c.Caller == c.Callee:
 		case declared[edge{c.Caller, c.Callee}]:
-			if c.Count == 0 && !c.DeclaredAt.IsZero() && now.Sub(c.DeclaredAt) >= Settled {
-				findings = append(findings, unused(svc, c, now))
+			if c.Count == 0 && !c.DeclaredAt.IsZero() && c.Idle >= idle {
+				findings = append(findings, unused(svc, c))
 			}
 		case c.Undeclared > 0 && now.Sub(c.Last) < Settled:
 			findings = append(findings, undeclared(sys, svc, c))
 		}
+		if c.Actions.Chatty >= ChattyActions && len(c.Actions.Last) > 0 && now.Sub(c.Actions.Last[0].Time) < Recent {
+			findings = append(findings, chatty(svc, c))
+		}
 	}
+	findings = append(findings, cycles(sys, seen.Calls, now)...)
+	findings = append(findings, chains(sys, seen.Chains, now)...)
+	findings = append(findings, stores(sys, seen.Files, declared, now)...)
+	findings = append(findings, single(sys)...)
+	findings = append(findings, refused(sys, seen.Refusals, now)...)
+	findings = append(findings, deaf(sys, seen.Consumers)...)
 	slices.SortFunc(findings, func(a, b Finding) int {
-		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), strings.Compare(a.Caller, b.Caller), strings.Compare(a.Callee, b.Callee))
+		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), strings.Compare(a.Caller, b.Caller), strings.Compare(a.Callee, b.Callee), strings.Compare(string(a.Code), string(b.Code)))
 	})
 	return findings
 }
 
+// finding begins one about a service of the plan.
+func finding(code fault.Code, caller plan.Service, callee string) Finding {
+	return Finding{
+		ID: ID(code, caller.Name, callee), Code: code, Severity: fault.Warning,
+		Caller: caller.Name, Callee: callee, File: file(caller), Evidence: []Evidence{},
+	}
+}
+
+// few are the newest of the evidence.
+func few(all []Evidence) []Evidence {
+	return append([]Evidence{}, all[:min(len(all), maxEvidence)]...)
+}
+
+// declare is the change by which a service declares a call, with its lines.
+func declare(svc plan.Service, callee string) (Change, string) {
+	return Change{File: file(svc), Keys: []string{"consumes", "services", callee}}, "consumes:\n  services:\n    " + callee + ": {}\n"
+}
+
 // undeclared is the finding about a call that happened.
 func undeclared(sys *plan.System, caller plan.Service, c Call) Finding {
-	f := Finding{
-		ID: ID(fault.DriftUndeclaredCall, c.Caller, c.Callee), Code: fault.DriftUndeclaredCall, Severity: fault.Warning,
-		Caller: c.Caller, Callee: c.Callee, Count: c.Undeclared, First: c.First, Last: c.Last,
-		Evidence: c.Evidence[:min(len(c.Evidence), maxEvidence)],
-		What:     c.Caller + " calls " + c.Callee + " without declaring it",
-		Why:      seenTimes(c),
-		File:     file(caller),
-		Patch:    "consumes:\n  services:\n    " + c.Callee + ": {}\n",
-	}
+	f := finding(fault.DriftUndeclaredCall, caller, c.Callee)
+	f.Count, f.First, f.Last, f.Evidence = c.Undeclared, c.First, c.Last, few(c.Evidence)
+	f.What = c.Caller + " calls " + c.Callee + " without declaring it"
+	f.Why = seenTimes(c)
+	f.Change, f.Patch = declare(caller, c.Callee)
 	if c.Refused > 0 {
 		f.Severity, f.Refused = fault.Error, true
 		f.What = c.Caller + " may not call " + c.Callee + ", which it does not declare"
@@ -124,7 +222,7 @@ func undeclared(sys *plan.System, caller plan.Service, c Call) Finding {
 	f.Remedy = remedy(c.Caller, c.Callee, outside)
 	if outside {
 		f.Why += "; " + c.Callee + " is not in the plan, but has registered itself"
-		f.File, f.Patch = "plat.yaml", "" // it must be known there first
+		f.File, f.Patch, f.Change = "plat.yaml", "", Change{} // it must be known there first
 		if declarable(c.Callee) {
 			f.Patch = "external:\n  " + c.Callee + ": {url: http://" + c.Callee + ".internal, owner: " + caller.Owner + "}\n"
 		}
@@ -133,18 +231,14 @@ func undeclared(sys *plan.System, caller plan.Service, c Call) Finding {
 }
 
 // unused is the finding about a declaration without a call.
-func unused(caller plan.Service, c Call, now time.Time) Finding {
-	where := "the plan of " + c.Caller
-	if f := file(caller); f != "" {
-		where = f
-	}
-	return Finding{
-		ID: ID(fault.DriftUnusedCall, c.Caller, c.Callee), Code: fault.DriftUnusedCall, Severity: fault.Warning,
-		Caller: c.Caller, Callee: c.Callee, File: file(caller), Evidence: []Evidence{},
-		What:   c.Caller + " declares that it calls " + c.Callee + ", and never did",
-		Why:    "it is declared since " + c.DeclaredAt.UTC().Format(time.DateOnly) + ", " + days(now.Sub(c.DeclaredAt)),
-		Remedy: "take " + c.Callee + " out of consumes: services in " + where + ", or call it by " + "PLAT_URL_" + plan.EnvName(c.Callee),
-	}
+func unused(caller plan.Service, c Call) Finding {
+	f := finding(fault.DriftUnusedCall, caller, c.Callee)
+	f.What = c.Caller + " declares that it calls " + c.Callee + ", and never did"
+	f.Why = "it is declared since " + c.DeclaredAt.UTC().Format(time.DateTime) + ", and " + c.Caller + " was in use for " + span(c.Idle) + " since then"
+	f.Remedy = "call it by PLAT_URL_" + plan.EnvName(c.Callee) + ", or plat plan remove " + c.Caller + " consumes " + c.Callee
+	f.Change, _ = declare(caller, c.Callee)
+	f.Change.Remove = true
+	return f
 }
 
 // seenTimes says how often, and what last.
@@ -200,9 +294,15 @@ func file(svc plan.Service) string {
 	return path.Join(svc.Dir, "service.yaml")
 }
 
-func days(d time.Duration) string {
-	if n := int(d / (24 * time.Hour)); n != 1 {
-		return strconv.Itoa(n) + " days"
+// span is a stretch of time for a person to read.
+func span(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return strconv.Itoa(int(d/(24*time.Hour))) + " days"
+	case d >= 2*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " hours"
+	case d >= 2*time.Minute:
+		return strconv.Itoa(int(d/time.Minute)) + " minutes"
 	}
-	return "1 day"
+	return strconv.Itoa(int(d/time.Second)) + " s"
 }

@@ -104,13 +104,14 @@ func undeclared(caller, callee string, ago time.Duration) drift.Call {
 
 func TestUndeclared(t *testing.T) {
 	t.Parallel()
-	got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{undeclared("order", "rating", time.Hour)}}, noon)
+	got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{undeclared("order", "rating", time.Hour)}}, 0, noon)
 	seen := undeclared("order", "rating", time.Hour)
 	want := []drift.Finding{{
 		ID: drift.ID(fault.DriftUndeclaredCall, "order", "rating"), Code: fault.DriftUndeclaredCall, Severity: fault.Warning,
 		Caller: "order", Callee: "rating", What: "order calls rating without declaring it",
 		Why: "3 calls were seen, the last GET /albums/0", Remedy: "plat plan add order consumes rating",
 		File: "services/order/service.yaml", Patch: "consumes:\n  services:\n    rating: {}\n",
+		Change: drift.Change{File: "services/order/service.yaml", Keys: []string{"consumes", "services", "rating"}},
 		Count: 3, First: seen.First, Last: seen.Last, Evidence: seen.Evidence[:10],
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -118,7 +119,7 @@ func TestUndeclared(t *testing.T) {
 	}
 	refused := undeclared("order", "rating", time.Hour)
 	refused.Refused = 2
-	got = drift.Compare(system(plan.AccessEnforce), drift.Observation{Calls: []drift.Call{refused}}, noon)
+	got = drift.Compare(system(plan.AccessEnforce), drift.Observation{Calls: []drift.Call{refused}}, 0, noon)
 	if f := got[0]; f.Severity != fault.Error || !f.Refused || f.ID != want[0].ID || f.Why != "3 calls were seen, 2 refused, the last GET /albums/0" || f.What != "order may not call rating, which it does not declare" {
 		t.Errorf("%+v", f)
 	}
@@ -127,7 +128,7 @@ func TestUndeclared(t *testing.T) {
 		"itself": undeclared("order", "order", time.Hour), "plat itself": undeclared("plat", "order", time.Hour),
 		"a service that is gone": undeclared("cart", "order", time.Hour), "only declared uses": {Caller: "order", Callee: "rating", Count: 5},
 	} {
-		if got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{c}}, noon); len(got) != 0 {
+		if got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{c}}, 0, noon); len(got) != 0 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -145,7 +146,7 @@ func TestOutside(t *testing.T) {
 		{"order", "billing", "declare billing under external: in plat.yaml, then plat plan add order consumes billing", "plat.yaml", "external:\n  billing: {url: http://billing.internal, owner: sales}\n", "has registered itself"},
 		{"order", "Odd_Name", "register Odd_Name under a name", "plat.yaml", "", "has registered itself"},
 	} {
-		got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{undeclared(tt.caller, tt.callee, 0)}}, noon)
+		got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{undeclared(tt.caller, tt.callee, 0)}}, 0, noon)
 		if len(got) != 1 {
 			t.Fatalf("%s: %+v", tt.callee, got)
 		}
@@ -180,19 +181,19 @@ func TestPatch(t *testing.T) {
 	}
 	for _, callee := range []string{"rating", "billing"} {
 		seen := drift.Observation{Calls: []drift.Call{undeclared("order", callee, 0)}}
-		found := drift.Compare(check(), seen, noon)
+		found := drift.Compare(check(), seen, 0, noon)
 		if len(found) != 1 {
 			t.Fatalf("%+v", found)
 		}
 		if found[0].File == "plat.yaml" { // and then the call itself
 			files["plat.yaml"] += found[0].Patch
-			found = drift.Compare(check(), seen, noon)
+			found = drift.Compare(check(), seen, 0, noon)
 		}
 		if found[0].File != "order/service.yaml" {
 			t.Fatalf("%+v", found)
 		}
 		files["order/service.yaml"] = order + found[0].Patch
-		if again := drift.Compare(check(), seen, noon); len(again) != 0 {
+		if again := drift.Compare(check(), seen, 0, noon); len(again) != 0 {
 			t.Errorf("%s is declared, and still found: %+v", callee, again)
 		}
 	}
@@ -200,14 +201,15 @@ func TestPatch(t *testing.T) {
 
 func TestUnused(t *testing.T) {
 	t.Parallel()
-	never := func(age time.Duration) drift.Call {
-		return drift.Call{Caller: "order", Callee: "catalog", DeclaredAt: noon.Add(-age)}
+	never := func(idle time.Duration) drift.Call {
+		return drift.Call{Caller: "order", Callee: "catalog", DeclaredAt: noon.Add(-10 * day), Idle: idle}
 	}
-	got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{never(10 * day)}}, noon)
+	got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{never(70 * time.Minute)}}, 0, noon)
 	want := []drift.Finding{{
 		ID: drift.ID(fault.DriftUnusedCall, "order", "catalog"), Code: fault.DriftUnusedCall, Severity: fault.Warning, Caller: "order", Callee: "catalog",
-		What: "order declares that it calls catalog, and never did", Why: "it is declared since 2026-11-13, 10 days", File: "services/order/service.yaml",
-		Remedy:   "take catalog out of consumes: services in services/order/service.yaml, or call it by PLAT_URL_CATALOG",
+		What: "order declares that it calls catalog, and never did", Why: "it is declared since 2026-11-13 12:00:00, and order was in use for 70 minutes since then", File: "services/order/service.yaml",
+		Remedy:   "call it by PLAT_URL_CATALOG, or plat plan remove order consumes catalog",
+		Change:   drift.Change{Remove: true, File: "services/order/service.yaml", Keys: []string{"consumes", "services", "catalog"}},
 		Evidence: []drift.Evidence{},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -215,10 +217,17 @@ func TestUnused(t *testing.T) {
 	}
 	used, gone := never(10*day), never(10*day)
 	used.Count, gone.Callee = 1, "rating" // declared no more
-	for _, c := range []drift.Call{never(drift.Settled - time.Second), used, gone, {Caller: "order", Callee: "catalog"}} {
-		if got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{c}}, noon); len(got) != 0 {
+	for _, c := range []drift.Call{never(drift.Unused - time.Second), used, gone, {Caller: "order", Callee: "catalog", Idle: day}} {
+		if got := drift.Compare(system(plan.AccessObserve), drift.Observation{Calls: []drift.Call{c}}, 0, noon); len(got) != 0 {
 			t.Errorf("%+v gave %+v", c, got)
 		}
+	}
+	sooner := drift.Observation{Calls: []drift.Call{never(2 * time.Second)}}
+	if got := drift.Compare(system(plan.AccessObserve), sooner, 2*time.Second, noon); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := drift.Compare(system(plan.AccessObserve), sooner, 3*time.Second, noon); len(got) != 0 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -228,11 +237,11 @@ func TestCompare(t *testing.T) {
 	refused := undeclared("rating", "order", 0)
 	refused.Refused = 1
 	seen := drift.Observation{Calls: []drift.Call{
-		{Caller: "order", Callee: "stripe", DeclaredAt: noon.Add(-8 * day)}, undeclared("order", "rating", 0), undeclared("catalog", "rating", 0), refused,
+		{Caller: "order", Callee: "stripe", DeclaredAt: noon.Add(-8 * day), Idle: day}, undeclared("order", "rating", 0), undeclared("catalog", "rating", 0), refused,
 	}}
 	before := fmt.Sprint(seen)
 	var order []string
-	for _, f := range drift.Compare(system(plan.AccessObserve), seen, noon) {
+	for _, f := range drift.Compare(system(plan.AccessObserve), seen, 0, noon) {
 		order = append(order, f.Caller+" "+f.Callee)
 	}
 	if diff := cmp.Diff([]string{"rating order", "catalog rating", "order rating", "order stripe"}, order); diff != "" {
@@ -241,7 +250,7 @@ func TestCompare(t *testing.T) {
 	if fmt.Sprint(seen) != before {
 		t.Error("what was seen was changed")
 	}
-	if got := drift.Compare(&plan.System{}, drift.Observation{}, noon); len(got) != 0 {
+	if got := drift.Compare(&plan.System{}, drift.Observation{}, 0, noon); len(got) != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -249,7 +258,7 @@ func TestCompare(t *testing.T) {
 // TestCodes: every code is in the catalogue.
 func TestCodes(t *testing.T) {
 	t.Parallel()
-	for _, code := range []fault.Code{fault.DriftUndeclaredCall, fault.DriftUnusedCall, fault.TopologyDamaged, fault.GatewayUnknownService} {
+	for _, code := range []fault.Code{fault.DriftUndeclaredCall, fault.DriftUnusedCall, fault.DriftCallCycle, fault.DriftChattyCalls, fault.DriftLongChain, fault.DriftSinglePoint, fault.DriftSharedStore, fault.DriftRefusedEvent, fault.DriftDeafConsumer, fault.TopologyDamaged, fault.GatewayUnknownService} {
 		if e, ok := fault.Lookup(code); !ok || reflect.ValueOf(e).IsZero() || e.Remedy == "" {
 			t.Errorf("%s: %+v", code, e)
 		}

@@ -15,7 +15,7 @@ import (
 
 // What holds where neither a service nor the system says otherwise.
 const (
-	defaultEnvironment  = "local"
+	defaultEnvironment  = Local
 	defaultRuntime      = "process"
 	defaultEngine       = "sqlite"
 	defaultCallTimeout  = Duration(time.Second)

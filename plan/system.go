@@ -32,6 +32,9 @@ type Webhook struct {
 	Token string `json:"token,omitempty"` // the environment variable that holds the bearer token
 }
 
+// Local is the environment of one's own machine.
+const Local = "local"
+
 // What happens to a call between services that the plan does not declare.
 const (
 	AccessObserve = "observe" // it is served, and reported

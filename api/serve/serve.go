@@ -36,8 +36,8 @@ type Operator interface {
 // Viewer tells how what is fits together.
 type Viewer interface {
 	Map(ctx context.Context) api.Map
-	Findings() []api.Finding
-	Why(id string) (api.Finding, error) // of a finding, or of one refused call
+	Findings(ctx context.Context, unused time.Duration) api.Findings // 0: of declared calls as long as plat thinks fit
+	Why(ctx context.Context, id string) (api.Finding, error)         // of a finding, or of one refused call
 	Describe(ctx context.Context, service string) (api.Description, error)
 	Platform() api.Platform
 }

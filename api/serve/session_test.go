@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/api/serve"
@@ -19,12 +20,18 @@ import (
 func (f *fake) Map(context.Context) api.Map {
 	return api.Map{Nodes: []api.Node{{Name: "order", Kind: "service"}}, Edges: []api.Edge{}}
 }
-func (f *fake) Findings() []api.Finding { return []api.Finding{{ID: "f1", Evidence: []api.Evidence{}}} }
-func (f *fake) Why(id string) (api.Finding, error) {
+func (f *fake) Findings(_ context.Context, unused time.Duration) api.Findings {
+	id := "f1"
+	if unused > 0 {
+		id = "f-" + unused.String()
+	}
+	return api.Findings{Findings: []api.Finding{{ID: id, Evidence: []api.Evidence{}}}, Patch: "--- a"}
+}
+func (f *fake) Why(ctx context.Context, id string) (api.Finding, error) {
 	if id != "f1" {
 		return api.Finding{}, fault.New(fault.NoSuchFinding, "plat knows nothing of the ID "+id)
 	}
-	return f.Findings()[0], nil
+	return f.Findings(ctx, 0).Findings[0], nil
 }
 func (f *fake) Describe(_ context.Context, service string) (api.Description, error) {
 	if service != "order" {
@@ -251,6 +258,19 @@ func TestViews(t *testing.T) {
 	}
 	if f, err := c.Findings(ctx); err != nil || len(f) != 1 {
 		t.Errorf("Findings = %v, %v", f, err)
+	}
+	if d, err := c.Drift(ctx, 90*time.Second); err != nil || len(d.Findings) != 1 || d.Findings[0].ID != "f-1m30s" || d.Patch != "--- a" {
+		t.Errorf("Drift = %+v, %v", d, err)
+	}
+	for _, bad := range []string{"soon", "-1s", "0"} {
+		resp, err := c.Raw(ctx, http.MethodGet, "/v1/findings?unused="+bad, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode/100 != 4 {
+			t.Errorf("unused=%s: %d", bad, resp.StatusCode)
+		}
 	}
 	if f, err := c.Why(ctx, "f1"); err != nil || f.ID != "f1" {
 		t.Errorf("Why = %v, %v", f, err)

@@ -3,10 +3,12 @@ package serve
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/fault"
 )
 
 // identified names one finding or one mail.
@@ -18,11 +20,20 @@ func registerViews(a huma.API, v Viewer) {
 	huma.Get(a, "/v1/map", func(ctx context.Context, _ *struct{}) (*body[api.Map], error) {
 		return &body[api.Map]{v.Map(ctx)}, nil
 	})
-	huma.Get(a, "/v1/findings", func(context.Context, *struct{}) (*body[api.Findings], error) {
-		return &body[api.Findings]{api.Findings{Findings: v.Findings()}}, nil
+	huma.Get(a, "/v1/findings", func(ctx context.Context, in *struct {
+		Unused string `query:"unused" maxLength:"32" doc:"how long a caller may be in use without a call that it declares, such as 10m; absent: 1h"`
+	}) (*body[api.Findings], error) {
+		var unused time.Duration
+		if in.Unused != "" {
+			var err error
+			if unused, err = time.ParseDuration(in.Unused); err != nil || unused <= 0 {
+				return nil, problem(fault.Newf(fault.BadArgument, "unused is a time such as 10m, not %q", in.Unused))
+			}
+		}
+		return &body[api.Findings]{v.Findings(ctx, unused)}, nil
 	})
-	huma.Get(a, "/v1/findings/{id}", func(_ context.Context, in *identified) (*body[api.Finding], error) {
-		f, err := v.Why(in.ID)
+	huma.Get(a, "/v1/findings/{id}", func(ctx context.Context, in *identified) (*body[api.Finding], error) {
+		f, err := v.Why(ctx, in.ID)
 		return &body[api.Finding]{f}, problem(err)
 	})
 	huma.Get(a, "/v1/services/{name}/description", func(ctx context.Context, in *named) (*body[api.Description], error) {

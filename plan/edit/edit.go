@@ -84,6 +84,15 @@ func AddSubscription(file string, source []byte, eventType string) (Edit, error)
 	return add(file, source, keys(eventType, true))
 }
 
+// Add declares what the keys lead to, as an empty mapping, in the text of a
+// file; otherwise it is as AddCall, without a look at the names.
+func Add(file string, source []byte, keys ...string) (Edit, error) {
+	if len(keys) != 3 {
+		return Edit{}, fault.Newf(fault.EditByHand, "cannot declare %s in %s", strings.Join(keys, "."), file).At(file, 0, 0).Why("three keys lead to what can be added").Fix("write it by hand, then run plat check")
+	}
+	return add(file, source, keys)
+}
+
 // keys lead to the declaration.
 func keys(name string, event bool) []string {
 	if event {

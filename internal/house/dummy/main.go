@@ -28,6 +28,7 @@ func main() {
 	fork := flag.Bool("fork", false, "start a grandchild, and one in a session of its own")
 	flood := flag.Int("flood", 0, "print this many lines at once")
 	sleep := flag.Bool("sleep", false, "only sleep: what -fork starts")
+	open := flag.String("open", "", "hold this file open")
 	flag.Parse()
 	if *sleep {
 		time.Sleep(10 * time.Minute)
@@ -51,6 +52,14 @@ func main() {
 			}
 			fmt.Println("started", child.Process.Pid)
 		}
+	}
+	if *open != "" {
+		f, err := os.Open(*open)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		defer func() { _ = f.Close() }()
 	}
 	if *deaf {
 		signal.Ignore(syscall.SIGTERM)
