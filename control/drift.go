@@ -124,11 +124,11 @@ func (o *openStores) of(folder, root string, status []runner.ServiceStatus) []dr
 		return slices.Clone(o.files)
 	}
 	o.files = nil
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		folder = real
+	if resolved, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = resolved
 	}
-	if real, err := filepath.EvalSymlinks(root); err == nil {
-		root = real
+	if resolved, err := filepath.EvalSymlinks(root); err == nil {
+		root = resolved
 	}
 	for _, st := range status {
 		for _, in := range st.Instances {

@@ -85,7 +85,7 @@ func deaf(sys *plan.System, seen []Consumer) []Finding {
 				f.Callee = e.Provider
 			}
 		}
-		f.Count = uint64(max(0, c.Unhandled)) //nolint:gosec // not negative
+		f.Count = uint64(max(0, c.Unhandled))
 		f.What = c.Service + " never acknowledged " + c.Event
 		f.Why = fmt.Sprintf("it runs for %s, %d events were delivered and not acknowledged, %d more wait", span(c.Running), c.Unhandled, c.Lag)
 		f.Remedy = "plat logs " + c.Service + " --errors"

@@ -157,7 +157,7 @@ func TestDiff(t *testing.T) {
 		if said, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s\n%s", err, said, diff)
 		}
-		got, err := os.ReadFile(file) //nolint:gosec // of this test
+		got, err := os.ReadFile(file)
 		if err != nil && len(after) > 0 {
 			t.Fatal(err)
 		}
