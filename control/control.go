@@ -28,6 +28,7 @@ import (
 	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/mail"
+	"github.com/plat-dev/plat/objective"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
 	"github.com/plat-dev/plat/registry"
@@ -99,6 +100,7 @@ type measures struct {
 	stores openStores
 	probes *probe.Scheduler // how it fares with test customers
 	runs   *figures.Journeys
+	alerts *objective.Alerts
 }
 
 // addresses are where this plat listens.
@@ -172,7 +174,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	p.doors.run = run
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openTelemetry, p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openAlerts, p.openTelemetry, p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -303,7 +305,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Tracer: p, Logbook: p,
+		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Watch: watching{p}, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 	})
@@ -336,6 +338,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	}
 	p.topology.Declare(plan.Edges(sys), time.Now())
 	p.applyTelemetry(sys)
+	p.applyObjectives(ctx, sys)
 	p.runner.Apply(part)
 	p.setJourneys(sys.Journeys)
 	return nil

@@ -50,7 +50,7 @@ func (p *plane) openTelemetry(ctx context.Context, run part, open *closers) (err
 	open.add(t.stored.Close)
 	t.metrics, err = prom.Open(ctx, prom.Options{
 		Dir: filepath.Join(p.folder.Path, "metrics"), Log: p.log, Keep: kept.KeepMetrics.Std(), Size: int64(kept.Size),
-		Version: p.o.Version, SelfEvery: figuresEvery,
+		Version: p.o.Version, SelfEvery: figuresEvery, Notify: p.takeAlerts,
 	})
 	if err != nil {
 		return err
