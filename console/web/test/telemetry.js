@@ -108,11 +108,15 @@ export class Logs {
       facets: [
         { key: 'service', values: services.map((value, i) => ({ value, count: 170_000 - i * 900 })) },
         { key: 'severity', values: [{ value: 'INFO', count: 500_000 }, { value: 'ERROR', count: 166_000 }, { value: 'WARN', count: 166_000 }, { value: 'DEBUG', count: 166_000 }] },
+        { key: 'instance', values: [{ value: 'order-1', count: 169_100 }] },
         { key: 'http.route', values: [{ value: '/albums', count: 500_000 }, { value: '/orders', count: 500_000 }] },
       ],
     }
   }
 }
+
+/** @type {(record: api.LogRecord, key: string) => string | undefined} */
+const valueOf = (record, key) => (key === 'service.instance.id' ? record.instance : record.attributes?.[key])
 
 const order = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL']
 
@@ -122,7 +126,7 @@ function fits(record, asked) {
   if (chosen.length > 0 && !chosen.includes(record.service)) return false
   const least = asked.get('severity')
   if (least && order.indexOf(record.severity ?? '') < order.indexOf(least)) return false
-  if (asked.getAll('where').some(pair => `${record.attributes?.[pair.split('=')[0] ?? '']}` !== pair.slice(pair.indexOf('=') + 1))) return false
+  if (asked.getAll('where').some(pair => valueOf(record, pair.split('=')[0] ?? '') !== pair.slice(pair.indexOf('=') + 1))) return false
   if (asked.get('trace') && record.traceId !== asked.get('trace')) return false
   return (asked.get('text') ?? '').toLowerCase().split(/\s+/).every(word => record.body.toLowerCase().includes(word))
 }

@@ -42,10 +42,13 @@ function One({ facet: { key, values }, search, set }: { facet: Facet; search: Se
   )
 }
 
+// Columns of a record are asked for by the names that OpenTelemetry gives them.
+const asked: Record<string, string> = { instance: 'service.instance.id', version: 'service.version' }
+
 function has(search: Search, key: string, value: string): boolean {
   if (key === 'service') return search.service?.split(',').includes(value) ?? false
   if (key === 'severity') return search.severity === value
-  return wheres(search.where).includes(`${key}=${value}`)
+  return wheres(search.where).includes(`${asked[key] ?? key}=${value}`)
 }
 
 // flip narrows by a value, or no longer.
@@ -55,5 +58,6 @@ export function flip(search: Search, key: string, value: string, on: boolean): S
     return { service: (on ? others : [...others, value]).join(',') || undefined }
   }
   if (key === 'severity') return { severity: on ? undefined : value }
-  return { where: (on ? withoutWhere(search.where, `${key}=${value}`) : withWhere(search.where, key, value)) || undefined }
+  const name = asked[key] ?? key
+  return { where: (on ? withoutWhere(search.where, `${name}=${value}`) : withWhere(search.where, name, value)) || undefined }
 }
