@@ -90,6 +90,7 @@ type Span struct {
 	Service       string            `json:"service"`
 	Instance      string            `json:"instance,omitempty"`
 	Version       string            `json:"version,omitempty"`
+	CorrelationID string            `json:"correlationId,omitempty"`
 	Name          string            `json:"name"`
 	Kind          string            `json:"kind,omitempty" enum:"internal,server,client,producer,consumer"`
 	Start         time.Time         `json:"start" doc:"put right where clocks differ"`

@@ -240,7 +240,7 @@ func spanOf(n *telemetry.Node) api.Span {
 	s := n.Span
 	out := api.Span{
 		ID: s.ID.String(), TraceID: s.TraceID.String(), Depth: n.Depth, Service: s.Resource.Service, Instance: s.Resource.Instance, Version: s.Resource.Version,
-		Name: s.Name, Kind: s.Kind.String(), Start: moment(s.Start), Duration: s.Duration, StatusMessage: s.StatusMessage,
+		CorrelationID: s.CorrelationID, Name: s.Name, Kind: s.Kind.String(), Start: moment(s.Start), Duration: s.Duration, StatusMessage: s.StatusMessage,
 		Critical: n.Critical, Skew: n.Skew, Attributes: attributesOf(s.Attributes),
 	}
 	if !s.Parent.IsZero() {
