@@ -48,8 +48,8 @@ func (a *app) searchLogs(cmd *cobra.Command, client *api.Client, k keptQuery, q 
 	}
 	ask := api.LogSearchQuery{From: q.Since, Services: q.Services, Severity: k.severity, Where: k.where, Text: k.search}
 	if q.Follow {
-		print := a.recordPrinter(nil, times)
-		return client.FollowLogs(ctx, ask, print)
+		each := a.recordPrinter(nil, times)
+		return client.FollowLogs(ctx, ask, each)
 	}
 	records, more, err := findRecords(ctx, client, ask, q.Tail)
 	if err != nil {
@@ -84,9 +84,9 @@ func findRecords(ctx context.Context, client *api.Client, ask api.LogSearchQuery
 }
 
 func (a *app) printRecords(records []api.LogRecord, times bool) error {
-	print := a.recordPrinter(records, times)
+	each := a.recordPrinter(records, times)
 	for _, l := range records {
-		if err := print(l); err != nil {
+		if err := each(l); err != nil {
 			return err
 		}
 	}

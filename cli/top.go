@@ -82,7 +82,7 @@ func (a *app) topLive(ctx context.Context, client *api.Client, window time.Durat
 func figuresTable(f api.Traffic) table {
 	t := table{header: []string{"NAME", "REQ/S", "ERRORS", "P50", "P95", "P99", "WAITING", "CPU", "MEMORY"}, spare: []string{"P50", "P99", "WAITING"}}
 	row := func(name string, s api.ServiceFlow, processes bool) {
-		r := []string{name, fmt.Sprintf("%.1f", s.Rate), share(s.Flow), quantile(s.P50), quantile(s.P95), quantile(s.P99), "-", "-", "-"}
+		r := []string{name, perSecond(s.Rate), share(s.Flow), quantile(s.P50), quantile(s.P95), quantile(s.P99), "-", "-", "-"}
 		if processes {
 			r[6], r[7], r[8] = fmt.Sprintf("%.0f", s.InFlight), fmt.Sprintf("%.2f", s.CPU), size(int64(s.Memory))
 		}
@@ -95,6 +95,14 @@ func figuresTable(f api.Traffic) table {
 		row(s.Name, s, true)
 	}
 	return t
+}
+
+// perSecond has a digit that is not zero where there are requests at all.
+func perSecond(rate float64) string {
+	if rate > 0 && rate < 1 {
+		return fmt.Sprintf("%.2g", rate)
+	}
+	return fmt.Sprintf("%.1f", rate)
 }
 
 func share(t api.Flow) string {

@@ -51,7 +51,7 @@ func (p *plane) observeRun(r probe.Result) {
 		return
 	}
 	s := telemetry.Span{
-		Resource: &telemetry.Resource{Service: platCaller}, Scope: "plat/probe", TraceID: trace, ID: span,
+		Resource: &telemetry.Resource{Service: platCaller}, Scope: telemetry.ScopeProbe, TraceID: trace, ID: span,
 		Start: r.Start.UnixNano(), Duration: int64(r.Duration), Name: "journey " + r.Journey, Kind: telemetry.KindClient, CorrelationID: r.Run,
 		Attributes: []telemetry.Attribute{{Key: "plat.test.journey", Value: r.Journey}},
 	}

@@ -92,13 +92,13 @@ func subscribersOf(t *testing.T, h *house.House) map[string][]string {
 		t.Fatal(err)
 	}
 	services, _ := h.Plat("ps", "-o", "json")
-	var running []plat.Service
+	var running plat.Services
 	if err := json.Unmarshal([]byte(services), &running); err != nil {
 		t.Fatal(err)
 	}
 	of := map[string][]string{}
 	for _, s := range plan.Services {
-		if !slices.ContainsFunc(running, func(r plat.Service) bool { return r.Name == s.Service && r.Ready > 0 }) {
+		if !slices.ContainsFunc(running.Services, func(r plat.Service) bool { return r.Name == s.Service && r.Ready > 0 }) {
 			continue // skipped where its program lacks
 		}
 		for _, e := range s.Consumes {

@@ -53,7 +53,7 @@ func systemExamples() map[string]string {
 		"telemetry.redact.patterns":           "patterns: ['\\bAKIA[0-9A-Z]{16}\\b']",
 		"telemetry.keys":                      "keys: {order: [order, order_id]}",
 		"telemetry.forward":                   "forward:\n  - {url: https://otlp.example.com:4318, token: OTLP_TOKEN}",
-		"telemetry.forward[].token":           "token: OTLP_TOKEN   # plat's own environment has it",
+		"telemetry.forward[].token":           "token: OTLP_TOKEN   # plat's own environment has it", // #nosec G101 -- a variable's name
 		"environments.<name>.alerts":          "alerts: {mail: false}",
 		"doors":                               "doors: [dns, consul]",
 	}
