@@ -191,6 +191,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	ready()
 	run("output", p.spared("output", p.tellOutput))
 	run("figures", p.spared("figures", p.tellFigures))
+	run("metrics of services", p.spared("metrics of services", p.scrapeAll))
 	run("plan", func(ctx context.Context) error { return p.followPlan(ctx, files) })
 	err = p.runner.Run(ctx) // returns when every instance has ended
 	p.log.InfoContext(base, "plat stops")

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func (p *plane) openTelemetry(ctx context.Context, run part, open *closers) (err
 		return err
 	}
 	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log, Forward: p.forward})
-	t.intake = otlp.New(otlp.Options{Rows: t.rows, Log: p.log})
+	t.intake = otlp.New(otlp.Options{Rows: t.rows, Metrics: p, Log: p.log})
 	t.counted = figures.New(nil)
 	p.runs = figures.NewJourneys()
 	for name, f := range map[string]func(context.Context) error{
@@ -129,6 +130,46 @@ func (p *plane) openForwards(kept plan.Telemetry, run part) error {
 func (p *plane) forward(b telemetry.Batch) {
 	for _, f := range p.forwards {
 		f.Take(b)
+	}
+}
+
+// TakeOTLP keeps metrics that came by OTLP, and passes them on.
+func (p *plane) TakeOTLP(ctx context.Context, request []byte) (rejected int64, message string, err error) {
+	rejected, message, err = p.metrics.TakeOTLP(ctx, request)
+	switch {
+	case errors.Is(err, prom.ErrMalformed):
+		err = errors.Join(telemetry.ErrMalformed, err)
+	case err == nil:
+		for _, f := range p.forwards {
+			f.TakeMetrics(request)
+		}
+	}
+	return rejected, message, err
+}
+
+// scrapeAll keeps the instances of the plan's services as targets: whoever
+// exposes /metrics is asked for them.
+func (p *plane) scrapeAll(ctx context.Context) error {
+	watch := p.registry.Watch(ctx, "")
+	for {
+		var targets []prom.Target
+		for _, svc := range p.live().Services {
+			if !svc.Listens {
+				continue
+			}
+			instances, _ := p.registry.Instances(svc.Name)
+			for _, in := range instances {
+				targets = append(targets, prom.Target{Job: svc.Name, Instance: in.ID, Address: in.Addr, Labels: []prom.Label{{Name: "version", Value: in.Version}}})
+			}
+		}
+		if err := p.metrics.SetTargets(targets); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "not all instances are asked for their metrics", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-watch:
+		}
 	}
 }
 
