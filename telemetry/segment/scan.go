@@ -23,6 +23,7 @@ type scan struct {
 	holding    [][columns][]int8     // of a token and a code: 0 unknown, 1 holds it, 2 does not
 	rows       []int32               // that match, in order
 	unsure     []bool                // by row: only the whole row can tell
+	whole      [][columns]int        // of a token: the page + 1 that holds it, or less than 0 if it does not
 	others     []telemetry.Attribute // used again
 	resources  map[[4]int32]*telemetry.Resource
 }
@@ -268,8 +269,20 @@ func (s *scan) texts(page int) {
 // value it is found out once.
 func (s *scan) holds(token int, c column, page, row int) bool {
 	v := s.load(c, page)
-	if v.missing || v.words == nil {
-		return containsFold(v.raw(row), s.tokens[token])
+	if v.missing {
+		return false
+	}
+	if v.words == nil {
+		if s.whole == nil {
+			s.whole = make([][columns]int, len(s.tokens))
+		}
+		known := &s.whole[token][c]
+		if *known != page+1 && *known != -page-1 { // the page's values at once, first
+			if *known = -page - 1; containsFold(v.data, s.tokens[token]) {
+				*known = page + 1
+			}
+		}
+		return *known > 0 && containsFold(v.raw(row), s.tokens[token])
 	}
 	code := v.code(row)
 	if code < 0 {
