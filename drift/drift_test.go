@@ -112,7 +112,7 @@ func TestUndeclared(t *testing.T) {
 		Why: "3 calls were seen, the last GET /albums/0", Remedy: "plat plan add order consumes rating",
 		File: "services/order/service.yaml", Patch: "consumes:\n  services:\n    rating: {}\n",
 		Change: drift.Change{File: "services/order/service.yaml", Keys: []string{"consumes", "services", "rating"}},
-		Count: 3, First: seen.First, Last: seen.Last, Evidence: seen.Evidence[:10],
+		Count:  3, First: seen.First, Last: seen.Last, Evidence: seen.Evidence[:10],
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
