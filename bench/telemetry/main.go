@@ -205,7 +205,7 @@ func newMaker(began time.Time) *maker {
 func (m *maker) id() (id telemetry.SpanID) {
 	v := m.random.Uint64()
 	for i := range id {
-		id[i] = byte(v >> (8 * i))
+		id[i] = byte(v >> (8 * i)) // #nosec G115 -- the lowest byte
 	}
 	return id
 }
