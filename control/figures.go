@@ -85,6 +85,12 @@ func (p *plane) sample(ctx context.Context, at time.Time) []prom.Sample {
 	p.sampleServices(s)
 	p.sampleEvents(ctx, s)
 	p.sampleTelemetry(s)
+	if h, ok := process.HostUsage(); ok {
+		s.add("counter", "plat_host_cpu_seconds_total", "Processor time that all of this machine used.", h.Busy.Seconds())
+		s.add("gauge", "plat_host_cpu_cores", "Cores of this machine.", float64(h.Cores))
+		s.add("gauge", "plat_host_memory_bytes", "Memory of this machine.", float64(h.Memory))
+		s.add("gauge", "plat_host_memory_available_bytes", "Memory that programs could still have.", float64(h.Available))
+	}
 	for _, part := range p.Platform().Processes {
 		s.add("counter", "plat_platform_cpu_seconds_total", "Processor time of plat's own processes.", part.CPU.Seconds(), "process", part.Name)
 		s.add("gauge", "plat_platform_memory_bytes", "Resident memory of plat's own processes.", float64(part.Memory), "process", part.Name)

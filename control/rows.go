@@ -1,8 +1,10 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,20 +161,50 @@ func (p *plane) trees(ctx context.Context, ids []telemetry.TraceID) (trees []tel
 	return trees, warnings, nil
 }
 
-// logsOf reads the records of traces, by time.
+// logsOf reads the records of traces, by time: those that name a trace, and
+// those of workers that know no more than the correlation ID.
 func (p *plane) logsOf(ctx context.Context, trees []telemetry.Tree) (logs []telemetry.Log, err error) {
+	asked := map[string]bool{}
 	for _, t := range trees {
-		q := telemetry.LogQuery{TraceID: t.ID, From: moment(t.Start).Add(-time.Hour), To: moment(t.End).Add(time.Hour)}
+		near := telemetry.LogQuery{From: moment(t.Start).Add(-time.Hour), To: moment(t.End).Add(time.Hour)}
+		q := near
+		q.TraceID = t.ID
 		some, err := p.rows.LogsOf(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		logs = append(logs, some...)
+		id := correlationOf(t)
+		if id == "" || asked[id] {
+			continue
+		}
+		asked[id] = true
+		q = near
+		q.Correlation = id
+		if some, err = p.rows.LogsOf(ctx, q); err != nil {
+			return nil, err
+		}
+		for i := range some {
+			if some[i].TraceID.IsZero() { // the others are found by their trace
+				logs = append(logs, some[i])
+			}
+		}
 		if len(logs) > apiTraceLogs {
-			return logs[:apiTraceLogs], nil
+			break
 		}
 	}
-	return logs, nil
+	slices.SortStableFunc(logs, func(a, b telemetry.Log) int { return cmp.Compare(a.Time, b.Time) })
+	return logs[:min(len(logs), apiTraceLogs)], nil
+}
+
+// correlationOf is the correlation ID of a trace; "" where no span has one.
+func correlationOf(t telemetry.Tree) string {
+	for _, n := range t.Nodes {
+		if n.Span.CorrelationID != "" {
+			return n.Span.CorrelationID
+		}
+	}
+	return ""
 }
 
 // Trace reads one trace with its records; of a correlation ID, an event or a
@@ -198,6 +230,7 @@ func (p *plane) Trace(ctx context.Context, id string) (api.Trace, error) {
 	if out.Warnings == nil {
 		out.Warnings = []string{}
 	}
+	out.CorrelationID = correlationOf(first)
 	linked := map[string]bool{}
 	link := func(id string) {
 		if id != out.TraceID && !linked[id] {
@@ -211,9 +244,6 @@ func (p *plane) Trace(ctx context.Context, id string) (api.Trace, error) {
 		link(t.ID.String())
 		for _, n := range t.Nodes {
 			out.Spans = append(out.Spans, spanOf(n))
-			if out.CorrelationID == "" {
-				out.CorrelationID = n.Span.CorrelationID
-			}
 			for _, l := range n.Span.Links {
 				link(l.TraceID.String())
 			}
