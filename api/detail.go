@@ -60,6 +60,8 @@ type Mail struct {
 	To      []string  `json:"to" doc:"of the envelope"`
 	Subject string    `json:"subject"`
 	Size    int       `json:"size"`
+
+	CorrelationID string `json:"correlationId,omitempty" doc:"of the work that sent it, where it has the header X-Correlation-ID"`
 }
 
 // MailContent is one mail, read: GET /v1/mail/{id}. GET /v1/mail/{id}/raw is

@@ -56,5 +56,5 @@ func (p *plane) MailSource(id string) ([]byte, error) { return p.mail.Raw(id) }
 func (p *plane) ClearMail() error { return p.mail.Clear() }
 
 func mailOf(m mail.Mail) api.Mail {
-	return api.Mail{ID: m.ID, Time: m.Time, From: m.From, To: m.To, Subject: m.Subject, Size: m.Size}
+	return api.Mail{ID: m.ID, Time: m.Time, From: m.From, To: m.To, Subject: m.Subject, Size: m.Size, CorrelationID: m.CorrelationID}
 }

@@ -359,6 +359,8 @@ func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 		}
 		out.Steps = append(out.Steps, step)
 	}
+	out.Steps = append(out.Steps, p.mailsOf(trees)...)
+	slices.SortStableFunc(out.Steps, func(a, b api.Step) int { return a.Time.Compare(b.Time) })
 	for i := range trees {
 		t := &trees[i]
 		out.Traces = append(out.Traces, summary(telemetry.Summarize(t)))
@@ -368,6 +370,22 @@ func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 		}
 	}
 	return out, nil
+}
+
+// mailsOf tells of the mails in the development mailbox that traces led to.
+func (p *plane) mailsOf(trees []telemetry.Tree) []api.Step {
+	traces := map[string]string{}
+	for _, t := range trees {
+		traces[correlationOf(t)] = t.ID.String()
+	}
+	delete(traces, "")
+	var steps []api.Step
+	for _, m := range p.mail.List() {
+		if trace, ok := traces[m.CorrelationID]; ok {
+			steps = append(steps, api.Step{Time: m.Time.UTC(), Kind: "mail", Service: "mailbox", Text: "to " + strings.Join(m.To, ", ") + ": " + m.Subject, TraceID: trace})
+		}
+	}
+	return steps
 }
 
 // logQuery reads a question for records.

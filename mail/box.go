@@ -48,6 +48,10 @@ type Mail struct {
 	To      []string  // of the envelope
 	Subject string    // of the header, decoded; empty when there is none or it cannot be read
 	Size    int       // bytes of the source
+
+	// CorrelationID is of the work that sent it: the header X-Correlation-ID;
+	// empty when there is none.
+	CorrelationID string
 }
 
 // Stats are the figures of a mailbox since it was opened.

@@ -46,13 +46,14 @@ type Attachment struct {
 	Size int    // bytes, decoded
 }
 
-// subject finds the subject of a mail; empty where there is none that can be
-// read.
-func subject(source io.Reader) string {
+// describe fills in what the header tells: the subject and the correlation ID;
+// empty where there is none that can be read.
+func (m *Mail) describe(source io.Reader) {
 	header, _ := textproto.ReadHeader(bufio.NewReader(io.LimitReader(source, maxHeader))) // of a damaged header what was read so far
 	h := message.Header{Header: header}
 	text, _ := h.Text("Subject") // raw where it cannot be decoded
-	return clean(text, 1000)
+	m.Subject = clean(text, 1000)
+	m.CorrelationID = clean(h.Get("X-Correlation-ID"), 128)
 }
 
 // reader collects the content of one mail.

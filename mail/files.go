@@ -34,6 +34,8 @@ type envelope struct {
 	To      []string  `json:"to"`
 	Subject string    `json:"subject"`
 	Size    int       `json:"size"`
+
+	CorrelationID string `json:"correlationId,omitempty"`
 }
 
 func (b *Box) path(id, suffix string) string { return filepath.Join(b.dir, id+suffix) }
@@ -80,7 +82,8 @@ func (b *Box) receive(m *Mail, source io.Reader) (path string, err error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", b.unfit(err)
 	}
-	m.Size, m.Subject = int(n), subject(file)
+	m.Size = int(n)
+	m.describe(file)
 	return file.Name(), nil
 }
 
@@ -101,7 +104,7 @@ func (r *remember) Read(p []byte) (int, error) {
 
 // writeEnvelope writes a mail's envelope into a file that has no name yet.
 func (b *Box) writeEnvelope(m Mail) (path string, err error) {
-	text, err := json.Marshal(envelope{m.Time, m.From, m.To, m.Subject, m.Size})
+	text, err := json.Marshal(envelope{m.Time, m.From, m.To, m.Subject, m.Size, m.CorrelationID})
 	if err != nil {
 		return "", b.unfit(err)
 	}
@@ -236,7 +239,7 @@ func (b *Box) loadEnvelope(id string) (Mail, bool) {
 	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(e.Size) {
 		return Mail{}, false
 	}
-	return Mail{ID: id, Time: e.Time, From: e.From, To: e.To, Subject: e.Subject, Size: e.Size}, true
+	return Mail{ID: id, Time: e.Time, From: e.From, To: e.To, Subject: e.Subject, Size: e.Size, CorrelationID: e.CorrelationID}, true
 }
 
 // setAside renames a damaged file, so that a person may look at it.

@@ -106,6 +106,9 @@ func (l *letters) message(m Mail) (*mail.Msg, error) {
 	msg.SetDateWithValue(m.Created)
 	msg.SetMessageIDWithValue(l.messageID(m.Event))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	if m.Work != "" { // so that plat why finds the mail that a customer's click led to
+		msg.SetGenHeader("X-Correlation-ID", m.Work)
+	}
 	msg.SetBodyString(mail.TypeTextPlain, text.String())
 	msg.AddAlternativeString(mail.TypeTextHTML, html.String())
 	return msg, nil

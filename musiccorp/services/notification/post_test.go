@@ -31,6 +31,7 @@ func TestWelcome(t *testing.T) {
 		"From": `"MusicCorp" <shop@musiccorp.example>`, "To": "Zoë Ångström <zoe@example.com>",
 		"Subject":    "Welcome to MusicCorp, Zoë Ångström",
 		"Message-Id": "<" + e.ID + "@musiccorp.example>", "Auto-Submitted": "auto-generated",
+		"X-Correlation-Id": "trail-7",
 	} {
 		if got := m.head(t, header); got != want {
 			t.Errorf("%s: %q, want %q", header, got, want)
@@ -92,7 +93,7 @@ func TestNamesCannotAddHeaders(t *testing.T) {
 	for _, m := range b.take(t, len(names)) {
 		for header := range m.header {
 			switch header {
-			case "From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Auto-Submitted":
+			case "From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Auto-Submitted", "X-Correlation-Id":
 			default:
 				t.Errorf("there is a header %s: %v", header, m.header[header])
 			}
