@@ -184,6 +184,7 @@ func (p *plane) applyTelemetry(sys *plan.System) {
 		}
 	}
 	p.rows.SetRules(rules)
+	p.launcher.SetSecrets(sys.Telemetry.Names, sys.Telemetry.Patterns)
 }
 
 // reach is how far back questions go that name no time.

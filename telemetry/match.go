@@ -171,3 +171,7 @@ func (q *SpanQuery) Matches(s *Span, terms Terms) bool {
 	}
 	return terms.None() || terms.In(values(s.Attributes, s.Name, s.StatusMessage)...)
 }
+
+func wordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

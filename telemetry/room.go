@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/redact"
 )
 
 // ErrBusy says that more rows are under way than fit in memory: whoever sent
@@ -48,7 +49,7 @@ type Room struct {
 	log      *slog.Logger
 	forward  func(Batch)
 	now      func() time.Time
-	redactor atomic.Pointer[Redactor]
+	redactor atomic.Pointer[redact.Redactor]
 	pending  atomic.Int64
 	redacted atomic.Uint64 // by redactors before this one
 	busy     atomic.Uint64 // rows refused
@@ -77,14 +78,14 @@ func New(o Options) *Room {
 	if r.now == nil {
 		r.now = time.Now
 	}
-	r.redactor.Store(NewRedactor(nil, nil))
+	r.redactor.Store(redact.New(nil, nil))
 	return r
 }
 
 // SetRules replaces the plan's rules of redaction; rows that come in from now
 // on follow them.
 func (r *Room) SetRules(rules Rules) {
-	old := r.redactor.Swap(NewRedactor(rules.Names, rules.Patterns))
+	old := r.redactor.Swap(redact.New(rules.Names, rules.Patterns))
 	r.redacted.Add(old.Count())
 }
 
@@ -102,7 +103,7 @@ func (r *Room) Take(ctx context.Context, b Batch) error {
 	}
 	defer r.pending.Add(-rows)
 	r.settleTimes(b)
-	r.redactor.Load().Batch(b)
+	redactor{r.redactor.Load()}.batch(b)
 	if err := r.store.Append(ctx, b); err != nil {
 		return err
 	}

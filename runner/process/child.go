@@ -2,11 +2,13 @@ package process
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/plat-dev/plat/redact"
 	"github.com/plat-dev/plat/runner"
 )
 
@@ -27,6 +29,7 @@ type child struct {
 	group      *group // nil without limits
 	unenforced string
 	pumps      []*pump
+	secrets    *redact.Redactor
 	stopping   chan time.Duration // the newest grace
 	ended      chan struct{}      // closed when the program was reaped
 	exit       message            // set before ended is closed
@@ -35,6 +38,20 @@ type child struct {
 	tail     []string
 	captured int
 	dropped  int // bytes of output beyond captureMax
+}
+
+// redactorOf knows the rules that came with a launch.
+func redactorOf(m message) *redact.Redactor {
+	if m.Secrets == nil {
+		return redact.New(nil, nil)
+	}
+	var patterns []*regexp.Regexp
+	for _, p := range m.Secrets.Patterns {
+		if re, err := regexp.Compile(p); err == nil { // the plan's check let none through that does not
+			patterns = append(patterns, re)
+		}
+	}
+	return redact.New(m.Secrets.Names, patterns)
 }
 
 // discard gives back what fork took, when it fails.
@@ -159,6 +176,12 @@ func (c *child) sweep(grace time.Duration) (found int) {
 
 // lines takes whole lines of output.
 func (c *child) lines(stream string, lines [][]byte) {
+	// INVARIANT: no secret reaches the log, the report or plat.
+	for i, line := range lines {
+		if text := string(line); c.secrets.Finds(text) {
+			lines[i] = []byte(c.secrets.Text(text))
+		}
+	}
 	c.mu.Lock()
 	for _, line := range lines[max(0, len(lines)-tailLines):] {
 		if len(c.tail) == tailLines {

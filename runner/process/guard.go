@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +38,8 @@ type Guard struct {
 	logs  string // folder
 	state string // first part of the mark: names the state folder
 	log   *slog.Logger
+
+	secrets atomic.Pointer[secretRules] // nil: those that always hold
 
 	mu     sync.Mutex // guards what follows; held while a guard is started
 	link   *link      // nil before the first launch, and when the guard died
@@ -337,12 +341,22 @@ func (l *link) bury() {
 	close(l.ended)
 }
 
+// SetSecrets says what is taken out of the output of programs that are started
+// from now on, before it is written anywhere, beside what always is: values of
+// names that hold one of the parts, and what matches a pattern (RE2). Patterns
+// that do not compile are passed over.
+func (g *Guard) SetSecrets(names, patterns []string) {
+	g.secrets.Store(&secretRules{slices.Clone(names), slices.Clone(patterns)})
+}
+
 // Launch starts a program: see runner.Launcher.
 func (g *Guard) Launch(ctx context.Context, l runner.Launch) (runner.Process, error) {
-	p, err := g.launch(ctx, message{
+	m := message{
 		Instance: l.Instance, Service: l.Service, Argv: l.Argv, Dir: l.Dir, Env: l.Env,
 		Memory: int64(l.Limits.Memory), CPU: l.Limits.CPU,
-	}, l.Exited, nil)
+	}
+	m.Secrets = g.secrets.Load()
+	p, err := g.launch(ctx, m, l.Exited, nil)
 	if err != nil {
 		return nil, err
 	}

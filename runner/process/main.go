@@ -165,7 +165,7 @@ func (k *keeper) fork(m message) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{k: k, m: m, ended: make(chan struct{}), stopping: make(chan time.Duration, 1)}
+	c := &child{k: k, m: m, secrets: redactorOf(m), ended: make(chan struct{}), stopping: make(chan time.Duration, 1)}
 	mark := fmt.Sprintf("%s.%d", k.setup.Mark, m.Run)
 	c.mark = []byte(markEnv + "=" + mark)
 	if m.Memory > 0 || m.CPU > 0 {

@@ -94,3 +94,29 @@ func TestNotesStandInTheLog(t *testing.T) {
 		return text(t, state, "order") == "order-1 plat restarting in 2s\n- plat build failed\n"
 	})
 }
+
+// TestSecretsAreTakenOut holds that no secret is in the log file or in the last
+// lines: those that always are, and those that the plan names.
+func TestSecretsAreTakenOut(t *testing.T) {
+	t.Parallel()
+	g, state := open(t)
+	g.SetSecrets([]string{"iban"}, []string{`AKIA[0-9A-Z]{16}`, "("})
+	p := launch(t, g, program("print", "order-1",
+		strconv.Quote(`{"msg":"paid","password":"hunter2","iban":"DE02"}`+"\n"),
+		strconv.Quote("Authorization: Bearer abc.def\nkey AKIAIOSFODNN7EXAMPLE\nplain\n"),
+	))
+	exit := gone(t, p)
+	want := `order-1 out {"msg":"paid","password":"[redacted]","iban":"[redacted]"}
+order-1 out Authorization: [redacted]
+order-1 out key [redacted]
+order-1 out plain
+`
+	if got := text(t, state, "order"); got != want {
+		t.Errorf("the log is\n%s\nwant\n%s", got, want)
+	}
+	for _, secret := range []string{"hunter2", "DE02", "abc.def", "AKIA"} {
+		if strings.Contains(strings.Join(exit.Lines, "\n"), secret) {
+			t.Errorf("%s is in the last lines: %q", secret, exit.Lines)
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 // wireVersion changes with every change of the messages. Both ends are the
 // same binary; it is checked all the same, since a binary may be replaced
 // while plat runs.
-const wireVersion = "2"
+const wireVersion = "3"
 
 // maxMessage bounds one message, both ways.
 const maxMessage = 1 << 20
@@ -36,6 +36,8 @@ type message struct {
 	CPU      float64  `json:"cpu,omitempty"`    // cores
 	Capture  bool     `json:"capture,omitempty"`
 
+	Secrets *secretRules `json:"secrets,omitempty"` // launch: what is secret in its output, beside what always is
+
 	GraceMS int64  `json:"grace_ms,omitempty"` // stop
 	Text    string `json:"text,omitempty"`     // note, output, failed, hello (the version)
 
@@ -46,6 +48,12 @@ type message struct {
 	Reaped int64    `json:"reaped,omitempty"` // Unix nanoseconds
 	Left   int      `json:"left,omitempty"`   // gone
 	Lines  []string `json:"lines,omitempty"`  // gone
+}
+
+// secretRules say what is taken out of output beside what always is.
+type secretRules struct {
+	Names    []string `json:"names,omitempty"`    // parts of names whose values are secret
+	Patterns []string `json:"patterns,omitempty"` // what matches is secret (RE2)
 }
 
 // reader reads messages.
