@@ -217,17 +217,30 @@ func (t *Tree) order(roots []*Node, n int) {
 	}
 }
 
-// mark finds the critical path: backwards from the end of the first root, what
-// was waited for.
+// mark finds the critical path: backwards from what ended last below the first
+// root, what was waited for. That may be the handling of an event, long after
+// the request that set it off was answered.
 func (t *Tree) mark() {
 	if len(t.Nodes) == 0 {
 		return
+	}
+	last := t.Nodes[0]
+	for _, n := range t.Nodes[1:] {
+		if n.Parent == nil {
+			break // the next root
+		}
+		if n.Span.End() > last.Span.End() {
+			last = n
+		}
 	}
 	type step struct {
 		node *Node
 		end  int64
 	}
-	stack := []step{{t.Nodes[0], t.Nodes[0].Span.End()}}
+	stack := []step{{last, last.Span.End()}}
+	for n := last; n.Parent != nil; n = n.Parent { // its cause waited for what ended before it began
+		stack = append(stack, step{n.Parent, n.Span.Start})
+	}
 	for len(stack) > 0 {
 		s := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]

@@ -79,8 +79,15 @@ func TestAssemble(t *testing.T) {
 		},
 		"what goes on after its caller is not moved, an event's consumer neither": {
 			spans:   []telemetry.Span{span("a", 1, 0, 0, 100), span("b", 2, 1, 90, 40), span("c", 3, 1, 5000, 10, consumer)},
-			want:    []string{"a1 0+100 critical", " b2 90+40", " c3 5000+10"},
+			want:    []string{"a1 0+100 critical", " b2 90+40", " c3 5000+10 critical"},
 			culprit: "a1",
+		},
+		"an event's slow consumer, behind what published it": {
+			spans: []telemetry.Span{
+				span("a", 1, 0, 0, 100), span("b", 2, 1, 10, 20), span("a", 3, 1, 90, 5), span("c", 4, 3, 200, 4000, consumer), span("d", 5, 4, 300, 50), span("e", 6, 3, 120, 30, consumer),
+			},
+			want:    []string{"a1 0+100 critical", " b2 10+20 critical", " a3 90+5 critical", "  e6 120+30", "  c4 200+4000 critical", "   d5 300+50 critical"},
+			culprit: "c4",
 		},
 		"a circle": {
 			spans:    []telemetry.Span{span("a", 1, 2, 0, 10), span("a", 2, 1, 1, 5), span("a", 3, 3, 7, 1)},
