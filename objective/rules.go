@@ -233,8 +233,11 @@ func (o Objective) query() string {
 
 // traces leads to examples; the time is added when the alert is known.
 func (o Objective) traces() string {
-	if o.Kind == Latency {
+	switch o.Kind {
+	case Latency:
 		return "/traces?service=" + o.Service + "&min=" + plan.Duration(o.Threshold).String()
+	case Freshness: // what takes half of the time lets the next one wait for all of it
+		return "/traces?service=" + o.Service + "&min=" + plan.Duration(o.Threshold/2).String()
 	}
 	return "/traces?service=" + o.Service + "&error=true"
 }
