@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/plat-dev/plat/kit"
 	"github.com/plat-dev/plat/kit/message"
@@ -94,6 +95,11 @@ func (s *service) learn(ctx context.Context, tx *sql.Tx, order string, fact func
 	if err := p.settle(s.limit); err != nil {
 		return err
 	}
+	if before == Waiting && p.Status == Taken {
+		if err := s.askProvider(ctx); err != nil {
+			return err
+		}
+	}
 	if err := savePayment(ctx, tx, p); err != nil {
 		return err
 	}
@@ -102,6 +108,23 @@ func (s *service) learn(ctx context.Context, tx *sql.Tx, order string, fact func
 	}
 	s.log.InfoContext(ctx, "payment changed", "order", order, "payment", p.ID, "from", before, "to", p.Status)
 	return s.publishChange(ctx, tx, p)
+}
+
+// askProvider is where a payment provider would take the money. MusicCorp's is
+// simulated: it agrees, after a while. The transaction stays open meanwhile, so
+// a slow provider makes whoever else writes here wait.
+func (s *service) askProvider(ctx context.Context) error {
+	if s.latency == 0 {
+		return nil
+	}
+	answer := time.NewTimer(s.latency)
+	defer answer.Stop()
+	select {
+	case <-answer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // publishChange publishes the event of a status just reached.

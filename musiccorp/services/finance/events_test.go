@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -127,4 +131,54 @@ func TestReadUnknown(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	getAs[kit.Problem](t, r, "/api/payments/1", http.StatusUnprocessableEntity)
+}
+
+// TestProviderTakesItsTime takes a payment only after the provider answered,
+// and asks it for nothing else.
+func TestProviderTakesItsTime(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.latency = 50 * time.Millisecond
+	order := uuid.NewString()
+	began := time.Now()
+	r.mustDeliver(t, "order.placed", orderPlaced{order, Money{1299, "EUR"}})
+	r.mustDeliver(t, "stock.reserved", stockReserved{order})
+	if took := time.Since(began); took < r.latency {
+		t.Errorf("the payment is taken after %s, before the provider answered", took)
+	}
+	r.latency = time.Hour
+	declined := uuid.NewString()
+	r.mustDeliver(t, "order.cancelled", orderCancelled{order})
+	r.mustDeliver(t, "stock.reserved", stockReserved{declined})
+	r.mustDeliver(t, "order.placed", orderPlaced{declined, Money{limit + 1, "EUR"}})
+}
+
+// TestProviderHangs leaves no payment behind that nobody took.
+func TestProviderHangs(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.latency = time.Hour
+	order := uuid.NewString()
+	r.mustDeliver(t, "order.placed", orderPlaced{order, Money{1299, "EUR"}})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := r.deliverWithin(ctx, "stock.reserved", stockReserved{order})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the handler ends with %v", err)
+	}
+	if got := getAs[paymentBody](t, r, "/api/payments/"+order, http.StatusOK); got.Status != Waiting || len(r.events(order)) > 0 {
+		t.Errorf("%s, published %v", got.Status, r.events(order))
+	}
+}
+
+func TestLatencyIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, latency := range []string{"-1s", "11s"} {
+		ctx := kit.WithOutput(kit.WithEnv(t.Context(), map[string]string{
+			"PORT": "0", "PLAT_STORE_PAYMENTS": filepath.Join(t.TempDir(), "payments.db"), "PROVIDER_LATENCY": latency,
+		}), t.Output())
+		if err := kit.Run(ctx, "finance", setup); err == nil || !strings.Contains(err.Error(), "PROVIDER_LATENCY") {
+			t.Errorf("%s: %v", latency, err)
+		}
+	}
 }

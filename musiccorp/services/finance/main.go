@@ -6,7 +6,9 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/plat-dev/plat/kit"
 	"github.com/plat-dev/plat/kit/message"
@@ -20,12 +22,18 @@ type service struct {
 	db      *sql.DB
 	publish func(ctx context.Context, tx *sql.Tx, events ...message.Event) error
 	limit   int64
+	latency time.Duration
 }
 
 // config is what service.yaml declares.
 type config struct {
-	CreditLimit int64 `env:"CREDIT_LIMIT" default:"100000"` // in minor units; what costs more is declined
+	CreditLimit     int64         `env:"CREDIT_LIMIT" default:"100000"` // in minor units; what costs more is declined
+	ProviderLatency time.Duration `env:"PROVIDER_LATENCY" default:"0s"` // how long the payment provider takes
 }
+
+// longestLatency of the provider leaves the handler of an event, which waits
+// for it, the time to end by itself.
+const longestLatency = 10 * time.Second
 
 func setup(k *kit.Service) error {
 	_, err := newService(k)
@@ -37,6 +45,9 @@ func newService(k *kit.Service) (*service, error) {
 	if err := k.Config(&c); err != nil {
 		return nil, err
 	}
+	if c.ProviderLatency < 0 || c.ProviderLatency > longestLatency {
+		return nil, errors.New("PROVIDER_LATENCY is " + c.ProviderLatency.String() + ", not between 0s and " + longestLatency.String())
+	}
 	db, err := openStore(context.Background(), k.Store("payments"))
 	if err != nil {
 		return nil, err
@@ -47,7 +58,7 @@ func newService(k *kit.Service) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{log: k.Log(), db: db, publish: bus.Publish, limit: c.CreditLimit}
+	s := &service{log: k.Log(), db: db, publish: bus.Publish, limit: c.CreditLimit, latency: c.ProviderLatency}
 	s.subscribe(bus)
 	s.serve(k.Mux())
 	return s, nil

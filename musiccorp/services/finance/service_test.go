@@ -93,6 +93,10 @@ func (r *running) events(order string) []string {
 // deliver hands an event to its handler, as the bus does.
 func (r *running) deliver(t *testing.T, eventType string, data any) error {
 	t.Helper()
+	return r.deliverWithin(t.Context(), eventType, data)
+}
+
+func (r *running) deliverWithin(ctx context.Context, eventType string, data any) error {
 	handle := map[string]func(context.Context, *sql.Tx, message.Event) error{
 		"order.placed":    r.orderPlaced,
 		"order.cancelled": r.orderCancelled,
@@ -102,11 +106,11 @@ func (r *running) deliver(t *testing.T, eventType string, data any) error {
 	if err != nil {
 		return err
 	}
-	tx, err := r.db.BeginTx(t.Context(), nil)
+	tx, err := r.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := handle(t.Context(), tx, e); err != nil {
+	if err := handle(ctx, tx, e); err != nil {
 		_ = tx.Rollback()
 		return err
 	}
