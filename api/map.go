@@ -56,6 +56,8 @@ type Edge struct {
 	Actions *Actions `json:"actions,omitempty" doc:"of calls: what customers' actions made of them, since plat runs"`
 	Lag     uint64   `json:"lag,omitempty" doc:"of events: not delivered yet"`
 	Unacked int      `json:"unacked,omitempty" doc:"of events: delivered, not acknowledged yet"`
+	Oldest  float64  `json:"oldest,omitempty" doc:"of events: seconds for which the oldest waits that is not handled"`
+	Fresh   float64  `json:"fresh,omitempty" doc:"of events: seconds within which the plan wants them handled"`
 }
 
 // Figures are how often, how slow and how wrong an edge was of late.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/drift"
@@ -112,9 +113,18 @@ func (p *plane) eventEdges(ctx context.Context, sys *plan.System) []api.Edge {
 		}
 	}
 	var edges []api.Edge
-	for _, c := range plan.Consumers(sys) {
-		s := seen[consumerKey{c.Stream, c.Service, c.Event}]
-		edges = append(edges, api.Edge{From: c.Stream, To: c.Service, Kind: "event", Label: c.Event, Declared: true, Count: s.Handled, Lag: s.Lag, Unacked: s.Unhandled, Last: s.Active})
+	for _, svc := range sys.Services {
+		for _, c := range svc.Consumes {
+			s := seen[consumerKey{c.Provider, svc.Name, c.Type}]
+			e := api.Edge{From: c.Provider, To: svc.Name, Kind: "event", Label: c.Type, Declared: true, Count: s.Handled, Lag: s.Lag, Unacked: s.Unhandled, Last: s.Active}
+			if !s.Oldest.IsZero() {
+				e.Oldest = max(0, time.Since(s.Oldest).Seconds())
+			}
+			if c.Fresh != nil {
+				e.Fresh = c.Fresh.Std().Seconds()
+			}
+			edges = append(edges, e)
+		}
 	}
 	return edges
 }

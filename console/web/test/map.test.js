@@ -53,6 +53,28 @@ test('a line tells what is declared, what was used and what is wrong', async () 
   await page().waitForURL('**/findings/undeclared-order-legacy')
 })
 
+test('events that wait make a line amber, then red', async () => {
+  const map = /** @type {any} */ (mock.answers['/v1/map'])
+  const edge = map.edges.find((/** @type {any} */ each) => each.from === 'order' && each.to === 'warehouse' && each.kind === 'event')
+  const line = (/** @type {string} */ how) => page().locator(`.react-flow__edge${how}[aria-label^="order to warehouse"]`)
+  Object.assign(edge, { fresh: 5, oldest: 2.4 })
+  await visitor.go('/map?focus=order')
+  await line('').waitFor({ state: 'attached' })
+  assert.equal(await line('.line-warn').count() + await line('.line-bad').count(), 0)
+  edge.oldest = 2.6
+  mock.tell('map')
+  await line('.line-warn').waitFor({ state: 'attached' })
+  edge.oldest = 14.5
+  mock.tell('map')
+  await line('.line-bad').waitFor({ state: 'attached' })
+  await line('').getByText('waits 14.5 s').waitFor()
+  await visitor.inspect('map-late')
+  await visitor.go('/map?focus=order&edge=order~warehouse')
+  await page().getByRole('complementary', { name: 'Details' }).getByText('within 5 s').waitFor()
+  await line('').getByText('waits 14.5 s').waitFor()
+  await visitor.inspect('map-late-chosen')
+})
+
 test('kinds, owners and contexts are chosen', async () => {
   await visitor.go('/map?depth=all')
   await node('public').waitFor()

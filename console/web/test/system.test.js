@@ -2,7 +2,11 @@
 // is the address that opens it once (plat console prints it).
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { Load, plat, slowDown, until } from './slow.js'
 import { base, launch, Visitor } from './visitor.js'
+
+/** @import { Alert } from '../src/api/objectives' */
+/** @import { System } from '../src/api/types' */
 
 const session = process.env.SESSION_URL
 const skip = session ? false : 'SESSION_URL is not set'
@@ -22,6 +26,9 @@ const page = () => visitor.page
 
 // shows waits until the page says this.
 const shows = (/** @type {string | RegExp} */ text) => page().getByText(text).first().waitFor()
+
+// ask asks the API what the page could ask.
+const ask = (/** @type {string} */ path) => page().evaluate(path => fetch(path).then(answer => answer.json()), path)
 
 test('the printed address opens the console, once', { skip }, async () => {
   await page().goto(String(session))
@@ -43,7 +50,7 @@ test('services are ready, and live', { skip, timeout: 120_000 }, async () => {
 })
 
 test('a customer registers and orders', { skip, timeout: 120_000 }, async () => {
-  const { gateways } = await page().evaluate(() => fetch('/v1/system').then(answer => answer.json()))
+  const { gateways } = await ask('/v1/system')
   const context = await browser.newContext({ baseURL: gateways[0].url })
   const shop = await context.newPage()
   await shop.goto('/albums/MC-0066')
@@ -160,8 +167,71 @@ test('a restart replaces the instances', { skip, timeout: 120_000 }, async () =>
   await page().waitForFunction(before => /** @type {HTMLElement | undefined} */ (document.querySelectorAll('tr')[1])?.innerText !== before, pid)
 })
 
+test('a slow service is told with its owner, seen on the map and in its traces', { skip, timeout: 240_000 }, async t => {
+  /** @type {System} */
+  const { root, gateways } = await ask('/v1/system')
+  const load = new Load(String(gateways?.[0]?.url))
+  const map = await visitor.context.newPage()
+  await map.goto('/map?focus=finance')
+  await visitor.go('/')
+  const { mend, began } = { mend: await slowDown(root, '4s'), began: Date.now() }
+  const before = load.orders.length
+  /** @type {<T>(what: string, comes: Promise<T>) => Promise<T>} */
+  const timed = async (what, comes) => {
+    const value = await comes
+    t.diagnostic(`${what} after ${((Date.now() - began) / 1000).toFixed(1)} s`)
+    return value
+  }
+  try {
+    const fires = until('an alert of finance', async () => {
+      /** @type {{alerts: Alert[]}} */
+      const { alerts } = await ask('/v1/alerts')
+      return alerts.find(({ state, service }) => state === 'firing' && service === 'finance')
+    })
+    const entry = page().getByRole('region', { name: 'Alerts' }).getByRole('listitem').filter({ hasText: 'finance: EventsLate' }).filter({ hasText: 'owner: finance' })
+    const edge = map.locator('.react-flow__edge.line-event.line-bad[aria-label^="warehouse to finance"]')
+    const [alert] = await Promise.all([
+      timed('the alert', fires),
+      timed('the wall', entry.first().waitFor({ timeout: 60_000 })),
+      timed('the red edge', edge.waitFor({ timeout: 60_000, state: 'attached' })),
+      timed('the trace', until('a slow trace', async () => (await ask('/v1/traces?service=finance&min=2s')).traces?.length > 0)),
+    ])
+    assert.equal(alert.owner, 'finance')
+    await visitor.inspect('observing-wall')
+    await visitor.photograph('observing-wall')
+
+    await visitor.go('/map?focus=finance&edge=warehouse~finance')
+    await page().locator('.react-flow__edge.line-bad[aria-label^="warehouse to finance"]').getByText(/^waits/).waitFor()
+    await page().getByRole('complementary', { name: 'Details' }).getByText('Oldest').first().waitFor()
+    await visitor.inspect('observing-map')
+    await visitor.photograph('observing-map')
+
+    assert.match(String(alert.traces), /^\/traces\?service=finance/)
+    await visitor.go(String(alert.traces))
+    await page().locator('.traces li').filter({ hasNotText: 'error' }).last().getByRole('link').click() // the first of those that only waited
+    const slow = page().getByRole('treeitem').filter({ hasText: /^finance receive (stock\.reserved|order\.placed)/ }).filter({ hasText: /\d s$/ })
+    await slow.first().click()
+    await page().getByRole('complementary', { name: 'Span' }).getByRole('heading', { name: 'Attributes' }).waitFor()
+    await visitor.inspect('observing-trace')
+    await visitor.photograph('observing-trace')
+
+    await timed('plat why', until('an order of which plat why names finance', async () => {
+      for (const order of load.orders.slice(before)) {
+        if (/most time went into finance: receive/.test(await plat('why', order, '-C', root))) return true
+      }
+    }))
+    await visitor.go('/logs?q=payment')
+    await page().locator('.log-line').first().waitFor()
+    await visitor.inspect('observing-logs')
+    await visitor.photograph('observing-logs')
+  } finally {
+    await mend()
+    await map.close()
+    await load.stop()
+  }
+})
+
 test('nothing was complained of', { skip }, async () => {
-  visitor.expect(/404.*\/v1\/(alerts|objectives)\)$/) // a plat without them, of which the wall says so
   visitor.expect(/inline style violates.*MailView/) // a mail's styles, while they are read
   await visitor.leave()
 })

@@ -275,6 +275,8 @@ export interface Edge {
   figures?: EdgeFigures
   lag?: number
   unacked?: number
+  oldest?: number // seconds that the oldest event waits
+  fresh?: number // seconds within which it should be handled
 }
 
 export interface EdgeFigures {

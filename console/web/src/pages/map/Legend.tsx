@@ -5,8 +5,8 @@ const kinds = [
   { className: 'line line-unused', text: 'declared, never used' },
   { className: 'line line-undeclared', text: 'undeclared' },
   { className: 'line line-event', text: 'events only' },
-  { className: 'line line-warn', text: '1 % errors or 1 s' },
-  { className: 'line line-bad', text: '5 % errors or 3 s' },
+  { className: 'line line-warn', text: '1 % errors, 1 s, events nearly late' },
+  { className: 'line line-bad', text: '5 % errors, 3 s, events late' },
 ]
 
 export function Legend({ children }: { children: ReactNode }) {

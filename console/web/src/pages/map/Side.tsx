@@ -40,7 +40,6 @@ function Between({ bundle, onFocus, onClose }: { bundle: Bundle; onFocus: (name:
 // TracesOf leads to examples of what goes over a line: those with errors
 // where it has some, slow ones where it is slow.
 function TracesOf({ bundle }: { bundle: Bundle }) {
-  if (bundle.edges.every(({ kind }) => kind === 'event')) return null
   const health = healthOf(bundle)
   const service = bundle.to
   return (
@@ -86,15 +85,29 @@ function Details({ edge }: { edge: Edge }) {
           </dd>
         </>
       )}
-      {edge.kind === 'event' && edge.lag !== undefined && (
+      {edge.kind === 'event' && (edge.lag || edge.unacked) ? (
         <>
           <dt>Waiting</dt>
           <dd>
-            {count(edge.lag)}
-            {edge.unacked ? `, ${count(edge.unacked)} not acknowledged` : ''}
+            {count((edge.lag ?? 0) + (edge.unacked ?? 0))}
+            {edge.unacked ? `, ${count(edge.unacked)} in work` : ''}
           </dd>
         </>
-      )}
+      ) : null}
+      {edge.oldest ? (
+        <>
+          <dt>Oldest</dt>
+          <dd>
+            <Mark tone={health?.tone ?? 'idle'}>{seconds(edge.oldest)}</Mark>
+          </dd>
+        </>
+      ) : null}
+      {edge.fresh ? (
+        <>
+          <dt>Fresh</dt>
+          <dd>within {seconds(edge.fresh)}</dd>
+        </>
+      ) : null}
       <dt>{edge.kind}</dt>
       <dd className="mono">{edge.label}</dd>
       <dt>Plan</dt>

@@ -8,6 +8,7 @@ const shaky = 0.01
 const slow = 1 // seconds that 95 of 100 took
 const stuck = 3
 const fewest = 5 // uses, before anything is said of them
+const patience = 300 // seconds that an event may wait where the plan says nothing
 
 // Health is how an edge does of late: bad is the red edge.
 export interface Health {
@@ -20,8 +21,27 @@ export interface Health {
 }
 
 // healthOf sums up what leads from one member to another; undefined where
-// nothing was counted within 5 minutes.
+// nothing was counted within 5 minutes and no event waits for long.
 export function healthOf({ edges }: Pick<Bundle, 'edges'>): Health | undefined {
+  const [used, waits] = [useOf(edges), waitOf(edges)]
+  if (!used || !waits) return used ?? waits
+  const { tone, short } = gravity.indexOf(waits.tone) > gravity.indexOf(used.tone) ? waits : used
+  return { ...used, tone, short, text: `${used.text}, ${waits.text}` }
+}
+
+const gravity: Tone[] = ['idle', 'good', 'warn', 'bad']
+
+// waitOf is how late the oldest event is which is not handled: bad when it is
+// later than the plan wants, shaky from half of that.
+function waitOf(edges: Edge[]): Health | undefined {
+  const worst = edges.reduce((most, { oldest = 0, fresh = patience }) => Math.max(most, oldest / fresh), 0)
+  if (worst < 0.5) return undefined
+  const oldest = Math.max(...edges.map(edge => edge.oldest ?? 0))
+  const text = `waits ${seconds(oldest)}`
+  return { tone: worst > 1 ? 'bad' : 'warn', rate: 0, errors: 0, p95: 0, text, short: text }
+}
+
+function useOf(edges: Edge[]): Health | undefined {
   const counted = edges.filter(({ figures }) => figures && figures.last5.count > 0)
   if (counted.length === 0) return undefined
   const sum = (of: (edge: Edge) => number) => counted.reduce((all, edge) => all + of(edge), 0)
