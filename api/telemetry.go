@@ -180,6 +180,7 @@ type Story struct {
 	Traces   []TraceSummary `json:"traces"`
 	Steps    []Step         `json:"steps" doc:"what happened, by time"`
 	Culprit  *Span          `json:"culprit,omitempty" doc:"the first cause of the failure, or what took longest"`
+	Verdict  string         `json:"verdict,omitempty" doc:"in words: who has not received an event, where it failed, what was waited for, where the time went"`
 	Warnings []string       `json:"warnings"`
 }
 

@@ -134,7 +134,7 @@ func (a *app) exit(err error) int {
 	for _, f := range fault.All(err) {
 		a.printFault(a.Err, f)
 		switch f.Code {
-		case fault.BadArgument, fault.NoSuchCode:
+		case fault.BadArgument, fault.TelemetryBadQuery, fault.NoSuchCode:
 			code = exitUsage
 		case fault.NotRunning, fault.Unreachable, fault.Unauthorized:
 			code = exitUnreachable

@@ -45,10 +45,27 @@ func (t table) widths() []int {
 	widths := make([]int, len(t.header))
 	for _, row := range append([][]string{t.header}, t.rows...) {
 		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			widths[i] = max(widths[i], visible(c))
 		}
 	}
 	return widths
+}
+
+// visible is how many columns a text takes: colours take none.
+func visible(s string) int {
+	n := 0
+	for {
+		begin := strings.Index(s, "\x1b[")
+		if begin < 0 {
+			return n + utf8.RuneCountInString(s)
+		}
+		n += utf8.RuneCountInString(s[:begin])
+		end := strings.IndexByte(s[begin:], 'm')
+		if end < 0 {
+			return n
+		}
+		s = s[begin+end+1:]
+	}
 }
 
 // minText is the least that is worth showing of a text that is cut.
@@ -127,7 +144,7 @@ func (t table) isText(column int) bool {
 
 // shorten cuts a text to a number of characters.
 func shorten(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
+	if visible(s) <= most {
 		return s
 	}
 	return string([]rune(s)[:most-1]) + "…"
@@ -142,7 +159,7 @@ func line(row []string, widths []int) string {
 		}
 		b.WriteString(c)
 		if i < len(row)-1 {
-			b.WriteString(strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(c), 0)+gap))
+			b.WriteString(strings.Repeat(" ", max(widths[i]-visible(c), 0)+gap))
 		}
 	}
 	return b.String()

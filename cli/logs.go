@@ -56,6 +56,9 @@ func (a *app) logs() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if pick != (lines.Filter{}) {
+				return usage(cmd, "--grep and --errors pick lines of the log files: with --trace, --search, --where and --severity take --search and --severity ERROR")
+			}
 			return a.searchLogs(cmd, client, kept, q, times)
 		}
 		if fault.Is(err, fault.NotRunning) && !q.Follow {

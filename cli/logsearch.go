@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,9 @@ func (a *app) searchLogs(cmd *cobra.Command, client *api.Client, k keptQuery, q 
 		t, err := client.Trace(ctx, k.trace)
 		if err != nil {
 			return err
+		}
+		if q.Tail > 0 {
+			t.Logs = t.Logs[max(len(t.Logs)-q.Tail, 0):]
 		}
 		return a.printRecords(t.Logs, times)
 	}
@@ -113,7 +117,9 @@ func (a *app) recordPrinter(records []api.LogRecord, times bool) func(api.LogRec
 			line.Instance = l.Service
 		}
 		if l.Severity != "" || len(l.Attributes) > 0 {
-			line.Text = l.Severity + " " + l.Body
+			if !strings.Contains(strings.ToUpper(l.Body), l.Severity) { // a line without structure says it itself
+				line.Text = l.Severity + " " + l.Body
+			}
 			for _, key := range slices.Sorted(maps.Keys(l.Attributes)) {
 				line.Text += " " + key + "=" + l.Attributes[key]
 			}

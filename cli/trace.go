@@ -51,6 +51,9 @@ func (a *app) traces() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if _, err := a.known(cmd.Context(), client, names); err != nil {
+			return err
+		}
 		found, err := client.Traces(cmd.Context(), q)
 		if err != nil {
 			return err
@@ -169,16 +172,8 @@ func (a *app) tellStory(s api.Story) error {
 		}
 		b.WriteString(text + "\n")
 	}
-	if c := s.Culprit; c != nil {
-		verb := "most time went into"
-		if c.Status == "error" {
-			verb = "the failure began in"
-		}
-		fmt.Fprintf(&b, "\n%s %s: %s, %s", verb, c.Service, c.Name, waterfall.Short(time.Duration(c.Duration)))
-		if c.StatusMessage != "" {
-			b.WriteString(": " + c.StatusMessage)
-		}
-		b.WriteString("\n")
+	if s.Verdict != "" {
+		b.WriteString("\n" + s.Verdict + "\n")
 	}
 	if _, err := a.Out.Write([]byte(b.String())); err != nil {
 		return err

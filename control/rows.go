@@ -35,6 +35,7 @@ func (p *plane) Telemetry(context.Context) (api.Telemetry, error) {
 	}
 	for _, l := range []api.Lost{
 		{What: "rows", Reason: "too many at once", Count: rows.Busy}, {What: "rows", Reason: "plat's own, too many at once or not kept", Count: rows.Lost},
+		{What: "rows", Reason: "kept with the time of their coming, since theirs is of the future or long ago", Count: rows.Shifted},
 		{What: "rows", Reason: "the disk is full", Count: rows.Store.Dropped}, {What: "logs", Reason: "a follower was too slow", Count: rows.Missed},
 		{What: "samples", Reason: "the disk is full", Count: metrics.Refused.DiskFull}, {What: "samples", Reason: "too many series", Count: metrics.Refused.Capped},
 		{What: "samples", Reason: "too late", Count: metrics.Refused.Late}, {What: "samples", Reason: "from the future", Count: metrics.Refused.Future},
@@ -315,77 +316,6 @@ func recordOf(l *telemetry.Log) api.LogRecord {
 		out.SpanID = l.SpanID.String()
 	}
 	return out
-}
-
-// Story tells everything behind an ID.
-func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
-	out := api.Story{ID: id, Traces: []api.TraceSummary{}, Steps: []api.Step{}, Warnings: []string{}}
-	f, err := p.Why(ctx, id)
-	if err == nil {
-		out.Is, out.Finding = "finding", &f
-		if f.ID != id {
-			out.Is = "call"
-		}
-		return out, nil
-	}
-	unknown := err
-	if !fault.Is(err, fault.NoSuchFinding) {
-		return out, err
-	}
-	ids, is, key, err := p.tracesOf(ctx, id)
-	if fault.Is(err, fault.TelemetryNotFound) {
-		return out, unknown
-	}
-	if err != nil {
-		return out, err
-	}
-	out.Is, out.Key = is, key
-	trees, warnings, err := p.trees(ctx, ids)
-	if err != nil {
-		return out, err
-	}
-	out.Warnings = append(out.Warnings, warnings...)
-	logs, err := p.logsOf(ctx, trees)
-	if err != nil {
-		return out, err
-	}
-	for _, s := range telemetry.Steps(trees, logs) {
-		step := api.Step{Time: moment(s.Time), Kind: s.Kind, Service: s.Service, Text: s.Text, Failed: s.Failed}
-		if !s.TraceID.IsZero() {
-			step.TraceID = s.TraceID.String()
-		}
-		if !s.SpanID.IsZero() {
-			step.SpanID = s.SpanID.String()
-		}
-		out.Steps = append(out.Steps, step)
-	}
-	out.Steps = append(out.Steps, p.mailsOf(trees)...)
-	slices.SortStableFunc(out.Steps, func(a, b api.Step) int { return a.Time.Compare(b.Time) })
-	for i := range trees {
-		t := &trees[i]
-		out.Traces = append(out.Traces, summary(telemetry.Summarize(t)))
-		if n := t.Culprit(); n != nil && (out.Culprit == nil || out.Culprit.Status != "error" && n.Span.Status == telemetry.StatusError) {
-			c := spanOf(n)
-			out.Culprit = &c
-		}
-	}
-	return out, nil
-}
-
-// mailsOf tells of the mails in the development mailbox that traces led to.
-func (p *plane) mailsOf(trees []telemetry.Tree) []api.Step {
-	traces := map[string]string{}
-	for _, t := range trees {
-		traces[correlationOf(t)] = t.ID.String()
-	}
-	delete(traces, "")
-	var steps []api.Step
-	for _, m := range p.mail.List() {
-		if trace, ok := traces[m.CorrelationID]; ok {
-			steps = append(steps, api.Step{Time: m.Time.UTC(), Kind: "mail", Service: "mailbox", Text: "to " + strings.Join(m.To, ", ") + ": " + m.Subject, TraceID: trace})
-		}
-	}
-	return steps
 }
 
 // logQuery reads a question for records.

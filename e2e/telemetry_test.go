@@ -57,6 +57,7 @@ func TestPurchaseHasNoGap(t *testing.T) {
 	}
 	t.Run("the story of an order", func(t *testing.T) { tellsStory(t, h, number, trace) })
 	t.Run("from a problem to what is behind it", func(t *testing.T) { explainsProblem(t, h) })
+	t.Run("a time, and what is mistyped", func(t *testing.T) { keepsToTime(t, h) })
 	t.Run("clients of Prometheus and Jaeger", func(t *testing.T) { asksAsOthers(t, h, trace) })
 	t.Run("after kill -9", func(t *testing.T) {
 		if err := syscall.Kill(h.PID, syscall.SIGKILL); err != nil {
@@ -164,6 +165,28 @@ func tellsStory(t *testing.T, h *house.House, number string, trace plat.Trace) {
 	}
 	if text, code := h.Plat("traces", "order", "-o", "name"); code != 0 || !strings.Contains(text, trace.TraceID) {
 		t.Errorf("plat traces: exit %d\n%s", code, text)
+	}
+}
+
+// keepsToTime asks for a time in which nothing was.
+func keepsToTime(t *testing.T, h *house.House) {
+	token, err := os.ReadFile(filepath.Join(h.Dir, ".plat", "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/v1/traces": `"traces":[]`, "/v1/logs/search": `"records":[]`, "/v1/logs/overview": `"total":0`} {
+		a := house.Call(t, http.MethodGet, h.API+path+"?from=2026-01-02T03:04:05Z&to=2026-01-02T04:04:05Z", nil, "Authorization", "Bearer "+strings.TrimSpace(string(token)))
+		if a.Status != http.StatusOK || !strings.Contains(string(a.Body), want) {
+			t.Errorf("%s: %d, lacks %s: %.300s", path, a.Status, want, a.Body)
+		}
+	}
+	for _, line := range [][]string{{"logs", "--search", "order", "--errors"}, {"logs", "--where", "order"}, {"traces", "--max", "-1s"}} {
+		if text, code := h.Plat(line...); code != 2 {
+			t.Errorf("plat %s: exit %d, want 2\n%s", strings.Join(line, " "), code, text)
+		}
+	}
+	if text, code := h.Plat("traces", "ordre"); code != 1 || !strings.Contains(text, "no-such-service") {
+		t.Errorf("plat traces ordre: exit %d\n%s", code, text)
 	}
 }
 

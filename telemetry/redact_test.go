@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +21,7 @@ func TestRedactBatch(t *testing.T) {
 		Logs: []telemetry.Log{{Resource: shared, Time: 1, Body: "cookie: a=b", Attributes: []telemetry.Attribute{{Key: "Passwd", Value: "abc"}}}},
 	}
 	store := &memory{}
-	r := telemetry.New(telemetry.Options{Store: store})
+	r := telemetry.New(telemetry.Options{Store: store, Now: func() time.Time { return time.Unix(1, 0) }})
 	if err := r.Take(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ const (
 	maxOffered   = 20_000                 // rows that were offered and not taken yet
 	offeredEvery = 100 * time.Millisecond // an offered row waits no longer
 	maxFuture    = 10 * time.Minute       // a row from later than that has a wrong clock
+	maxPast      = 90 * 24 * time.Hour    // likewise
 	maxFollowers = 64
 	followed     = 1024 // records that one follower may be behind
 )
@@ -114,24 +115,35 @@ func (r *Room) Take(ctx context.Context, b Batch) error {
 	return nil
 }
 
+// attributeTime has the time that a row came with, where that was wrong.
+const attributeTime = "plat.time_told"
+
 // settleTimes gives rows that lack a time the time of now, and moves those
-// from the future to it.
+// from the future, or from long ago, to it.
 func (r *Room) settleTimes(b Batch) {
 	now := r.now()
-	latest := now.Add(maxFuture).UnixNano()
+	earliest, latest := now.Add(-maxPast).UnixNano(), now.Add(maxFuture).UnixNano()
 	for i := range b.Spans {
-		if s := &b.Spans[i]; s.Start <= 0 || s.Start > latest || s.Duration < 0 || s.End() > latest {
+		if s := &b.Spans[i]; s.Start <= 0 || s.Start < earliest || s.Start > latest || s.Duration < 0 || s.End() > latest {
+			s.Attributes = append(s.Attributes, told(s.Start))
 			s.Duration = max(min(s.Duration, int64(24*time.Hour)), 0)
 			s.Start = now.UnixNano() - s.Duration
 			r.shifted.Add(1)
 		}
 	}
 	for i := range b.Logs {
-		if l := &b.Logs[i]; l.Time <= 0 || l.Time > latest {
+		if l := &b.Logs[i]; l.Time <= 0 || l.Time < earliest || l.Time > latest {
+			if l.Time != 0 {
+				l.Attributes = append(l.Attributes, told(l.Time))
+			}
 			l.Time = now.UnixNano()
 			r.shifted.Add(1)
 		}
 	}
+}
+
+func told(ns int64) Attribute {
+	return Attribute{Key: attributeTime, Value: time.Unix(0, ns).UTC().Format(time.RFC3339Nano)}
 }
 
 // OfferSpan keeps a span without waiting: it is taken within 100 ms, or

@@ -36,15 +36,71 @@ func Steps(trees []Tree, logs []Log) []Step {
 			continue
 		}
 		text := l.Body
+		if l.Severity >= SeverityWarn && !strings.HasPrefix(strings.ToUpper(text), l.Severity.String()) {
+			text = l.Severity.String() + " " + text
+		}
 		for _, a := range l.Attributes {
-			if a.Value != "" && len(a.Value) <= 64 {
-				text += " " + a.Key + "=" + a.Value
+			if a.Value != "" {
+				text += " " + a.Key + "=" + shortened(a.Value)
 			}
 		}
 		steps = append(steps, Step{l.Time, "log", l.Resource.Service, text, l.Severity >= SeverityError, l.TraceID, l.SpanID})
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.Time, b.Time) })
 	return steps
+}
+
+// longestValue is what a step shows of an attribute: an error whole, no stack.
+const longestValue = 300
+
+func shortened(s string) string {
+	if len(s) <= longestValue {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longestValue], "") + "…"
+}
+
+// Wait is the longest time that passed between an event's publication and its
+// handling.
+type Wait struct {
+	Event, Service string
+	Length         int64 // nanoseconds
+}
+
+// LongestWait finds it; zero where nothing waited. Critical paths end with who
+// waits for an answer, and nobody waits for an event.
+func LongestWait(trees []Tree) (w Wait) {
+	for _, t := range trees {
+		for _, n := range t.Nodes {
+			if n.Parent == nil || n.Parent.Span.Kind != KindProducer {
+				continue
+			}
+			if length := n.Span.Start - n.Parent.Span.End(); length > w.Length {
+				w = Wait{strings.TrimPrefix(n.Parent.Span.Name, "publish "), n.Span.Resource.Service, length}
+			}
+		}
+	}
+	return w
+}
+
+// Undelivered lists who has not received the events that were published: by
+// event, those of the given subscribers of whom no span is below it.
+func Undelivered(trees []Tree, subscribers map[string][]string) map[string][]string {
+	lacking := map[string][]string{}
+	for _, t := range trees {
+		for _, n := range t.Nodes {
+			event, ok := strings.CutPrefix(n.Span.Name, "publish ")
+			if !ok || n.Span.Kind != KindProducer {
+				continue
+			}
+			for _, service := range subscribers[event] {
+				if !slices.ContainsFunc(n.Children, func(c *Node) bool { return c.Span.Resource.Service == service }) && !slices.Contains(lacking[event], service) {
+					lacking[event] = append(lacking[event], service)
+				}
+			}
+		}
+	}
+	return lacking
 }
 
 // step makes a step of a span; what goes on within a service makes none.

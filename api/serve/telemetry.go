@@ -29,23 +29,18 @@ type Logbook interface {
 	FollowLogs(ctx context.Context, q api.LogSearchQuery) (<-chan api.LogRecord, error) // closed when ctx ends
 }
 
-// span of time that a question is about.
-type between struct {
-	From time.Time `query:"from" doc:"not before; absent: all that is kept"`
-	To   time.Time `query:"to" doc:"before; absent: now"`
-}
-
 type tracesInput struct {
-	between
-	Service     string   `query:"service" maxLength:"255" doc:"with a span of this service"`
-	Name        string   `query:"name" maxLength:"1024" doc:"with a span of this name"`
-	Error       bool     `query:"error" doc:"with a span that failed"`
-	Min         string   `query:"min" maxLength:"32" doc:"with a span that took at least so long, as 100ms"`
-	Max         string   `query:"max" maxLength:"32" doc:"with a span that took at most so long"`
-	Correlation string   `query:"correlation" maxLength:"128"`
-	Where       []string `query:"where,explode" maxItems:"20" doc:"attribute=value of a span, or attribute!=value"`
-	Text        string   `query:"text" maxLength:"1024" doc:"words in a span's name, status or attributes"`
-	Limit       int      `query:"limit" minimum:"0" maximum:"1500" doc:"20 where it is absent"`
+	From        time.Time `query:"from" doc:"not before; absent: all that is kept"` // no embedded struct: huma passes over unexported fields
+	To          time.Time `query:"to" doc:"before; absent: now"`
+	Service     string    `query:"service" maxLength:"255" doc:"with a span of this service"`
+	Name        string    `query:"name" maxLength:"1024" doc:"with a span of this name"`
+	Error       bool      `query:"error" doc:"with a span that failed"`
+	Min         string    `query:"min" maxLength:"32" doc:"with a span that took at least so long, as 100ms"`
+	Max         string    `query:"max" maxLength:"32" doc:"with a span that took at most so long"`
+	Correlation string    `query:"correlation" maxLength:"128"`
+	Where       []string  `query:"where,explode" maxItems:"20" doc:"attribute=value of a span, or attribute!=value"`
+	Text        string    `query:"text" maxLength:"1024" doc:"words in a span's name, status or attributes"`
+	Limit       int       `query:"limit" minimum:"0" maximum:"1500" doc:"20 where it is absent"`
 }
 
 func (in *tracesInput) query() (q api.TraceQuery, err error) {
@@ -67,16 +62,17 @@ func (in *tracesInput) query() (q api.TraceQuery, err error) {
 }
 
 type logSearchInput struct {
-	between
-	Service     []string `query:"service,explode" maxItems:"100"`
-	Severity    string   `query:"severity" maxLength:"16" doc:"at least: TRACE, DEBUG, INFO, WARN, ERROR, FATAL"`
-	Trace       string   `query:"trace" maxLength:"32"`
-	Span        string   `query:"span" maxLength:"16"`
-	Correlation string   `query:"correlation" maxLength:"128"`
-	Where       []string `query:"where,explode" maxItems:"20" doc:"attribute=value, or attribute!=value"`
-	Text        string   `query:"text" maxLength:"1024" doc:"words, \"phrases in quotes\""`
-	Limit       int      `query:"limit" minimum:"0" maximum:"10000" doc:"100 where it is absent"`
-	Before      string   `query:"before" maxLength:"64" doc:"what the page before says"`
+	From        time.Time `query:"from" doc:"not before; absent: all that is kept"`
+	To          time.Time `query:"to" doc:"before; absent: now"`
+	Service     []string  `query:"service,explode" maxItems:"100"`
+	Severity    string    `query:"severity" maxLength:"16" doc:"at least: TRACE, DEBUG, INFO, WARN, ERROR, FATAL"`
+	Trace       string    `query:"trace" maxLength:"32"`
+	Span        string    `query:"span" maxLength:"16"`
+	Correlation string    `query:"correlation" maxLength:"128"`
+	Where       []string  `query:"where,explode" maxItems:"20" doc:"attribute=value, or attribute!=value"`
+	Text        string    `query:"text" maxLength:"1024" doc:"words, \"phrases in quotes\""`
+	Limit       int       `query:"limit" minimum:"0" maximum:"10000" doc:"100 where it is absent"`
+	Before      string    `query:"before" maxLength:"64" doc:"what the page before says"`
 }
 
 func (in *logSearchInput) query() api.LogSearchQuery {

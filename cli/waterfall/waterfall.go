@@ -176,9 +176,9 @@ func Short(d time.Duration) string {
 	switch {
 	case d < time.Microsecond:
 		return fmt.Sprintf("%dns", d.Nanoseconds())
-	case d < time.Millisecond:
+	case d < 999500*time.Nanosecond: // what rounds to a thousand has the next unit
 		return fmt.Sprintf("%.3gµs", float64(d)/float64(time.Microsecond))
-	case d < time.Second:
+	case d < 999500*time.Microsecond:
 		return fmt.Sprintf("%.3gms", float64(d)/float64(time.Millisecond))
 	case d < time.Minute:
 		return fmt.Sprintf("%.3gs", d.Seconds())

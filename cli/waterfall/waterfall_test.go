@@ -57,7 +57,7 @@ web  GET /                          100ms  ━━━━━━━━━━━━�
 
 func TestShort(t *testing.T) {
 	t.Parallel()
-	for d, want := range map[time.Duration]string{0: "0ns", 1500: "1.5µs", 12345678: "12.3ms", 1234567890: "1.23s", 61 * time.Second: "1m1s"} {
+	for d, want := range map[time.Duration]string{0: "0ns", 1500: "1.5µs", 12345678: "12.3ms", 999600: "1ms", 999600 * time.Microsecond: "1s", 1234567890: "1.23s", 61 * time.Second: "1m1s"} {
 		if got := waterfall.Short(d); got != want {
 			t.Errorf("%d: %s, want %s", d, got, want)
 		}
