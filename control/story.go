@@ -130,4 +130,3 @@ func (p *plane) mailsOf(trees []telemetry.Tree) []api.Step {
 	}
 	return steps
 }
-
