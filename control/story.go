@@ -32,7 +32,7 @@ func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 	if fault.Is(err, fault.TelemetryNotFound) {
 		return out, fault.New(fault.NoSuchFinding, "plat knows nothing of the ID "+id).
 			Why("it is no trace, correlation ID, event or value of a business key of which something is kept, no finding and no refused call").
-			Fix("what has just happened needs a second; plat traces and plat drift list what there is").Because(unknown)
+			Fix("plat get findings and plat traces list what there is; what has just happened needs a second").Because(unknown)
 	}
 	if err != nil {
 		return out, err
