@@ -101,6 +101,7 @@ function memberOf(node: View['nodes'][number], layout: Layout, focus: string): M
     type: 'member',
     position: layout[node.name] ?? { x: 0, y: 0 },
     ...nodeSize,
+    zIndex: 2,
     data: { node, focused: node.name === focus },
     ariaLabel: `${node.name}, ${node.kind}${node.state ? `, ${node.state}` : ''}`,
   }
@@ -134,6 +135,7 @@ function lineOf(bundle: Bundle, layout: Layout, { chosen, over, captioned, aside
     targetHandle: back ? 'back-in' : 'in',
     className: `line line-${bundle.standing}${chosen ? ' line-chosen' : ''}${event ? ' line-event' : ''}${unwell ? ` line-${health.tone}` : ''}${aside && !chosen && !unwell ? ' line-aside' : ''}`,
     label: captionOf(),
+    zIndex: chosen || over || unwell ? 1 : 0, // its caption lies over the others
     markerEnd: { type: MarkerType.ArrowClosed, width: 13, height: 13, markerUnits: 'userSpaceOnUse', color: unwell ? `var(--${health.tone})` : `var(--line-${undeclared ? 'undeclared' : event ? 'event' : 'plain'})` },
     ariaLabel: `${bundle.from} to ${bundle.to}: ${caption(bundle)}, ${bundle.standing}${health ? `, ${health.text}` : ''}`,
   }
