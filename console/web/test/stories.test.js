@@ -166,7 +166,7 @@ test('the keyboard leads everywhere', async () => {
   await page().keyboard.press('Escape')
   await page().keyboard.press('Control+k')
   await page().keyboard.type('warehouse') // at once
-  assert.equal(await page().getByPlaceholder('Go to a page or a service').inputValue(), 'warehouse')
+  assert.equal(await page().getByPlaceholder('Go to a page, a service, or an ID').inputValue(), 'warehouse')
   await page().getByText('Logs of warehouse').waitFor()
   await visitor.inspect('palette')
   await page().keyboard.press('Enter')
@@ -181,12 +181,12 @@ test('what follows Ctrl K at once is written into the palette', async () => {
     document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', code: 'KeyK', ctrlKey: true, bubbles: true, cancelable: true }))
     return document.activeElement?.getAttribute('aria-label') // in the same task
   })
-  assert.equal(focused, 'Go to a page or a service')
+  assert.equal(focused, 'Go to a page, a service, or an ID')
   await page().keyboard.press('Escape')
-  await page().getByPlaceholder('Go to a page or a service').waitFor({ state: 'detached' })
+  await page().getByPlaceholder('Go to a page, a service, or an ID').waitFor({ state: 'detached' })
   await page().getByRole('button', { name: 'Go to anything' }).click()
   await page().keyboard.type('fin')
-  assert.equal(await page().getByPlaceholder('Go to a page or a service').inputValue(), 'fin')
+  assert.equal(await page().getByPlaceholder('Go to a page, a service, or an ID').inputValue(), 'fin')
   await visitor.leave()
 })
 
