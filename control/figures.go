@@ -146,7 +146,11 @@ func (p *plane) sampleEvents(ctx context.Context, s *samples) {
 		s.add("gauge", "plat_consumer_redelivered", "Events that wait for another delivery.", float64(c.Redelivered), "service", c.Service, "event", c.Event)
 	}
 	dead := map[[2]string]int{}
-	if letters, err := p.events.DeadLetters(ctx, 1000); err == nil {
+	if report.Dead.Count > 0 { // most often there are none, and nothing is read
+		letters, err := p.events.DeadLetters(ctx, 1000)
+		if err != nil {
+			return // none is no answer: the next round tells
+		}
 		for _, d := range letters {
 			service, _, _ := strings.Cut(d.Consumer, "_")
 			dead[[2]string{service, strings.TrimPrefix(d.Subject, "event.")}]++

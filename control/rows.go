@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,8 +129,9 @@ func (p *plane) tracesOf(ctx context.Context, id string) (ids []telemetry.TraceI
 	if ids, err = p.rows.TracesOf(ctx, from, to, "", []string{"messaging.message.id"}, id); err != nil || len(ids) > 0 {
 		return ids, "event", "", err
 	}
-	for key, attributes := range p.live().Telemetry.Keys {
-		if ids, err = p.rows.TracesOf(ctx, from, to, "", attributes, id); err != nil || len(ids) > 0 {
+	keys := p.live().Telemetry.Keys
+	for _, key := range slices.Sorted(maps.Keys(keys)) { // the same answer each time
+		if ids, err = p.rows.TracesOf(ctx, from, to, "", keys[key], id); err != nil || len(ids) > 0 {
 			return ids, "key", key, err
 		}
 	}

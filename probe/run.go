@@ -17,6 +17,7 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
+	"github.com/plat-dev/plat/redact"
 )
 
 // Options tell how a journey runs.
@@ -82,7 +83,7 @@ type customer struct {
 	mark   string
 	limit  time.Duration
 	known  values
-	redactor
+	evidence
 }
 
 func newCustomer(j plan.Journey, r *Result, o Options) (*customer, error) {
@@ -103,7 +104,7 @@ func newCustomer(j plan.Journey, r *Result, o Options) (*customer, error) {
 	_, _ = rand.Read(id[:]) // never fails
 	c := &customer{
 		base: base, jar: jar, run: r.Run, trace: hex.EncodeToString(id[:16]), span: hex.EncodeToString(id[16:]), limit: j.Timeout.Std(),
-		client: &http.Client{Transport: transport, Jar: jar}, known: values{plan.RunName: r.Run}, redactor: newRedactor(),
+		client: &http.Client{Transport: transport, Jar: jar}, known: values{plan.RunName: r.Run}, evidence: evidence{redact.New(nil, nil)},
 	}
 	if o.Mark != nil {
 		c.mark = o.Mark(j.Name, r.Run, r.Start.Add(c.limit+markSlack))

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Terms are what a text search asks for, in lower case.
+// Terms are what a text search asks for.
 type Terms struct {
-	Words   []string // each stands somewhere as a whole word
+	Words   []string // each stands somewhere as a whole word; in lower case
 	Phrases []string // each stands somewhere as it is
 }
 
@@ -17,11 +17,11 @@ type Terms struct {
 // phrase's words are among the words, so that they can be looked up first.
 func ParseText(text string) Terms {
 	var t Terms
-	for i, part := range strings.Split(strings.ToLower(text), `"`) {
+	for i, part := range strings.Split(text, `"`) {
 		if phrase := strings.TrimSpace(part); i%2 == 1 && phrase != "" {
 			t.Phrases = append(t.Phrases, phrase)
 		}
-		for word := range Words(part) {
+		for word := range Words(strings.ToLower(part)) {
 			if !slices.Contains(t.Words, word) {
 				t.Words = append(t.Words, word)
 			}
@@ -62,7 +62,7 @@ func (t Terms) None() bool { return len(t.Words) == 0 && len(t.Phrases) == 0 }
 // In tells whether all terms stand in the texts, each in any of them.
 func (t Terms) In(texts ...string) bool {
 	for _, p := range t.Phrases {
-		if !slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), p) }) {
+		if !slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, p) }) {
 			return false
 		}
 	}
