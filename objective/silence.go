@@ -6,13 +6,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/whole"
 )
 
 // Matcher is a condition on a label; of an alert that lacks the label it is
@@ -132,35 +132,12 @@ func saveSilences(path string, silences []Silence) error {
 	}
 	text, err := json.MarshalIndent(silenceFile{silenceVersion, silences}, "", "  ")
 	if err == nil {
-		err = replace(path, append(text, '\n'))
+		err = whole.Write(path, append(text, '\n'))
 	}
 	if err != nil {
 		return fault.New(fault.SilencesUnfit, "the silences cannot be written").At(path, 0, 0).Because(err)
 	}
 	return nil
-}
-
-func replace(path string, data []byte) error {
-	tmp := path + ".tmp"
-	w, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- a name of plat's own in the state folder
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	if err == nil {
-		err = w.Sync()
-	}
-	if err = errors.Join(err, w.Close()); err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Silence makes a silence and returns it with its ID. One without a start
