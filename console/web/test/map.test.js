@@ -162,7 +162,7 @@ for (const size of [60, 500]) {
     const last = `service-${String(size - 1).padStart(3, '0')}`
     await page().keyboard.press('/')
     await page().keyboard.type(last)
-    await page().getByRole('option', { name: last }).waitFor()
+    await page().getByRole('option', { name: last }).and(page().locator('[data-combobox-selected]')).waitFor()
     await page().keyboard.press('Enter')
     await page().waitForURL(`**focus=${last}**`)
     await node(last).locator('.member[data-focused]').waitFor()

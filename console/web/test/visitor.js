@@ -32,7 +32,7 @@ export class Visitor {
    */
   static async arrive(browser, at, options = {}) {
     const context = await browser.newContext({ baseURL: at, viewport: { width: 1440, height: 900 }, ...options })
-    context.setDefaultTimeout(15_000)
+    context.setDefaultTimeout(30_000) // a deadline, for machines that do much else meanwhile
     return new Visitor(context, await context.newPage(), at)
   }
 

@@ -48,6 +48,10 @@ export function Filters({ nodes, focus, search, as, shown, set }: Props) {
         onChange={name => name && set({ focus: name, edge: undefined })}
         searchable
         selectFirstOptionOnChange
+        // Without these two the first option is chosen before it is drawn, or
+        // forgotten once it is: Enter then does nothing for a quick typist.
+        selectFirstOptionOnDropdownOpen
+        comboboxProps={{ keepMounted: true }}
         limit={50}
         nothingFoundMessage="Nobody of that name"
       />
