@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/plan"
@@ -59,6 +60,11 @@ func (p *plane) contract(svc plan.Service, instance, version string, port int) (
 		set(name, addr)
 		if name == meshVariable {
 			set("PLAT_PUBLISH", addr+eventsPath)
+		}
+	}
+	for _, d := range svc.Calls {
+		if d.Fresh != nil {
+			set("PLAT_FRESH_"+plan.EnvName(d.Service), time.Duration(*d.Fresh).String()) // as Go reads it
 		}
 	}
 	if events := eventContract(sys, svc.Name); events != "" {

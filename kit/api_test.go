@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write api.txt anew")
 func TestTheExportedAPI(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, dir := range []string{".", "message"} {
+	for _, dir := range []string{".", "fresh", "message"} {
 		fmt.Fprintf(&b, "package %s\n\n", filepath.Join("kit", dir))
 		for _, decl := range exported(t, dir) {
 			fmt.Fprintf(&b, "%s\n", decl)

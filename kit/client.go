@@ -77,6 +77,7 @@ type CallOption func(*call)
 type call struct {
 	header  http.Header
 	answer  *http.Header
+	same    *bool
 	timeout time.Duration
 }
 
@@ -94,6 +95,12 @@ func Timeout(d time.Duration) CallOption {
 // AnswerHeader puts the header of the answer, whatever its status, into dst.
 func AnswerHeader(dst *http.Header) CallOption {
 	return func(c *call) { c.answer = dst }
+}
+
+// NotModified makes an answer 304 no error: it sets dst, and out stays as it
+// is. Use it with [Header] and If-None-Match or If-Modified-Since.
+func NotModified(dst *bool) CallOption {
+	return func(c *call) { c.same = dst }
 }
 
 // Get reads path (with its query) and decodes the JSON answer into out, which
@@ -141,6 +148,11 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	defer drain(resp.Body)
 	if call.answer != nil {
 		*call.answer = resp.Header
+	}
+	if call.same != nil {
+		if *call.same = resp.StatusCode == http.StatusNotModified; *call.same {
+			return nil
+		}
 	}
 	return c.read(method, path, resp, out)
 }

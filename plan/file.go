@@ -153,6 +153,7 @@ type CallFile struct {
 	Timeout   *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call; absent: that of defaults."`
 	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue,default=fail" jsonschema_description:"What the service does when the call fails."`
 	Optional  *bool     `json:"optional,omitempty" jsonschema:"default=false" jsonschema_description:"It can start and be ready without it, and runs without it when a part of the system is started."`
+	Fresh     *Duration `json:"fresh,omitempty" plan:"positive" jsonschema_description:"How old a copy of its entities may be before the service asks whether it is still right. Absent: it asks each time."`
 }
 
 // SubscriptionFile declares an event that a service receives.

@@ -272,6 +272,9 @@ func (r *resolver) call(name string, own, set CallFile) Dependency {
 		Service: name, Timeout: pick(defaultCallTimeout, r.system.File.Defaults.Timeout, own.Timeout, set.Timeout),
 		OnFailure: "fail", Optional: pick(false, own.Optional, set.Optional),
 	}
+	if d.Fresh = own.Fresh; set.Fresh != nil {
+		d.Fresh = set.Fresh
+	}
 	_, d.External = r.system.File.External[name]
 	for _, said := range []string{own.OnFailure, set.OnFailure} {
 		if said != "" {

@@ -104,11 +104,12 @@ type ProvidedEvent struct {
 
 // Dependency is a declared synchronous call.
 type Dependency struct {
-	Service   string   `json:"service"`
-	External  bool     `json:"external,omitempty"`
-	Timeout   Duration `json:"timeout"`
-	OnFailure string   `json:"on-failure"` // fail, degrade, …
-	Optional  bool     `json:"optional,omitempty"`
+	Service   string    `json:"service"`
+	External  bool      `json:"external,omitempty"`
+	Timeout   Duration  `json:"timeout"`
+	OnFailure string    `json:"on-failure"` // fail, degrade, …
+	Optional  bool      `json:"optional,omitempty"`
+	Fresh     *Duration `json:"fresh,omitempty"` // how old a copy of its entities may be
 }
 
 // ConsumedEvent is a declared subscription.

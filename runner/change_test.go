@@ -77,7 +77,9 @@ func TestRestartHasNoGap(t *testing.T) {
 
 func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	t.Parallel()
-	r := start(t, quick(), svc("order", 1), svc("web", 1), svc("old", 1))
+	was := svc("web", 1)
+	was.Calls = []plan.Dependency{{Service: "order", Timeout: plan.Duration(time.Second), OnFailure: "fail"}}
+	r := start(t, quick(), svc("order", 1), was, svc("old", 1))
 	for _, name := range []string{"order", "web", "old"} {
 		r.wait(t, name)
 	}
@@ -86,6 +88,7 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	order.Config = []plan.Setting{{Name: "currency", Env: "CURRENCY", Type: "string"}}
 	described := svc("web", 1)
 	described.About, described.Owner = "The website.", "shop"
+	described.Calls = []plan.Dependency{{Service: "order", Timeout: plan.Duration(2 * time.Second), OnFailure: "degrade"}}
 	r.rotation.watchLeast("order")
 	r.Apply(system(order, described, svc("new", 1)))
 	r.wait(t, "new")
@@ -94,7 +97,7 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 		t.Errorf("there was a gap: %v", r.rotation.told())
 	}
 	if now := r.status("web").Instances[0].PID; now != web {
-		t.Error("web was restarted for its description")
+		t.Error("web was restarted for its description, or for how its call is guarded")
 	}
 	if st := r.status("old"); st.Service != "" {
 		t.Errorf("old is still there: %+v", st)

@@ -55,6 +55,11 @@ func (l *release) again() *release { c := *l; return &c }
 func fingerprint(spec plan.Service) string {
 	spec.Owner, spec.Context, spec.About, spec.Instances = "", "", "", 0
 	spec.Objectives = plan.Objectives{}
+	calls := make([]plan.Dependency, len(spec.Calls))
+	for i, d := range spec.Calls { // how a call is guarded is plat's affair, and changes while it runs
+		calls[i] = plan.Dependency{Service: d.Service, Fresh: d.Fresh}
+	}
+	spec.Calls = calls
 	text, err := json.Marshal(spec)
 	if err != nil { // cannot be: the type holds plain values
 		return err.Error()
