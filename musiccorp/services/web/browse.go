@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/plat-dev/plat/kit"
 )
@@ -75,7 +77,7 @@ func (s *site) album(w http.ResponseWriter, r *http.Request) error {
 	var (
 		found    album
 		err      error
-		shelf    shelf
+		shelf    stock
 		others   []album
 		asked    sync.WaitGroup
 		quantity = basketOf(r).quantity(sku)
@@ -95,8 +97,9 @@ func (s *site) album(w http.ResponseWriter, r *http.Request) error {
 		InBasket  int
 		Known     bool
 		Available int64
+		AsOf      string // how old that is; empty: of this moment
 		Others    []album
-	}{found, quantity, shelf.knows(sku), shelf[sku], others})
+	}{found, quantity, shelf.knows(sku), shelf.available[sku], shelf.asOf(), others})
 }
 
 // others are albums that customers bought as well. Pages go without them if
@@ -109,21 +112,29 @@ func (s *site) others(r *http.Request, sku string) []album {
 	return albums
 }
 
-// shelf is what the warehouse has; an album that it says nothing about is
-// missing.
-type shelf map[string]int64
+func (s stock) knows(sku string) bool { _, ok := s.available[sku]; return ok }
 
-func (s shelf) knows(sku string) bool { _, ok := s[sku]; return ok }
+// asOf says how old it is, where it is not of this moment.
+func (s stock) asOf() string {
+	switch {
+	case s.age == 0:
+		return ""
+	case s.age < time.Minute:
+		return "as of a moment ago"
+	case s.age < 2*time.Minute:
+		return "as of a minute ago"
+	}
+	return fmt.Sprintf("as of %d minutes ago", int(s.age.Minutes()))
+}
 
 // shelf asks the warehouse. Pages go without its answer if none comes.
-func (s *site) shelf(r *http.Request, skus ...string) shelf {
+func (s *site) shelf(r *http.Request, skus ...string) stock {
 	if len(skus) == 0 {
-		return nil
+		return stock{}
 	}
-	available, err := s.stockOf(r.Context(), skus...)
+	told, err := s.stockOf(r.Context(), skus...)
 	if err != nil {
 		s.log.WarnContext(r.Context(), "page without stock", "path", r.URL.Path, "error", err.Error())
-		return nil
 	}
-	return available
+	return told
 }

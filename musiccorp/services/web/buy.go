@@ -42,7 +42,7 @@ func (s *site) price(r *http.Request, b basket) (priced, error) {
 	for i, l := range b {
 		skus[i] = l.SKU
 	}
-	var shelf shelf
+	var shelf stock
 	var asked sync.WaitGroup
 	asked.Go(func() { shelf = s.shelf(r, skus...) })
 	for i, l := range b {
@@ -51,7 +51,7 @@ func (s *site) price(r *http.Request, b basket) (priced, error) {
 	asked.Wait()
 	for i, l := range b {
 		line := &p.Lines[i]
-		line.Quantity, line.Known, line.Available = l.Quantity, shelf.knows(l.SKU), shelf[l.SKU]
+		line.Quantity, line.Known, line.Available = l.Quantity, shelf.knows(l.SKU), shelf.available[l.SKU]
 		switch {
 		case kit.StatusOf(errs[i]) == http.StatusNotFound:
 			line.Album, line.Gone, p.Gone = album{SKU: l.SKU, Title: l.SKU}, true, true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,22 +17,17 @@ import (
 	"github.com/plat-dev/plat/musiccorp/services/web/stockv1/stockv1connect"
 )
 
-// How long the site waits for each neighbour, as service.yaml declares.
-const (
-	catalogTimeout        = 300 * time.Millisecond
-	customerTimeout       = 500 * time.Millisecond
-	loyaltyTimeout        = 100 * time.Millisecond
-	orderTimeout          = time.Second
-	recommendationTimeout = 100 * time.Millisecond
-	warehouseTimeout      = 200 * time.Millisecond
-)
+// patience is how long the site waits for a neighbour. service.yaml declares
+// how long each may take and what then comes instead, which plat sees to; this
+// is a little more, and holds where plat is not there.
+const patience = 1200 * time.Millisecond
 
 const (
 	maxStock    = 64 << 10 // bytes of what the warehouse answers
 	recommended = 5        // albums that others bought as well
 )
 
-// neighbours are the services that the site asks: the warehouse by gRPC, the
+// neighbours are the services that the site asks: the warehouse by Connect, the
 // others by HTTP.
 type neighbours struct {
 	catalog, customer, loyalty, order, recommendation *kit.Client
@@ -46,14 +42,15 @@ func meet(s *kit.Service) neighbours {
 	}
 }
 
-// stockService is the warehouse by gRPC. The kit's client carries trace,
-// correlation ID and deadline with it as with any call.
+// stockService is the warehouse by Connect. Its question changes nothing, so
+// that it goes as a GET, whose last good answer plat keeps. The kit's client
+// carries trace, correlation ID and deadline with it as with any call.
 func stockService(warehouse *kit.Client) stockv1connect.StockServiceClient {
 	base := "http://warehouse.invalid" // no name is found there
 	if warehouse.Base != nil {
 		base = warehouse.Base.String()
 	}
-	return stockv1connect.NewStockServiceClient(warehouse.HTTP, base, connect.WithGRPC(), connect.WithReadMaxBytes(maxStock))
+	return stockv1connect.NewStockServiceClient(warehouse.HTTP, base, connect.WithHTTPGet(), connect.WithReadMaxBytes(maxStock))
 }
 
 // The answers of the neighbours, as far as the site reads them.
@@ -116,7 +113,7 @@ type (
 
 // albums searches the catalog; query has catalog's own parameters.
 func (n neighbours) albums(ctx context.Context, query url.Values) (p albumPage, err error) {
-	err = n.catalog.Do(ctx, http.MethodGet, "/api/albums?"+query.Encode(), nil, &p, kit.Timeout(catalogTimeout))
+	err = n.catalog.Do(ctx, http.MethodGet, "/api/albums?"+query.Encode(), nil, &p, kit.Timeout(patience))
 	return p, err
 }
 
@@ -126,29 +123,43 @@ func (n neighbours) genres(ctx context.Context) ([]genre, error) {
 			Genres []genre `json:"genres"`
 		} `json:"_embedded"`
 	}
-	err := n.catalog.Do(ctx, http.MethodGet, "/api/genres", nil, &list, kit.Timeout(catalogTimeout))
+	err := n.catalog.Do(ctx, http.MethodGet, "/api/genres", nil, &list, kit.Timeout(patience))
 	return list.Embedded.Genres, err
 }
 
 func (n neighbours) albumOf(ctx context.Context, sku string) (a album, err error) {
-	err = n.catalog.Do(ctx, http.MethodGet, "/api/albums/"+url.PathEscape(sku), nil, &a, kit.Timeout(catalogTimeout))
+	err = n.catalog.Do(ctx, http.MethodGet, "/api/albums/"+url.PathEscape(sku), nil, &a, kit.Timeout(patience))
 	return a, err
 }
 
-// stockOf tells how many of each album the warehouse has. Albums that it
-// does not know are missing.
-func (n neighbours) stockOf(ctx context.Context, skus ...string) (map[string]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, warehouseTimeout)
+// stock is what the warehouse has of each album; those that it does not know
+// are missing.
+type stock struct {
+	available map[string]int64
+	age       time.Duration // of the last good answer, where the warehouse gave none; else 0
+}
+
+// stockOf asks the warehouse.
+func (n neighbours) stockOf(ctx context.Context, skus ...string) (stock, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	ctx, call := connect.NewClientContext(ctx)
 	answer, err := n.warehouse.GetAvailability(ctx, &stockv1.GetAvailabilityRequest{Skus: skus})
 	if err != nil {
-		return nil, err
+		return stock{}, err
 	}
-	available := map[string]int64{}
+	told := stock{available: map[string]int64{}}
 	for _, a := range answer.Albums {
-		available[a.Sku] = a.Available
+		told.available[a.Sku] = a.Available
 	}
-	return available, nil
+	if header := call.ResponseHeader(); header.Get("Plat-Fallback") == "last-good" {
+		age, err := strconv.ParseUint(header.Get("Age"), 10, 31)
+		if err != nil {
+			return stock{}, fmt.Errorf("stock of no age: %w", err)
+		}
+		told.age = max(time.Duration(age)*time.Second, time.Second) // #nosec G115 -- 31 bits
+	}
+	return told, nil
 }
 
 // alsoBought are albums that customers bought together with one. Those that
@@ -162,7 +173,7 @@ func (n neighbours) alsoBought(ctx context.Context, sku string) ([]album, error)
 		} `json:"_embedded"`
 	}
 	path := fmt.Sprintf("/api/recommendations/%s?limit=%d", url.PathEscape(sku), recommended)
-	if err := n.recommendation.Do(ctx, http.MethodGet, path, nil, &list, kit.Timeout(recommendationTimeout)); err != nil {
+	if err := n.recommendation.Do(ctx, http.MethodGet, path, nil, &list, kit.Timeout(patience)); err != nil {
 		return nil, err
 	}
 	asked := list.Embedded.Albums[:min(len(list.Embedded.Albums), recommended)]
@@ -186,18 +197,18 @@ func (n neighbours) pointsOf(ctx context.Context, customer string) (int64, error
 	var account struct {
 		Points int64 `json:"points"`
 	}
-	err := n.loyalty.Do(ctx, http.MethodGet, "/api/customers/"+url.PathEscape(customer)+"/points?limit=1", nil, &account, kit.Timeout(loyaltyTimeout))
+	err := n.loyalty.Do(ctx, http.MethodGet, "/api/customers/"+url.PathEscape(customer)+"/points?limit=1", nil, &account, kit.Timeout(patience))
 	return account.Points, err
 }
 
 func (n neighbours) customerOf(ctx context.Context, id string) (c customer, err error) {
-	err = n.customer.Do(ctx, http.MethodGet, "/api/customers/"+url.PathEscape(id), nil, &c, kit.Timeout(customerTimeout))
+	err = n.customer.Do(ctx, http.MethodGet, "/api/customers/"+url.PathEscape(id), nil, &c, kit.Timeout(patience))
 	return c, err
 }
 
 func (n neighbours) newCustomer(ctx context.Context, name, email string) (c customer, err error) {
 	in := map[string]string{"name": name, "email": email}
-	err = n.customer.Do(ctx, http.MethodPost, "/api/customers", in, &c, kit.Timeout(customerTimeout))
+	err = n.customer.Do(ctx, http.MethodPost, "/api/customers", in, &c, kit.Timeout(patience))
 	return c, err
 }
 
@@ -205,12 +216,12 @@ func (n neighbours) newCustomer(ctx context.Context, name, email string) (c cust
 // often it is called.
 func (n neighbours) place(ctx context.Context, key, customer string, b basket) (o order, err error) {
 	in := map[string]any{"customer": customer, "lines": b}
-	err = n.order.Do(ctx, http.MethodPost, "/api/orders", in, &o, kit.Header("Idempotency-Key", key), kit.Timeout(orderTimeout))
+	err = n.order.Do(ctx, http.MethodPost, "/api/orders", in, &o, kit.Header("Idempotency-Key", key), kit.Timeout(patience))
 	return o, err
 }
 
 func (n neighbours) orderOf(ctx context.Context, id string) (o order, err error) {
-	err = n.order.Do(ctx, http.MethodGet, "/api/orders/"+url.PathEscape(id), nil, &o, kit.Timeout(orderTimeout))
+	err = n.order.Do(ctx, http.MethodGet, "/api/orders/"+url.PathEscape(id), nil, &o, kit.Timeout(patience))
 	return o, err
 }
 
@@ -220,7 +231,7 @@ func (n neighbours) ordersOf(ctx context.Context, customer string) ([]order, err
 			Orders []order `json:"orders"`
 		} `json:"_embedded"`
 	}
-	err := n.order.Do(ctx, http.MethodGet, "/api/orders?"+url.Values{"customer": {customer}}.Encode(), nil, &list, kit.Timeout(orderTimeout))
+	err := n.order.Do(ctx, http.MethodGet, "/api/orders?"+url.Values{"customer": {customer}}.Encode(), nil, &list, kit.Timeout(patience))
 	return list.Embedded.Orders, err
 }
 

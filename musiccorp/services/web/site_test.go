@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"github.com/plat-dev/plat/musiccorp/services/web/stockv1/stockv1connect"
 )
 
 // visitor is a browser without JavaScript: it keeps cookies and follows the
@@ -287,6 +289,24 @@ func TestNeighboursFail(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestStockOfBefore: the last good answer is shown with its age.
+func TestStockOfBefore(t *testing.T) {
+	t.Parallel()
+	stubs, v := serve(t)
+	for age, want := range map[string]string{"0": "Only 3 left as of a moment ago", "75": "Only 3 left as of a minute ago", "185": "Only 3 left as of 3 minutes ago"} {
+		mux := http.NewServeMux()
+		mux.Handle(stockv1connect.NewStockServiceHandler(stubStock{stock: stubs.stock, age: age}))
+		stubs.replace("WAREHOUSE", mux.ServeHTTP)
+		v.get("/albums/MC-0001").expect(t, 200, want)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(stockv1connect.NewStockServiceHandler(stubStock{stock: stubs.stock, age: "old"}))
+	stubs.replace("WAREHOUSE", mux.ServeHTTP)
+	v.get("/albums/MC-0001").lacks(t, "Only 3 left")
+	stubs.replace("WAREHOUSE", nil)
+	v.get("/albums/MC-0001").lacks(t, "as of")
 }
 
 // endure looks at a page, or sends the form after "POST ", while a neighbour

@@ -203,13 +203,21 @@ func (s *stubs) warehouse() *http.ServeMux {
 	return mux
 }
 
-// stubStock is the warehouse's gRPC.
-type stubStock struct{ stock map[string]int64 }
+// stubStock is the warehouse's RPC, and what plat makes of it when the
+// warehouse does not answer: with an age, the last good answer.
+type stubStock struct {
+	stock map[string]int64
+	age   string
+}
 
 func (s stubStock) GetAvailability(ctx context.Context, in *stockv1.GetAvailabilityRequest) (*stockv1.GetAvailabilityResponse, error) {
 	call, ok := connect.CallInfoForHandlerContext(ctx)
-	if !ok || call.Peer().Protocol != connect.ProtocolGRPC || call.RequestHeader().Get("X-Correlation-ID") != "trail-7" || call.RequestHeader().Get("Traceparent") == "" {
-		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("no gRPC of the visitor's work"))
+	if !ok || call.HTTPMethod() != http.MethodGet || call.RequestHeader().Get("X-Correlation-ID") != "trail-7" || call.RequestHeader().Get("Traceparent") == "" {
+		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("no question of the visitor's work"))
+	}
+	if s.age != "" {
+		call.ResponseHeader().Set("Plat-Fallback", "last-good")
+		call.ResponseHeader().Set("Age", s.age)
 	}
 	out := &stockv1.GetAvailabilityResponse{}
 	for _, sku := range in.Skus {
