@@ -320,6 +320,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	if err := p.broker.SetGrants(plan.Grants(sys)); err != nil {
 		return err
 	}
+	p.gateway.SetCalls(plan.Edges(sys))
 	if err := p.ways.set(sys, p.general); err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ const (
 	GatewayClientGone       Code = "gateway-client-gone"
 	GatewayExternalURL      Code = "gateway-external-url"
 	GatewayUnknownService   Code = "gateway-unknown-service"
+	GatewayBreakerOpen      Code = "gateway-breaker-open"
+	GatewayBulkheadFull     Code = "gateway-bulkhead-full"
 )
 
 func gatewayEntries() []Entry {
@@ -62,5 +64,11 @@ func gatewayEntries() []Entry {
 		{GatewayUnknownService, "Nobody of this name can be reached by the mesh",
 			"A request to PLAT_MESH names whom it is for by its host, NAME.internal: a service or external of the plan, or a program that has registered itself. Nobody has this name. The mesh is no proxy to other hosts.",
 			"plat ps lists the names. Send Host: NAME.internal, or set the mesh as the HTTP proxy and ask for http://NAME.internal/."},
+		{GatewayBreakerOpen, "The call was not made, since most of the last ones failed",
+			"The circuit breaker of this dependency is open: most of the calls to it failed or were not answered in time. It lets a few through after the time in Retry-After, and all when these go well.",
+			"Look at the service that is called: `plat ps`, `plat logs SERVICE --errors`. `plat describe` of the caller shows the breaker, and since when."},
+		{GatewayBulkheadFull, "The call was not made, since too many are under way",
+			"As many calls of this caller to this service are under way as the bulkhead allows, and none of them ended while this one waited. The limit is the declared one, or below it while the service is slower than usual.",
+			"Look why the service is slow: `plat top`, `plat trace`. Where more at once are meant, raise concurrent: under consumes.services."},
 	}
 }

@@ -13,13 +13,13 @@ import (
 
 // edge is the way by which one service calls another.
 type edge struct {
-	gateway *Gateway
-	call    Call // what is told of each exchange
-	callee  string
-	timeout time.Duration
-	pool    *pool // nil: the callee is external
-	remote  *remote
-	count   *counters
+	gateway    *Gateway
+	call       Call // what is told of each exchange
+	callee     string
+	timeout    time.Duration
+	pool       *pool // nil: the callee is external
+	remote     *remote
+	dependency *dependency
 }
 
 // maxEdges bounds the edges that are counted: callees may register themselves
@@ -75,21 +75,15 @@ func (g *Gateway) ExternalEdge(caller, name, targetURL string, timeout time.Dura
 	return g.newEdge(Call{Caller: caller, Declared: true}, name, timeout, nil, r), nil
 }
 
-// newEdge makes an edge; the counters of one made before go on. Beyond maxEdges
-// nobody reads them.
+// newEdge makes an edge; what is known of the dependency goes on.
 func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool, r *remote) *edge {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key := edgeKey{c.Caller, callee}
-	count := g.counts[key]
-	if count == nil {
-		count = new(counters)
-		if len(g.edges) < maxEdges {
-			g.counts[key] = count
-			g.edges = append(g.edges, key)
-		}
+	d := g.dependency(edgeKey{c.Caller, callee})
+	if c.Mesh {
+		d.terms.CompareAndSwap(nil, &terms{})
 	}
-	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, count: count}
+	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, dependency: d}
 }
 
 // remoteAt finds or makes the connections to an external service.
@@ -138,7 +132,10 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // takes tells which edge the exchange belongs to.
-func (x *exchange) takes(e *edge) { x.Call, x.Service, x.count = e.call, e.callee, e.count }
+func (x *exchange) takes(e *edge) {
+	x.Call, x.Service, x.dependency = e.call, e.callee, e.dependency
+	x.count, x.terms = &e.dependency.count, e.dependency.terms.Load()
+}
 
 // pass sends the request on by its edge.
 func (x *exchange) pass(e *edge) {
@@ -165,7 +162,7 @@ func (x *exchange) pass(e *edge) {
 	}
 	out.set("X-Correlation-Id", x.CorrelationID)
 	delete(out.Header, "Plat-Timeout")
-	c := &call{pool: e.pool, remote: e.remote, header: out.Header, host: r.Host, timeout: timeout, absolute: true}
+	c := &call{pool: e.pool, remote: e.remote, header: out.Header, host: r.Host, timeout: timeout, absolute: true, hurried: timeout < e.timeout/2}
 	if e.remote != nil {
 		for name := range out.Header {
 			if foreign(name) && name != "Traceparent" && name != "X-Correlation-Id" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 // Exchange is one request and its answer, as the access log has it and
@@ -46,13 +47,16 @@ type Call struct {
 // exchange is an Exchange under way.
 type exchange struct {
 	Exchange
-	gateway *Gateway
-	w       http.ResponseWriter
-	r       *http.Request
-	control *http.ResponseController
-	count   *counters // nil until a route is found
-	answer  *answer   // nil until the request is passed on
-	body    *requestBody
+	gateway    *Gateway
+	w          http.ResponseWriter
+	r          *http.Request
+	control    *http.ResponseController
+	count      *counters // nil until a route is found
+	answer     *answer   // nil until the request is passed on
+	body       *requestBody
+	dependency *dependency // nil at an entrance
+	terms      *terms      // of the dependency, at the exchange's beginning; nil: nobody guards the call
+	permit     policy.Permit
 }
 
 // begin starts an exchange; the caller defers finish.

@@ -3,15 +3,14 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 // call is what a handler wants of an instance.
@@ -21,11 +20,10 @@ type call struct {
 	header   http.Header
 	host     string
 	timeout  time.Duration // until the answer begins; 0: none
+	perTry   time.Duration // of it, for one try; 0: all of it
 	absolute bool          // the time-out counts from arrival, not from the body's end
+	hurried  bool          // the caller has less than half of the time that is declared
 }
-
-// maxRetries are the tries after the first.
-const maxRetries = 2
 
 var (
 	errTimeout  = errors.New("no answer in time")
@@ -74,107 +72,56 @@ func (x *exchange) forward(c *call) {
 	if x.body == nil || c.absolute {
 		a.start()
 	}
-	res, inst, err := x.send(out, c, upgrade != "")
+	err := x.enter(ctx)
+	defer x.permit.Release()
+	var res *http.Response
+	var inst *instance
+	if err == nil {
+		res, inst, err = x.send(out, c, upgrade != "")
+	}
 	if inst != nil {
 		defer inst.release()
 	}
 	switch {
 	case err != nil:
 		a.end() // nobody else writes from here on
-		x.fail(ctx, err)
+		x.fail(ctx, err, c.slow())
 	case !a.settle(res.ContentLength > 0, x.gateway.limits.Write):
 		_ = res.Body.Close() // given up: nothing to learn from it
-		x.fail(ctx, errTimeout)
+		x.fail(ctx, errTimeout, c.slow())
 	case res.StatusCode < http.StatusOK && res.StatusCode != http.StatusSwitchingProtocols:
 		_ = res.Body.Close() // no answer
 		x.Err = errStatus
 		x.problem(http.StatusBadGateway, fault.GatewayUpstreamFailed, x.Service+" answered with a status that is none")
 	case res.StatusCode == http.StatusSwitchingProtocols:
+		x.permit.Report(policy.Success)
+		x.permit.Release()
 		x.switchProtocols(res, upgrade)
 	default:
+		x.permit.Report(outcomeOf(res))
+		if lasting(x.r, res) {
+			x.permit.Release()
+		}
 		x.respond(res, a)
 	}
 }
 
-// errNone is send's answer when no instance is left to try.
-var errNone = errors.New("no instance in rotation")
-
-// send tries instances until one answers or it would no longer be safe. The
-// instance that answered is to be released.
-func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Response, *instance, error) {
-	if c.remote != nil {
-		x.Upstream = c.remote.target.Host
-		target := *x.r.URL
-		target.Scheme, target.Host, target.User = c.remote.target.Scheme, c.remote.target.Host, nil
-		if c.remote.target.Path != "" {
-			joinPath(&target, c.remote.target)
-		}
-		out.URL = &target
-		res, err := c.remote.transport(x.r).RoundTrip(out)
-		return res, nil, err
+// enter lets the call begin, as its guard allows.
+func (x *exchange) enter(ctx context.Context) (err error) {
+	if x.terms == nil {
+		return nil
 	}
-	var triedBuf [maxRetries + 1]*instance
-	tried := triedBuf[:0]
-	var last error
-	for {
-		inst := c.pool.acquire(tried)
-		if inst == nil {
-			if last == nil {
-				last = errNone
-			}
-			return nil, nil, last
-		}
-		x.Upstream = inst.ID
-		if len(tried) > 0 {
-			x.Retries++
-		}
-		target := *x.r.URL // afresh: an abandoned try may still look at it
-		target.Scheme, target.Host, target.User = "http", inst.Addr, nil
-		out.URL = &target
-		res, err := inst.transport(x.r, upgrade).RoundTrip(out)
-		if err == nil {
-			return res, inst, nil
-		}
-		inst.release()
-		tried = append(tried, inst)
-		if last = err; len(tried) > maxRetries || !x.mayRetry(out, err) {
-			return nil, nil, err
-		}
-		out = out.WithContext(out.Context()) // a request is not changed after RoundTrip had it
-	}
+	x.permit, err = x.dependency.guard.Begin(ctx)
+	return err
 }
 
-// mayRetry tells whether another try cannot have an effect twice: nothing
-// reached the instance, or the request is idempotent and without a body and
-// no byte of an answer has come.
-func (x *exchange) mayRetry(out *http.Request, err error) bool {
-	if out.Context().Err() != nil || x.body != nil && x.body.touched() {
-		return false
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return true
-	}
-	if x.body != nil || x.answer.hasBegun() {
-		return false
-	}
-	switch x.r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}
-
-// joinPath puts base's path before u's, escaped as they were.
-func joinPath(u, base *url.URL) {
-	raw := base.EscapedPath() + u.EscapedPath()
-	u.Path, u.RawPath = base.Path+u.Path, raw
-}
-
-// fail answers for an instance that did not.
-func (x *exchange) fail(ctx context.Context, err error) {
+// fail answers for an instance that did not. slow is what it means that it did
+// not in time.
+func (x *exchange) fail(ctx context.Context, err error, slow policy.Outcome) {
 	x.Err = err
 	cause, gone := context.Cause(ctx), x.r.Context().Err() != nil
 	var bodyErr error
+	var refused *policy.Rejection
 	if x.body != nil {
 		bodyErr = x.body.failure(gone)
 	}
@@ -184,8 +131,11 @@ func (x *exchange) fail(ctx context.Context, err error) {
 		x.unavailable()
 	case errors.Is(bodyErr, errBodyTooSlow) || errors.Is(bodyErr, errBodyTooLarge):
 		x.bodyFailed(bodyErr)
-	case errors.Is(cause, errTimeout) || errors.Is(err, errTimeout):
+	case errors.As(err, &refused):
+		x.refused(refused)
+	case errors.Is(cause, errTimeout) || errors.Is(err, errTimeout) || errors.Is(err, errTryIsOver) || !gone && x.grpcLate():
 		x.Err = errTimeout
+		x.permit.Report(slow)
 		if x.body != nil {
 			x.closeAfter()
 		}
@@ -196,6 +146,7 @@ func (x *exchange) fail(ctx context.Context, err error) {
 	case bodyErr != nil:
 		x.bodyFailed(bodyErr)
 	default:
+		x.permit.Report(policy.Failure)
 		x.problem(http.StatusBadGateway, fault.GatewayUpstreamFailed, x.Service+" could not be reached or broke off")
 	}
 }
@@ -250,6 +201,13 @@ func (a *answer) end() {
 func (a *answer) firstByte() {
 	a.mu.Lock()
 	a.begun = true
+	a.mu.Unlock()
+}
+
+// forget is for another try.
+func (a *answer) forget() {
+	a.mu.Lock()
+	a.begun = false
 	a.mu.Unlock()
 }
 

@@ -99,9 +99,10 @@ type Gateway struct {
 	inflights map[string]*inflight // by instance ID
 	leaving   map[string]*inflight // those of them whose last bearer has gone
 	edges     []edgeKey            // in the order in which they were made
-	counts    map[edgeKey]*counters
-	remotes   map[string]*remote // by URL
+	remotes   map[string]*remote   // by URL
 	tunnels   map[*http.Server]map[*tunnel]struct{}
+
+	dependencies map[edgeKey]*dependency // of edges
 }
 
 // New makes a gateway that knows no routes and no upstreams.
@@ -110,7 +111,7 @@ func New(o Options) *Gateway {
 		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, seen: o.Seen, marked: o.Synthetic, roots: o.RootCAs,
 		entries: problemTexts(),
 		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{}, leaving: map[string]*inflight{},
-		counts: map[edgeKey]*counters{}, remotes: map[string]*remote{},
+		dependencies: map[edgeKey]*dependency{}, remotes: map[string]*remote{},
 		tunnels: map[*http.Server]map[*tunnel]struct{}{},
 	}
 	if g.log == nil {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/plat-dev/plat/fault"
 )
@@ -64,6 +65,20 @@ func grpcStatus(status int, code fault.Code) int {
 		return grpcUnavailable
 	}
 	return grpcInternal
+}
+
+// grpcLate tells whether the deadline that a gRPC request carries is over: who
+// called knows that by itself, and the instance may say so a moment sooner.
+func (x *exchange) grpcLate() bool {
+	values := x.r.Header["Grpc-Timeout"]
+	if len(values) != 1 || len(values[0]) < 2 || len(values[0]) > 9 || !grpc(x.r) {
+		return false
+	}
+	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}
+	last := len(values[0]) - 1
+	n, err := strconv.ParseUint(values[0][:last], 10, 31)
+	unit, ok := units[values[0][last]]
+	return err == nil && ok && time.Since(x.Start) >= time.Duration(n)*unit // #nosec G115 -- of at most eight digits
 }
 
 // grpcMessage encodes a message for its header: all but printable ASCII, and

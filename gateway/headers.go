@@ -149,12 +149,14 @@ func streaming(r *http.Request) bool {
 		return true
 	}
 	for _, accept := range r.Header["Accept"] {
-		if strings.Contains(accept, "text/event-stream") {
+		if isEventStream(accept) {
 			return true
 		}
 	}
 	return false
 }
+
+func isEventStream(mediaType string) bool { return strings.Contains(mediaType, "text/event-stream") }
 
 // grpc tells whether the request is gRPC, which carries its own deadline.
 func grpc(r *http.Request) bool {

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 // problemText is what the catalogue says of a code.
@@ -66,4 +69,20 @@ func (x *exchange) unavailable() {
 	x.w.Header()["Retry-After"] = []string{"1"}
 	remedy := strings.ReplaceAll(x.gateway.entries[fault.GatewayNoInstance].remedy, "SERVICE", x.Service)
 	x.problemWith(http.StatusServiceUnavailable, fault.GatewayNoInstance, x.Service+" has no instance in rotation", remedy)
+}
+
+// refused answers that a policy did not let the call through.
+func (x *exchange) refused(r *policy.Rejection) {
+	code, detail := fault.GatewayBulkheadFull, "as many calls to "+x.Service+" are under way as may be"
+	switch r.Reason {
+	case policy.BreakerOpen:
+		code, detail = fault.GatewayBreakerOpen, "the last calls to "+x.Service+" failed, so no more are made for a while"
+	case policy.LimitLowered:
+		detail = x.Service + " has become slow, and as many calls to it are under way as it can take"
+	case policy.BulkheadFull:
+	}
+	h := x.w.Header()
+	h["Plat-Rejected"] = []string{string(r.Reason)}
+	h["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(max(r.RetryAfter, time.Second).Seconds())), 10)}
+	x.problem(http.StatusServiceUnavailable, code, detail)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 const copySize = 32 << 10
@@ -56,6 +57,7 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 			x.Code = fault.GatewayClientGone
 		} else {
 			x.Code = fault.GatewayUpstreamFailed
+			x.permit.Report(policy.Failure)
 			if x.grpcBroken(h) {
 				return
 			}
@@ -64,6 +66,9 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 	}
 	_ = res.Body.Close() // now, so that the trailers are whole
 	x.trailers(h, res.Trailer, announced)
+	if o := grpcOutcome(res.Trailer); o != policy.Success {
+		x.permit.Report(o)
+	}
 }
 
 // trailers passes on what came after the body, announced or not.

@@ -56,7 +56,7 @@ func (g *Gateway) Stats() Stats {
 		}
 	}
 	for _, e := range g.edges {
-		s.Edges = append(s.Edges, EdgeStats{e.caller, e.callee, g.counts[e].read()})
+		s.Edges = append(s.Edges, EdgeStats{e.caller, e.callee, g.dependencies[e].count.read()})
 	}
 	return s
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 // Upstream is one instance of a service, in rotation.
@@ -39,6 +41,7 @@ func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
 		list = append(list, newInstance(u, g.inflightOf(u.ID), g.limits))
 	}
 	p.list.Store(&list)
+	p.outliers.SetMembers(ids(list))
 	for _, i := range old {
 		if !slices.Contains(list, i) {
 			i.removed.Store(true)
@@ -144,10 +147,12 @@ type pool struct {
 	service string
 	used    bool // a route or an edge leads to it; guarded by Gateway.mu
 	list    atomic.Pointer[[]*instance]
+
+	outliers *policy.Outliers // the instances that fail while others do not
 }
 
 func newPool(service string) *pool {
-	p := &pool{service: service}
+	p := &pool{service: service, outliers: policy.NewOutliers(policy.Ejection{})}
 	p.list.Store(&[]*instance{})
 	return p
 }
@@ -162,7 +167,7 @@ func (p *pool) instances() []*instance { return *p.list.Load() }
 // instance whose count is 0 gets no request any more.
 func (p *pool) acquire(tried []*instance) *instance {
 	for {
-		i := pick(p.instances(), tried)
+		i := pick(p.candidates(tried))
 		if i == nil {
 			return nil
 		}
@@ -176,11 +181,37 @@ func (p *pool) acquire(tried []*instance) *instance {
 
 func (i *instance) release() { i.inflight.Add(-1) }
 
-// pick is the less loaded of two random instances.
-func pick(list, tried []*instance) *instance {
+// candidates are the instances that were not tried and are not ejected; where
+// all of them are ejected, these, since one that fails is better than none.
+func (p *pool) candidates(tried []*instance) []*instance {
+	list := p.instances()
 	if len(tried) > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(i *instance) bool { return slices.Contains(tried, i) })
 	}
+	if !p.outliers.Any() {
+		return list
+	}
+	fit := slices.DeleteFunc(slices.Clone(list), func(i *instance) bool { return p.outliers.Ejected(i.ID) })
+	if len(fit) == 0 {
+		return list
+	}
+	return fit
+}
+
+// another tells whether there is an instance beside the last one and those
+// tried before.
+func (p *pool) another(tried []*instance) bool { return len(p.instances()) > len(tried)+1 }
+
+func ids(list []*instance) []string {
+	names := make([]string, len(list))
+	for i, instance := range list {
+		names[i] = instance.ID
+	}
+	return names
+}
+
+// pick is the less loaded of two random instances; nil of none.
+func pick(list []*instance) *instance {
 	n := len(list)
 	switch n {
 	case 0:

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/plan"
+)
+
+// dependency is one service as another calls it. It outlives the edges that
+// lead to it: what its guard knows is kept when the plan changes.
+type dependency struct {
+	count counters
+	guard *policy.Guard
+	terms atomic.Pointer[terms] // nil: nobody guards these calls
+}
+
+// terms are what the plan says of a dependency beside its guard's config.
+type terms struct {
+	declared bool
+}
+
+func newDependency() *dependency { return &dependency{guard: policy.NewGuard(policy.Config{})} }
+
+// SetCalls says how the declared calls are protected, from now on and without
+// a break: breakers stay as they are, calls under way stay counted. A call that
+// is declared no more has the standard, as an undeclared one by the mesh.
+// Edges that are not made by the mesh and that the plan does not know, as
+// plat's own, are not guarded: their callers have their own ways to try again.
+func (g *Gateway) SetCalls(calls []plan.Edge) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	declared := make(map[edgeKey]bool, len(calls))
+	for _, c := range calls {
+		key := edgeKey{c.Caller, c.Callee}
+		declared[key] = true
+		d := g.dependency(key)
+		d.guard.Set(policy.Config{})
+		d.terms.Store(&terms{declared: true})
+	}
+	for key, d := range g.dependencies {
+		if t := d.terms.Load(); t != nil && t.declared && !declared[key] {
+			d.guard.Set(policy.Config{})
+			d.terms.Store(&terms{})
+		}
+	}
+}
+
+// dependency finds or makes what an edge leads to; g.mu is held. Beyond
+// maxEdges it is not kept: nobody reads its counters, and its guard is the
+// edge's alone.
+func (g *Gateway) dependency(key edgeKey) *dependency {
+	d := g.dependencies[key]
+	if d == nil {
+		d = newDependency()
+		if len(g.edges) < maxEdges {
+			g.dependencies[key] = d
+			g.edges = append(g.edges, key)
+		}
+	}
+	return d
+}
+
+// outcomeOf is what an answer's header says of who answered. A 503 with
+// Retry-After, as a 429, sheds load: fewer calls help it, none would not.
+func outcomeOf(res *http.Response) policy.Outcome {
+	switch {
+	case res.StatusCode == http.StatusTooManyRequests,
+		res.StatusCode == http.StatusServiceUnavailable && res.Header["Retry-After"] != nil:
+		return policy.Refused
+	case res.StatusCode == http.StatusNotImplemented:
+		return policy.Success
+	case res.StatusCode >= http.StatusInternalServerError:
+		return policy.Failure
+	}
+	return grpcOutcome(res.Header)
+}
+
+// grpcOutcome is what a gRPC status says, in a header or a trailer.
+func grpcOutcome(h http.Header) policy.Outcome {
+	status := h["Grpc-Status"]
+	if len(status) != 1 {
+		return policy.Success
+	}
+	switch status[0] {
+	case "4": // deadline exceeded
+		return policy.Slow
+	case "8": // resource exhausted
+		return policy.Refused
+	case "13", "14", "15": // internal, unavailable, data loss
+		return policy.Failure
+	}
+	return policy.Success
+}
+
+// lasting tells whether an answer is a stream: it holds no place in the
+// bulkhead once it has begun, since it may last for days.
+func lasting(r *http.Request, res *http.Response) bool {
+	types := res.Header["Content-Type"]
+	return streaming(r) || len(types) == 1 && isEventStream(types[0])
+}
