@@ -48,7 +48,7 @@ func TestDeadline(t *testing.T) {
 				d.end()
 
 				d = withTimeout(parent, time.Hour)
-				time.AfterFunc(time.Second, cancel)
+				time.AfterFunc(time.Second/2, cancel)
 				if err := look(d); !errors.Is(err, context.Canceled) {
 					t.Errorf("after the parent's end: %v", err)
 				}
