@@ -45,7 +45,7 @@ test-e2e: bin/testsum bin/plat ## the command line's stories and whole systems, 
 test-browser: bin/plat ## MusicCorp's website and the console in headless Chromium
 	@tools/step "browser tests" tools/browser
 
-generate: bin/plat ## write the generated files anew: schemas/, docs/errors.md, docs/reference.md
+generate: bin/plat ## write the generated files anew: schemas/, docs/errors.md, docs/alerts.md, docs/reference.md
 	@tools/generate
 
 console: ## build the console's assets anew (needs Node)

@@ -25,15 +25,27 @@ type Alert struct {
 	Objective   string            `json:"objective,omitempty"`
 	Summary     string            `json:"summary"`
 	Description string            `json:"description,omitempty"`
-	Runbook     string            `json:"runbook,omitempty" doc:"an address, or a file of the repository"`
+	Runbook     string            `json:"runbook,omitempty" doc:"an address or a file of the repository, where the plan has one; else a command of plat"`
 	Query       string            `json:"query,omitempty" doc:"PromQL that shows it"`
 	Traces      string            `json:"traces,omitempty" doc:"path in the console to example traces"`
 	Since       time.Time         `json:"since"`
 	Until       *time.Time        `json:"until,omitempty" doc:"when it ended"`
 	Value       float64           `json:"value"`
 	Labels      map[string]string `json:"labels"`
+	Windows     []AlertWindow     `json:"windows,omitempty" doc:"what shows it, the shortest first: an objective has one alert, over whatever windows it is seen"`
 	Silences    []string          `json:"silences,omitempty" doc:"IDs of the silences that it matches"`
 	ExplainedBy []string          `json:"explainedBy,omitempty" doc:"IDs of the alerts that tell why"`
+}
+
+// AlertWindow is one window in which an objective's budget burns too fast.
+type AlertWindow struct {
+	Over        string     `json:"over" doc:"1m, 1h: how much of the past it looks at"`
+	Severity    string     `json:"severity" doc:"page or ticket"`
+	State       string     `json:"state" enum:"firing,memory,ended" doc:"memory: it still holds what is over, and counts no more"`
+	Value       float64    `json:"value" doc:"share that was bad"`
+	Description string     `json:"description,omitempty"`
+	Since       time.Time  `json:"since"`
+	Until       *time.Time `json:"until,omitempty"`
 }
 
 // Delivery tells how telling one receiver went since plat started.
@@ -56,7 +68,7 @@ type Objective struct {
 	Owner      string  `json:"owner"`
 	Name       string  `json:"name" doc:"availability, latency-p95, fresh-order.placed"`
 	Kind       string  `json:"kind" enum:"availability,latency,freshness"`
-	State      string  `json:"state" enum:"kept,burning,spent,unknown" doc:"burning: an alert fires; spent: no error budget is left; unknown: nothing was counted"`
+	State      string  `json:"state" enum:"kept,burning,alerting,spent,unknown" doc:"burning: an alert fires and the budget goes too fast; alerting: it fires, and the budget goes slowly again; spent: no error budget is left; unknown: nothing was counted"`
 	Target     float64 `json:"target" doc:"share that must be good, 0 to 1"`
 	Threshold  float64 `json:"threshold,omitempty" doc:"seconds"`
 	Concurrent int     `json:"concurrent,omitempty" doc:"counts while at most so many requests are in flight"`

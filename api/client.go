@@ -69,6 +69,12 @@ func (c *Client) Scale(ctx context.Context, name string, instances int) error {
 	return c.call(ctx, http.MethodPost, "/v1/services/"+url.PathEscape(name)+"/scale", Scale{Instances: instances}, nil)
 }
 
+// Unscale takes back what Scale set: the plan's number holds again. It returns
+// when so many are ready.
+func (c *Client) Unscale(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodDelete, "/v1/services/"+url.PathEscape(name)+"/scale", nil, nil)
+}
+
 // Events tells the state of streams, consumers and dead letters.
 func (c *Client) Events(ctx context.Context) (Events, error) {
 	return get[Events](ctx, c, "/v1/events")

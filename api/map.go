@@ -34,6 +34,7 @@ type Node struct {
 	Context string `json:"context,omitempty"`
 	State   string `json:"state,omitempty" doc:"of a service"`
 	Single  string `json:"single,omitempty" doc:"why much fails with it, since one instance runs by the plan"`
+	Finding string `json:"finding,omitempty" doc:"ID of the finding that its number of instances was set by hand"`
 }
 
 // Edge is one way in which a member uses another: a call, an event from

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func (a *app) alerts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "alerts [ID]",
 		Short:   "List what fires, with its owner",
-		Long:    "Lists the alerts that fire, pages before tickets, and those that ended within a\nquarter of an hour; with an ID, all that is known of that one: the figures, the\nrunbook, example traces and the query that shows it. Nobody is told of an alert that\nis silenced, or explained by another one. With --check the answer is no (exit 1)\nwhile something fires that is neither.",
+		Long:    "Lists the alerts that fire, pages before tickets, and those that ended within a\nquarter of an hour; with an ID, all that is known of that one: the figures, the\nrunbook, the windows that show it and the commands to go on with. An objective has\none alert, over whatever windows its budget burns too fast. Nobody is told of an alert\nthat is silenced, or explained by another one. With --check the answer is no (exit 1)\nwhile something fires that is neither.",
 		Example: "  plat alerts\n  plat alerts 5f2b9c01d7a4e683\n  plat alerts --check || echo 'something is wrong'\n  plat alerts -o json | jq '.alerts[] | select(.owner == \"ordering\")'",
 		GroupID: "monitoring",
 		Args:    args(0, 1, "at most one ID"),
@@ -59,15 +60,26 @@ func (a *app) alerts() *cobra.Command {
 }
 
 func (a *app) alertTable(alerts []api.Alert) table {
-	t := table{header: []string{"ID", "SEVERITY", "ALERT", "SERVICE", "OWNER", "STATE", "AGE", "SUMMARY"}, cuts: true, spare: []string{"OWNER", "ALERT"}}
+	t := table{header: []string{"ID", "SEVERITY", "ALERT", "SERVICE", "OWNER", "STATE", "AGE", "SUMMARY", "OBJECTIVE", "WINDOWS"}, wide: 8, cuts: true, spare: []string{"OWNER", "ALERT"}}
 	for _, x := range alerts {
 		severity := x.Severity
 		if x.State == "firing" && severity == "page" {
 			severity = a.paint.red(severity)
 		}
-		t.rows = append(t.rows, []string{x.ID, severity, x.Name, x.Service, x.Owner, x.State, age(x.Since), x.Summary})
+		t.rows = append(t.rows, []string{x.ID, severity, x.Name, x.Service, x.Owner, x.State, age(x.Since), x.Summary, x.Objective, strings.Join(windows(x), ",")})
 	}
 	return t
+}
+
+// windows are those that show an alert now, or showed it while it lasted.
+func windows(x api.Alert) []string {
+	var all []string
+	for _, w := range x.Windows {
+		if w.State == "firing" || x.State == "ended" {
+			all = append(all, w.Over)
+		}
+	}
+	return all
 }
 
 // sayAlerts tells what the table does not show.
@@ -104,15 +116,63 @@ func (a *app) alert(alerts []api.Alert, id string) error {
 		}
 		for _, line := range []struct{ what, value string }{
 			{"alert", x.Name + ", " + x.Severity}, {"state", state}, {"service", x.Service}, {"owner", x.Owner}, {"objective", x.Objective},
-			{"silences", strings.Join(x.Silences, ", ")}, {"explained by", strings.Join(x.ExplainedBy, ", ")}, {"runbook", x.Runbook}, {"traces", x.Traces}, {"query", x.Query},
+			{"silences", strings.Join(x.Silences, ", ")}, {"explained by", strings.Join(x.ExplainedBy, ", ")}, {"runbook", x.Runbook}, {"query", x.Query},
 		} {
 			if line.value != "" {
 				fmt.Fprintf(a.Out, "%-13s %s\n", line.what, line.value)
 			}
 		}
+		for _, w := range x.Windows {
+			word := w.Severity
+			if w.State != "firing" {
+				word += ", " + map[string]string{"memory": "still holds what is over", "ended": "clean"}[w.State]
+			}
+			fmt.Fprintf(a.Out, "%-13s %s: %s of it bad (%s)\n", "window", w.Over, percent(w.Value), word)
+		}
+		fmt.Fprintln(a.Out, "next")
+		for _, command := range nextCommands(x, time.Now()) {
+			fmt.Fprintf(a.Out, "  %s\n", command)
+		}
 		return nil
 	}
 	return fault.New(fault.NoSuchAlert, "there is no alert "+id).Fix("plat alerts lists them")
+}
+
+// nextCommands are what shows more of an alert in the terminal: what its links
+// show in the console.
+func nextCommands(x api.Alert, now time.Time) []string {
+	since := " --since " + strings.TrimSuffix((now.Sub(x.Since)+3*time.Minute).Truncate(time.Minute).String(), "0s")
+	var all []string
+	if _, query, ok := strings.Cut(x.Traces, "?"); ok {
+		if asked, err := url.ParseQuery(query); err == nil {
+			command := "plat traces"
+			if service := asked.Get("service"); service != "" {
+				command += " " + service
+			}
+			if asked.Get("error") == "true" {
+				command += " --errors"
+			}
+			if least := asked.Get("min"); least != "" {
+				command += " --min " + least
+			}
+			all = append(all, command+since)
+		}
+	}
+	if x.Service != "" {
+		all = append(all, "plat logs "+x.Service+" --severity error"+since, "plat describe "+x.Service)
+	}
+	if known, ok := fault.LookupAlert(x.Name); ok {
+		for _, command := range known.Next { // what names nothing that would be left open
+			if verb := strings.Join(strings.Fields(command)[:2], " "); command == strings.ToLower(command) && !slices.ContainsFunc(all, func(one string) bool { return strings.HasPrefix(one, verb) }) {
+				all = append(all, command)
+			}
+		}
+		all = append(all, "plat explain "+x.Name)
+	}
+	if x.State == "firing" {
+		all = append(all, "plat silence "+x.ID+" --for 1h --reason WHY")
+	}
+	return all
 }
 
 func (a *app) objectives() *cobra.Command {
@@ -120,12 +180,12 @@ func (a *app) objectives() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "objectives [SERVICE…]",
 		Short:   "Tell how good the system is, and whose error budget burns",
-		Long:    "Lists each objective that the plan declares with what was reached in the last four\nweeks (less where the system is younger), how much of its error budget is left, and\nhow many times too fast it goes now: at 1 it lasts exactly. What burns comes first.",
+		Long:    "Lists each objective that the plan declares with what was reached in the last four\nweeks (less where the system is younger), how much of its error budget is left, and\nhow many times too fast it goes now: at 1 it lasts exactly. What burns comes first;\nalerting is an objective whose alert stands while its budget goes slowly again.",
 		Example: "  plat objectives\n  plat objectives order --burning\n  plat objectives -o json | jq '.[] | select(.left < 0.5)'",
 		GroupID: "monitoring",
 		Args:    args(0, -1, "services"), ValidArgsFunction: a.serviceNames,
 	}
-	cmd.Flags().BoolVar(&burning, "burning", false, "only what burns or is spent")
+	cmd.Flags().BoolVar(&burning, "burning", false, "only what burns, alerts or is spent")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
 	cmd.RunE = func(cmd *cobra.Command, wanted []string) error {
 		client, _, err := a.connect()
@@ -156,12 +216,12 @@ func (a *app) objectives() *cobra.Command {
 func pickObjectives(all []api.Objective, services []string, burning bool) []api.Objective {
 	list := []api.Objective{}
 	for _, o := range all {
-		if len(services) > 0 && !slices.Contains(services, o.Service) || burning && o.State != "burning" && o.State != "spent" {
+		if len(services) > 0 && !slices.Contains(services, o.Service) || burning && !slices.Contains([]string{"burning", "alerting", "spent"}, o.State) {
 			continue
 		}
 		list = append(list, o)
 	}
-	rank := map[string]int{"burning": -2, "spent": -1}
+	rank := map[string]int{"burning": -3, "alerting": -2, "spent": -1}
 	slices.SortStableFunc(list, func(x, y api.Objective) int {
 		return cmp.Or(rank[x.State]-rank[y.State], cmp.Compare(y.Burn, x.Burn))
 	})

@@ -49,7 +49,8 @@ func alerting(t *testing.T, silenced *api.NewSilence, ended *string) string {
 	since := time.Now().Add(-12 * time.Second)
 	mux.HandleFunc("GET /v1/alerts", answer(api.Alerts{
 		Alerts: []api.Alert{
-			{ID: "5f2b9c01d7a4e683", Name: "TooManyErrors", State: "firing", Severity: "page", Service: "order", Owner: "ordering", Summary: "order answers 41% of requests with errors.", Since: since, Traces: "/traces?service=order", Runbook: "RUNBOOK.md"},
+			{ID: "5f2b9c01d7a4e683", Name: "TooManyErrors", State: "firing", Severity: "page", Service: "order", Owner: "ordering", Summary: "order answers 41% of requests with errors.", Since: since, Traces: "/traces?service=order&error=true&from=2026-11-26T11%3A58%3A00Z", Runbook: "RUNBOOK.md", Objective: "availability",
+				Windows: []api.AlertWindow{{Over: "1m", Severity: "page", State: "firing", Value: 0.41, Since: since}, {Over: "15m", Severity: "page", State: "firing", Value: 0.11, Since: since}, {Over: "1h", Severity: "ticket", State: "memory", Since: since}}},
 			{ID: "aaaa", Name: "CrashLoop", State: "silenced", Severity: "page", Service: "web", Owner: "website", Summary: "web ends again and again.", Since: since},
 		},
 		Deliveries: []api.Delivery{{Receiver: "https://chat.example/hook", Failed: 3, Error: "it answers 503 Service Unavailable"}},
@@ -88,8 +89,14 @@ func TestAlertsAndObjectives(t *testing.T) {
 	if _, _, code := plat(t, 0, "alerts", "--check", "-C", root); code != 1 {
 		t.Errorf("--check: exit %d", code)
 	}
-	if out, _, code := plat(t, 0, "alerts", "5f2b9c01d7a4e683", "-C", root); code != 0 || !strings.Contains(out, "runbook       RUNBOOK.md") || !strings.Contains(out, "/traces?service=order") {
-		t.Errorf("one alert: exit %d\n%s", code, out)
+	if out, _, _ := plat(t, 0, "alerts", "-o", "wide", "-C", root); !strings.Contains(out, "availability  1m,15m") {
+		t.Errorf("-o wide lacks the windows:\n%s", out)
+	}
+	out, _, code = plat(t, 0, "alerts", "5f2b9c01d7a4e683", "-C", root)
+	for _, want := range []string{"runbook       RUNBOOK.md", "window        1m: 41% of it bad (page)", "1h: 0% of it bad (ticket, still holds what is over)", "\n  plat traces order --errors --since 3m\n", "\n  plat logs order --severity error --since 3m\n", "\n  plat explain TooManyErrors\n"} {
+		if code != 0 || !strings.Contains(out, want) || strings.Contains(out, "/traces?") {
+			t.Errorf("one alert: exit %d, %q in\n%s", code, want, out)
+		}
 	}
 	if _, said, code := plat(t, 0, "alerts", "nobody", "-C", root); code == 0 || !strings.Contains(said, "[no-such-alert]") {
 		t.Errorf("no alert: exit %d, %s", code, said)

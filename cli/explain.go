@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,19 +13,21 @@ import (
 )
 
 func (a *app) explain() *cobra.Command {
-	var fields bool
+	var fields, alerts bool
 	cmd := &cobra.Command{
-		Use:     "explain [CODE|FIELD]",
-		Short:   "Say more about an error's code, or a key of the plan",
-		Long:    "Says when an error happens, why it is one, and what to do; or what a key of\nplat.yaml or service.yaml takes, by its path or its name alone. Works offline.\nWithout either it lists all codes, with --fields all keys.",
-		Example: "  plat explain plan-unknown-field\n  plat explain consumes.services.catalog.timeout\n  plat explain on-failure\n  plat explain --fields",
+		Use:     "explain [CODE|ALERT|FIELD]",
+		Short:   "Say more about an error's code, an alert, or a key of the plan",
+		Long:    "Says when an error happens or an alert fires, why, and what to do; or what a key of\nplat.yaml or service.yaml takes, by its path or its name alone. Works offline.\nWithout any it lists all codes, with --alerts all alerts, with --fields all keys.",
+		Example: "  plat explain plan-unknown-field\n  plat explain TooManyErrors\n  plat explain consumes.services.catalog.timeout\n  plat explain on-failure\n  plat explain --fields",
 		GroupID: "tools",
-		Args:    args(0, 1, "one code or key"),
+		Args:    args(0, 1, "one code, alert or key"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(codes(), names(reference.Fields(), func(f reference.Field) string { return f.Path })...), cobra.ShellCompDirectiveNoFileComp
+			return slices.Concat(codes(), names(fault.Alerts(), func(x fault.Alert) string { return x.Name }), names(reference.Fields(), func(f reference.Field) string { return f.Path })), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	cmd.Flags().BoolVar(&fields, "fields", false, "list the keys of the plan's files")
+	cmd.Flags().BoolVar(&alerts, "alerts", false, "list the alerts that plat raises")
+	cmd.MarkFlagsMutuallyExclusive("fields", "alerts")
 	a.outputs(cmd, "table", "json", "yaml", "name", "markdown")
 	cmd.RunE = func(_ *cobra.Command, given []string) error {
 		if len(given) == 1 {
@@ -32,6 +35,9 @@ func (a *app) explain() *cobra.Command {
 		}
 		if fields {
 			return a.listFields(reference.Fields())
+		}
+		if alerts {
+			return a.listAlerts(fault.Alerts())
 		}
 		catalogue := fault.Catalogue()
 		if a.output == "markdown" {
@@ -50,11 +56,16 @@ func (a *app) explain() *cobra.Command {
 func (a *app) explainOne(code string) error {
 	e, ok := fault.Lookup(fault.Code(strings.Trim(code, "[]")))
 	if !ok {
+		for _, x := range fault.Alerts() {
+			if strings.EqualFold(x.Name, code) {
+				return a.explainAlert(x)
+			}
+		}
 		if found := reference.Lookup(code); len(found) > 0 {
 			return a.explainFields(found)
 		}
-		f := fault.New(fault.NoSuchCode, "there is no code and no key "+code)
-		near := plan.Nearest(code, codes())
+		f := fault.New(fault.NoSuchCode, "there is no code, no alert and no key "+code)
+		near := plan.Nearest(code, append(codes(), names(fault.Alerts(), func(x fault.Alert) string { return x.Name })...))
 		if keys := reference.Near(code); near == "" && len(keys) > 0 {
 			near = keys[0]
 		}
@@ -72,6 +83,39 @@ func (a *app) explainOne(code string) error {
 		return err
 	}
 	return a.print(e, table{header: []string{"CODE"}, rows: [][]string{{string(e.Code)}}})
+}
+
+// listAlerts prints the table of alerts, or their page of the documentation.
+func (a *app) listAlerts(alerts []fault.Alert) error {
+	if a.output == "markdown" {
+		var b strings.Builder
+		b.WriteString("# Alerts\n\nEvery alert that plat raises, what it means, and what to do. `plat explain NAME` prints the\nsame text, offline. [Objectives and alerts](objectives.md) has how they come about and who\nis told. This page is generated: `make generate`.\n")
+		for _, x := range alerts {
+			fmt.Fprintf(&b, "\n## %s\n\n*%s.* %s. %s\n\n**What to do:** %s\n\n```console\n", x.Name, x.Severity, x.Title, x.Why, x.Remedy)
+			for _, next := range x.Next {
+				fmt.Fprintf(&b, "$ %s\n", next)
+			}
+			b.WriteString("```\n")
+		}
+		_, err := fmt.Fprint(a.Out, b.String())
+		return err
+	}
+	t := table{header: []string{"ALERT", "SEVERITY", "MEANING"}}
+	for _, x := range alerts {
+		t.rows = append(t.rows, []string{x.Name, x.Severity, x.Title})
+	}
+	return a.print(alerts, t)
+}
+
+func (a *app) explainAlert(x fault.Alert) error {
+	switch a.output {
+	case "table":
+		_, err := fmt.Fprintf(a.Out, "%s (%s)\n\n%s.\n\n%s\n\nWhat to do: %s\n\nNext:\n  %s\n", x.Name, x.Severity, x.Title, x.Why, x.Remedy, strings.Join(x.Next, "\n  "))
+		return err
+	case "markdown":
+		return a.listAlerts([]fault.Alert{x})
+	}
+	return a.print(x, table{header: []string{"ALERT"}, rows: [][]string{{x.Name}}})
 }
 
 func (a *app) listFields(fields []reference.Field) error {

@@ -74,6 +74,11 @@ func (a *app) drawing(m api.Map) error {
 			a.words("there is no such edge")
 			return nil
 		}
+		for _, n := range m.Nodes {
+			if n.Finding != "" {
+				a.words("%s", a.paint.yellow(n.Name+" is not as the plan says, by hand ("+n.State+"): plat why "+n.Finding))
+			}
+		}
 		return a.print(m, mapTable(m))
 	default:
 		return a.print(m, table{})

@@ -48,14 +48,17 @@ func (a *app) restart() *cobra.Command {
 	return cmd
 }
 
+// asPlanned stands for the plan's own number of instances.
+const asPlanned = -1
+
 func (a *app) scale() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "scale SERVICE=N…",
+		Use:               "scale SERVICE=N|plan…",
 		Short:             "Set a service's number of instances",
-		Long:              "Sets the number of instances by hand until plat ends or the plan's own number\nchanges. plat ps marks such a number with a star.",
-		Example:           "  plat scale order=3\n  plat scale order=1 web=2",
+		Long:              "Sets the number of instances by hand until plat ends or SERVICE=plan lets the plan's\nown number hold again. plat ps marks a number set by hand with a star, and plat drift\nlists it.",
+		Example:           "  plat scale order=3\n  plat scale order=1 web=2\n  plat scale order=0    # stops it\n  plat scale order=plan",
 		GroupID:           "release",
-		Args:              args(1, -1, "at least one SERVICE=N"),
+		Args:              args(1, -1, "at least one SERVICE=N or SERVICE=plan"),
 		ValidArgsFunction: a.scaleNames,
 	}
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
@@ -67,8 +70,11 @@ func (a *app) scale() *cobra.Command {
 		for _, arg := range given {
 			name, number, ok := strings.Cut(arg, "=")
 			n, err := strconv.Atoi(number)
-			if !ok || name == "" || err != nil || n < 0 || n > 100 {
-				return usage(cmd, fmt.Sprintf("%q is not SERVICE=N with N from 0 to 100", arg))
+			if number == "plan" {
+				n, err = asPlanned, nil
+			}
+			if !ok || name == "" || err != nil || n > 100 || n < 0 && number != "plan" {
+				return usage(cmd, fmt.Sprintf("%q is not SERVICE=N with N from 0 to 100, or SERVICE=plan", arg))
 			}
 			wishes = append(wishes, wish{name, n})
 		}
@@ -84,6 +90,13 @@ func (a *app) scale() *cobra.Command {
 			return err
 		}
 		for _, w := range wishes {
+			if w.n == asPlanned {
+				if err := client.Unscale(cmd.Context(), w.name); err != nil {
+					return err
+				}
+				a.words("%s: as the plan says", w.name)
+				continue
+			}
 			if err := client.Scale(cmd.Context(), w.name, w.n); err != nil {
 				return err
 			}

@@ -63,6 +63,11 @@ func (p *plane) observed(ctx context.Context) drift.Observation {
 		o.Chains = append(o.Chains, drift.Chain{Services: c.Services, Count: c.Count, First: c.First, Last: c.Last, Evidence: evidenceOf(c.Samples, false)})
 	}
 	status := p.runner.Status()
+	for _, st := range status {
+		if st.Scaled {
+			o.Overrides = append(o.Overrides, drift.Override{Service: st.Service, Instances: st.Desired, Since: st.ScaledAt})
+		}
+	}
 	o.Files = p.stores.of(filepath.Join(p.folder.Path, storesFolder), p.o.Root, status)
 	report, err := p.events.Report(ctx)
 	if err != nil {

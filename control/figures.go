@@ -120,6 +120,7 @@ func (p *plane) sampleServices(s *samples) {
 			s.add("gauge", "plat_instances", "Instances by state.", float64(n), "service", st.Service, "state", string(state))
 		}
 		s.add("gauge", "plat_instances_desired", "Instances that the plan, or who scaled it, wants.", float64(st.Desired), "service", st.Service)
+		s.add("gauge", "plat_instances_override", "1 while somebody set that number by hand.", one(st.Scaled), "service", st.Service)
 		s.add("counter", "plat_instance_restarts_total", "Restarts of the instances that are there.", float64(restarts), "service", st.Service)
 		s.add("gauge", "plat_requests_in_flight", "Requests that wait for an answer now.", float64(inFlight), "service", st.Service)
 	}
@@ -172,11 +173,7 @@ func (p *plane) sampleTelemetry(s *samples) {
 	drop("rows", "busy", rows.Busy)
 	drop("rows", "lost", rows.Lost)
 	drop("rows", "no-room", rows.Store.Dropped)
-	full := 0.0
-	if rows.Store.DiskFull {
-		full = 1
-	}
-	s.add("gauge", "plat_telemetry_disk_full", "1 while rows are refused since the disk is full.", full)
+	s.add("gauge", "plat_telemetry_disk_full", "1 while rows are refused since the disk is full.", one(rows.Store.DiskFull))
 	s.add("gauge", "plat_telemetry_rows", "Rows that can be asked for.", float64(rows.Store.Spans), "kind", "spans")
 	s.add("gauge", "plat_telemetry_rows", "Rows that can be asked for.", float64(rows.Store.Logs), "kind", "logs")
 	s.add("gauge", "plat_telemetry_bytes", "Bytes of rows on disk.", float64(rows.Store.Bytes+rows.Store.LogBytes))
@@ -185,4 +182,12 @@ func (p *plane) sampleTelemetry(s *samples) {
 		s.add("gauge", "plat_disk_free_bytes", "Free space where the system's state is.", float64(free))
 		s.add("gauge", "plat_disk_size_bytes", "Size of that disk.", float64(size))
 	}
+}
+
+// one is a yes as a figure.
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/event"
+	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/topology"
 )
@@ -22,13 +23,19 @@ func (p *plane) Map(ctx context.Context) api.Map {
 	for _, st := range p.runner.Status() {
 		states[st.Service] = string(st.State)
 	}
+	findings, byHand := p.Findings(ctx, 0).Findings, map[string]string{}
+	for _, f := range findings {
+		if f.Code == fault.DriftOverride {
+			byHand[f.Caller] = f.ID
+		}
+	}
 	known := map[string]bool{}
 	add := func(n api.Node) {
 		known[n.Name] = true
 		m.Nodes = append(m.Nodes, n)
 	}
 	for _, svc := range sys.Services {
-		add(api.Node{Name: svc.Name, Kind: "service", Owner: svc.Owner, Context: svc.Context, State: states[svc.Name], Single: drift.Single(sys, svc)})
+		add(api.Node{Name: svc.Name, Kind: "service", Owner: svc.Owner, Context: svc.Context, State: states[svc.Name], Single: drift.Single(sys, svc), Finding: byHand[svc.Name]})
 	}
 	for _, e := range sys.External {
 		add(api.Node{Name: e.Name, Kind: "external", Owner: e.Owner})
@@ -41,7 +48,7 @@ func (p *plane) Map(ctx context.Context) api.Map {
 			add(api.Node{Name: o.name, Kind: "outside"})
 		}
 	}
-	m.Edges = append(m.Edges, callEdges(sys, seen, p.Findings(ctx, 0).Findings)...)
+	m.Edges = append(m.Edges, callEdges(sys, seen, findings)...)
 	for _, e := range m.Edges { // who is gone was seen all the same
 		for _, name := range []string{e.From, e.To} {
 			if !known[name] {

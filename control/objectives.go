@@ -125,6 +125,16 @@ func alertOf(e objective.Entry) api.Alert {
 		Summary: e.Annotations["summary"], Description: e.Annotations["description"], Runbook: e.Annotations["runbook"], Query: e.Annotations["query"], Traces: e.Annotations["traces"],
 		Since: e.StartsAt, Value: e.Value, Labels: e.Labels, Silences: e.Silences, ExplainedBy: e.Inhibitor,
 	}
+	for _, w := range e.Windows {
+		to := api.AlertWindow{Over: w.Over, Severity: w.Severity, State: "firing", Value: w.Value, Description: w.Description, Since: w.StartsAt}
+		switch {
+		case !w.EndsAt.IsZero():
+			to.State, to.Until = "ended", &w.EndsAt
+		case w.Memory:
+			to.State = "memory"
+		}
+		a.Windows = append(a.Windows, to)
+	}
 	switch {
 	case !e.Firing():
 		a.State, a.Until = "ended", &e.EndsAt
@@ -142,16 +152,16 @@ func (w watching) Objectives(ctx context.Context) ([]api.Objective, error) {
 	if err != nil {
 		return nil, err
 	}
-	burning := map[[2]string]bool{}
+	alerting := map[[2]string]bool{}
 	for _, e := range w.p.alerts.List() {
 		if e.Firing() {
-			burning[[2]string{e.Labels["service"], e.Labels["objective"]}] = true
+			alerting[[2]string{e.Labels["service"], e.Labels["objective"]}] = true
 		}
 	}
 	list := []api.Objective{}
 	for _, b := range budgets {
 		list = append(list, api.Objective{
-			Service: b.Service, Owner: b.Owner, Name: b.Name, Kind: string(b.Kind), State: b.State(burning[[2]string{b.Service, b.Name}]),
+			Service: b.Service, Owner: b.Owner, Name: b.Name, Kind: string(b.Kind), State: b.State(alerting[[2]string{b.Service, b.Name}]),
 			Target: b.Target, Threshold: b.Threshold.Seconds(), Concurrent: b.Concurrent, Event: b.Event, Window: b.Known.Seconds(),
 			Events: b.Events, Bad: b.Bad, Met: b.Met, Left: b.Left, Burn: b.Burn, BurnOver: b.BurnOver.Seconds(),
 		})

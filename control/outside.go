@@ -141,3 +141,15 @@ func (p *plane) Scale(ctx context.Context, service string, instances int) error 
 	}
 	return p.runner.Scale(ctx, service, instances)
 }
+
+// Unscale lets the plan's number of instances hold again.
+func (p *plane) Unscale(ctx context.Context, service string) error {
+	p.settledPlan()
+	if err := p.ours(service); err != nil {
+		return err
+	}
+	if err := p.runner.Unscale(service); err != nil {
+		return err
+	}
+	return p.runner.Wait(ctx, service)
+}

@@ -41,6 +41,7 @@ type Observation struct {
 	Files     []File
 	Refusals  []Refusal
 	Consumers []Consumer
+	Overrides []Override
 }
 
 // Call is what was seen of the calls of one service by another.
@@ -99,6 +100,13 @@ type Consumer struct {
 	Handled        uint64        // acknowledged
 	Unhandled      int           // delivered and not acknowledged
 	Lag            uint64
+}
+
+// Override is a number of instances that was set by hand.
+type Override struct {
+	Service   string
+	Instances int
+	Since     time.Time
 }
 
 // Evidence is one call that was seen.
@@ -183,6 +191,7 @@ func Compare(sys *plan.System, seen Observation, idle time.Duration, now time.Ti
 	findings = append(findings, single(sys)...)
 	findings = append(findings, refused(sys, seen.Refusals, now)...)
 	findings = append(findings, deaf(sys, seen.Consumers)...)
+	findings = append(findings, overridden(sys, seen.Overrides)...)
 	slices.SortFunc(findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), strings.Compare(a.Caller, b.Caller), strings.Compare(a.Callee, b.Callee), strings.Compare(string(a.Code), string(b.Code)))
 	})

@@ -258,7 +258,7 @@ func TestCompare(t *testing.T) {
 // TestCodes: every code is in the catalogue.
 func TestCodes(t *testing.T) {
 	t.Parallel()
-	for _, code := range []fault.Code{fault.DriftUndeclaredCall, fault.DriftUnusedCall, fault.DriftCallCycle, fault.DriftChattyCalls, fault.DriftLongChain, fault.DriftSinglePoint, fault.DriftSharedStore, fault.DriftRefusedEvent, fault.DriftDeafConsumer, fault.TopologyDamaged, fault.GatewayUnknownService} {
+	for _, code := range []fault.Code{fault.DriftUndeclaredCall, fault.DriftUnusedCall, fault.DriftCallCycle, fault.DriftChattyCalls, fault.DriftLongChain, fault.DriftSinglePoint, fault.DriftSharedStore, fault.DriftRefusedEvent, fault.DriftDeafConsumer, fault.DriftOverride, fault.TopologyDamaged, fault.GatewayUnknownService} {
 		if e, ok := fault.Lookup(code); !ok || reflect.ValueOf(e).IsZero() || e.Remedy == "" {
 			t.Errorf("%s: %+v", code, e)
 		}

@@ -180,3 +180,32 @@ func reach(needs map[string][]string, from string) map[string]bool {
 	}
 	return seen
 }
+
+// overridden finds the numbers of instances that were set by hand.
+func overridden(sys *plan.System, overrides []Override) []Finding {
+	var all []Finding
+	for _, o := range overrides {
+		svc, known := sys.Service(o.Service)
+		if !known || svc.Instances == o.Instances {
+			continue
+		}
+		f := finding(fault.DriftOverride, svc, "")
+		f.What = o.Service + " was scaled by hand to " + instances(o.Instances)
+		if o.Instances == 0 {
+			f.What = o.Service + " was stopped by hand"
+		}
+		f.Why = "the plan says " + instances(svc.Instances) + "; it holds until it is taken back or plat ends"
+		f.Remedy = "plat scale " + o.Service + "=plan"
+		f.Count, f.First, f.Last = 1, o.Since, o.Since
+		f.Evidence = []Evidence{{Time: o.Since, Note: "scaled to " + strconv.Itoa(o.Instances)}}
+		all = append(all, f)
+	}
+	return all
+}
+
+func instances(n int) string {
+	if n == 1 {
+		return "1 instance"
+	}
+	return strconv.Itoa(n) + " instances"
+}

@@ -206,3 +206,16 @@ func TestDeafConsumers(t *testing.T) {
 	young.Running, idle.Unhandled, hears.Handled = time.Minute, 0, 1
 	none(t, "no deaf one", compare(shop(plan.Local), drift.Observation{Consumers: []drift.Consumer{young, idle, hears}}))
 }
+
+func TestOverrides(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	f := only(t, "stopped", compare(shop(plan.Local), drift.Observation{Overrides: []drift.Override{{Service: "rating", Instances: 0, Since: since}}}))
+	if f.Code != fault.DriftOverride || f.What != "rating was stopped by hand" || f.Remedy != "plat scale rating=plan" || len(f.Evidence) != 1 || !f.Evidence[0].Time.Equal(since) || f.File == "" {
+		t.Errorf("%+v", f)
+	}
+	if f := only(t, "more", compare(shop(plan.Local), drift.Observation{Overrides: []drift.Override{{Service: "rating", Instances: 3}}})); f.What != "rating was scaled by hand to 3 instances" {
+		t.Errorf("%+v", f)
+	}
+	none(t, "the plan's own number, and a stranger", compare(shop(plan.Local), drift.Observation{Overrides: []drift.Override{{Service: "rating", Instances: 1}, {Service: "legacy"}}}))
+}

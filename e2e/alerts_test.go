@@ -57,6 +57,9 @@ func TestAFailureIsTold(t *testing.T) {
 		return alert.State == "firing", fmt.Sprint(list, err)
 	})
 	t.Log("it fired after", time.Since(begin).Round(time.Millisecond))
+	if len(alert.Windows) == 0 || alert.Windows[0].Over != "1m" {
+		t.Errorf("its windows %+v", alert.Windows)
+	}
 	if alert.Name != "TooManyErrors" || alert.Severity != "page" || alert.Owner != "team" || alert.Service != "front" || alert.Runbook != "https://wiki.example/front" || alert.Traces == "" {
 		t.Errorf("the alert %+v", alert)
 	}
@@ -98,4 +101,61 @@ func TestAFailureIsTold(t *testing.T) {
 			t.Errorf("silenced, and yet %+v", a)
 		}
 	}
+}
+
+// TestAStoppedServiceIsTold: who stops a service that others need is told of
+// it within seconds, sees it as drift, and takes it back by the command that
+// both name.
+func TestAStoppedServiceIsTold(t *testing.T) {
+	t.Parallel()
+	h := house.Up(t, system(t, map[string]string{
+		"plat.yaml":                   "system: watched\nowners:\n  team: {mail: team@watched.example}\nservices:\n  - path: services/*\ngateways:\n  public:\n    routes:\n      - {path: /, service: front}\n",
+		"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\nconsumes: {services: {back: {}}}\n",
+		"services/back/service.yaml":  "service: back\nowner: team\nrun: [DUMMY]\n",
+	}))
+	c := operator(t, h)
+	if out, code := h.Plat("scale", "back=0"); code != 0 {
+		t.Fatalf("plat scale: exit %d\n%s", code, out)
+	}
+	begin := time.Now()
+	out, code := h.Plat("drift")
+	if code != 1 {
+		t.Errorf("plat drift: exit %d", code)
+	}
+	contains(t, "plat drift", out, "back was stopped by hand", "plat scale back=plan")
+	var id string
+	house.Until(t, "an alert names it", func() (bool, string) {
+		list, err := c.Alerts(t.Context())
+		for _, a := range list.Alerts {
+			if a.Name == "ServiceDown" && a.Service == "back" && a.State == "firing" {
+				id = a.ID
+			}
+		}
+		return id != "", fmt.Sprint(list, err)
+	})
+	t.Log("it was told after", time.Since(begin).Round(time.Millisecond))
+	out, code = h.Plat("alerts", id)
+	if code != 0 {
+		t.Errorf("plat alerts ID: exit %d", code)
+	}
+	contains(t, "plat alerts ID", out, "back does not run, and front needs it.", "plat scale back=plan", "plat explain ServiceDown")
+	m, err := c.Map(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range m.Nodes {
+		if (n.Finding != "") != (n.Name == "back") {
+			t.Errorf("on the map %+v", n)
+		}
+	}
+	if out, code := h.Plat("scale", "back=plan"); code != 0 {
+		t.Fatalf("plat scale back=plan: exit %d\n%s", code, out)
+	}
+	if out, code := h.Plat("drift"); code != 0 {
+		t.Errorf("plat drift after it was taken back: exit %d\n%s", code, out)
+	}
+	house.Until(t, "the alert ends", func() (bool, string) {
+		list, err := c.Alerts(t.Context())
+		return err == nil && len(list.Alerts) == 1 && list.Alerts[0].State == "ended", fmt.Sprint(list, err)
+	})
 }

@@ -11,6 +11,7 @@ const (
 	DriftSharedStore    Code = "drift-shared-store"
 	DriftRefusedEvent   Code = "drift-refused-event"
 	DriftDeafConsumer   Code = "drift-deaf-consumer"
+	DriftOverride       Code = "drift-override"
 	TopologyDamaged     Code = "topology-damaged"
 )
 
@@ -43,6 +44,9 @@ func driftEntries() []Entry {
 		{DriftDeafConsumer, "A consumer never acknowledges its events",
 			"The service runs for ten minutes or longer, events were delivered to it, and none was ever acknowledged. Each comes again and again until it is a dead letter.",
 			"Look at what the service says (plat logs SERVICE --errors); a handler has to return without an error, an HTTP receiver to answer 2xx."},
+		{DriftOverride, "The number of instances was set by hand",
+			"Somebody said plat scale, or did so in the console, and the plan says another number. It holds until it is taken back or plat ends; then the plan's own is started. A service that was set to none does not run.",
+			"Take it back with plat scale SERVICE=plan, or write instances: into its service.yaml."},
 		{TopologyDamaged, "The record of calls could not be read",
 			"The file in which plat remembers who called whom was cut off or changed. It was set aside, and plat counts anew; nothing else is touched.",
 			"Nothing needs to be done. The old file lies beside the new one, with .damaged at its end."},

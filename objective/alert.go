@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/plat-dev/plat/plan"
 )
 
 // Alert is one alert as the rules tell it. Its labels are what it is; they
@@ -22,10 +20,15 @@ type Alert struct {
 	EndsAt      time.Time // zero: it fires
 }
 
-// ID tells alerts apart by their labels.
+// ID tells alerts apart by their labels. How severe it is and over which
+// window it was seen do not count: the trouble of an objective is one alert,
+// however many windows show it.
 func (a Alert) ID() string {
 	h := fnv.New64a()
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
+		if name == "severity" || name == "window" {
+			continue
+		}
 		_, _ = h.Write([]byte(name + "\xff" + a.Labels[name] + "\xff")) // a hash takes everything
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -46,6 +49,7 @@ func (a Alert) clone() Alert {
 type Entry struct {
 	Alert
 	ID        string
+	Windows   []Window // what shows it, the shortest first; none where the rule has no windows
 	Silences  []string // IDs of the silences that it matches
 	Inhibitor []string // IDs of the firing alerts that explain it
 }
@@ -70,33 +74,27 @@ func withTime(a Alert) Alert {
 type inhibition struct {
 	source, target func(a Alert) bool
 	equal          []string // labels that both must have, with one value
+	memory         bool     // what the target remembers of the source's time is explained too
 }
 
 func inhibitions() []inhibition {
 	named := func(names ...string) func(Alert) bool {
 		return func(a Alert) bool { return slices.Contains(names, a.Name()) }
 	}
-	severe := func(s string) func(Alert) bool { return func(a Alert) bool { return a.Labels["severity"] == s } }
 	return []inhibition{
-		{named(noInstanceReady, crashLoop), named("TooManyErrors", "TooSlow", "EventsLate", "EventsWait"), []string{"service"}},
-		{severe(Page), severe(Ticket), []string{"alertname", "service", "objective"}}, // the same trouble, seen by a longer window
-		{quickest, func(a Alert) bool { return a.Labels["severity"] == Page && !quickest(a) }, []string{"alertname", "service", "objective"}},
-		{named(telemetryDiskFull, "DiskFull"), named(telemetryLost, "DiskNearlyFull"), nil},
+		{named(serviceDown), named(noInstanceReady, crashLoop), []string{"service"}, false},
+		{named(serviceDown, noInstanceReady, crashLoop), named("TooManyErrors", "TooSlow", "EventsLate", "EventsWait"), []string{"service"}, true},
+		{named(telemetryDiskFull, "DiskFull"), named(telemetryLost, "DiskNearlyFull"), nil, false},
 	}
 }
 
-// quickest tells whether an alert is of the shortest window of pages.
-func quickest(a Alert) bool {
-	for _, environment := range []string{"local", ""} {
-		if a.Labels["window"] == plan.Duration(paceOf(environment).tiers[0].long).String() {
-			return a.Labels["severity"] == Page
-		}
+// mutes tells whether the source explains the target. memory is for how long
+// the shortest window of an objective remembers.
+func (i inhibition) mutes(source, target Alert, now time.Time, memory time.Duration) bool {
+	if !source.Firing() && (!i.memory || now.Sub(source.EndsAt) > memory || target.StartsAt.After(source.EndsAt)) {
+		return false
 	}
-	return false
-}
-
-func (i inhibition) mutes(source, target Alert) bool {
-	if !source.Firing() || !i.source(source) || !i.target(target) {
+	if !i.source(source) || !i.target(target) {
 		return false
 	}
 	for _, label := range i.equal {

@@ -38,6 +38,7 @@ const (
 // use.
 type Alerts struct {
 	o      Options
+	pace   pace   // of the environment
 	path   string // of the silences
 	damage *fault.Fault
 	wake   chan struct{} // of Run; holds one
@@ -52,11 +53,6 @@ type Alerts struct {
 	told      map[string]*Delivery // by receiver
 }
 
-type known struct {
-	Alert
-	seen time.Time // when the rules told it last
-}
-
 // OpenAlerts reads the silences. What was damaged is told by Faults.
 func OpenAlerts(o Options) (*Alerts, error) {
 	wait, interval := 30*time.Second, 5*time.Minute
@@ -64,7 +60,7 @@ func OpenAlerts(o Options) (*Alerts, error) {
 		wait, interval = 2*time.Second, 30*time.Second
 	}
 	o.Wait, o.Interval, o.Repeat, o.Forget = cmp.Or(o.Wait, wait), cmp.Or(o.Interval, interval), cmp.Or(o.Repeat, 4*time.Hour), cmp.Or(o.Forget, 5*time.Minute)
-	a := &Alerts{o: o, wake: make(chan struct{}, 1), alerts: map[string]*known{}, groups: map[string]*group{}, told: map[string]*Delivery{}}
+	a := &Alerts{o: o, pace: paceOf(o.Environment), wake: make(chan struct{}, 1), alerts: map[string]*known{}, groups: map[string]*group{}, told: map[string]*Delivery{}}
 	if o.Folder != "" {
 		a.path = filepath.Join(o.Folder, "silences.json")
 		var err error
@@ -107,30 +103,34 @@ func (a *Alerts) take(alert Alert, now time.Time) {
 		}
 	}
 	id := alert.ID()
-	old := a.alerts[id]
+	k := a.alerts[id]
 	switch {
-	case old == nil && !alert.Firing():
+	case k == nil && !alert.Firing():
 		return // nobody heard of it
-	case old == nil && len(a.alerts) >= maxAlerts:
+	case k == nil && len(a.alerts) >= maxAlerts:
 		a.dropped++
 		return
-	case old != nil && !old.Firing() && !alert.Firing():
-		return // told already
+	case k == nil:
+		k = &known{windows: map[string]*sight{}}
+		a.alerts[id] = k
 	}
-	if alert.StartsAt.IsZero() {
-		alert.StartsAt = now
+	k.see(alert, now)
+	a.settle(id, k, now)
+}
+
+// settle decides whether an alert goes on; the mutex is held.
+func (a *Alerts) settle(id string, k *known, now time.Time) {
+	if k.settle(now, a.pace) {
+		a.group(k.Alert, now).members[id] = true
 	}
-	a.alerts[id] = &known{Alert: withTime(alert), seen: now}
-	a.group(alert, now).members[id] = true
 }
 
 // expire ends what was not told again, and forgets what ended long ago.
 func (a *Alerts) expire(now time.Time) {
 	for id, k := range a.alerts {
-		switch {
-		case k.Firing() && now.Sub(k.seen) > a.o.Forget:
-			k.EndsAt = k.seen.Add(a.o.Forget)
-		case !k.Firing() && now.Sub(k.EndsAt) > rememberAlerts && !a.grouped(id):
+		k.forget(now, a.o.Forget)
+		a.settle(id, k, now)
+		if k.over(now, a.pace) && !a.grouped(id) {
 			delete(a.alerts, id)
 		}
 	}
@@ -180,7 +180,7 @@ func rank(e Entry) int {
 
 // entry is what is known of an alert; the mutex is held.
 func (a *Alerts) entry(id string, k *known, now time.Time) Entry {
-	e := Entry{Alert: k.clone(), ID: id}
+	e := Entry{Alert: k.clone(), ID: id, Windows: k.evidence(now, a.pace)}
 	for _, s := range a.silences {
 		if s.Active(now) && s.Matches(k.Labels) {
 			e.Silences = append(e.Silences, s.ID)
@@ -191,7 +191,7 @@ func (a *Alerts) entry(id string, k *known, now time.Time) Entry {
 			continue
 		}
 		for other, source := range a.alerts {
-			if other != id && i.mutes(source.Alert, k.Alert) {
+			if other != id && i.mutes(source.Alert, k.Alert, now, a.pace.memory(a.pace.tiers[0])) {
 				e.Inhibitor = append(e.Inhibitor, other)
 			}
 		}

@@ -86,12 +86,15 @@ func left(bad, budget float64) float64 {
 	return 1 - bad/max(budget, smallest)
 }
 
-// State is the budget in a word: burning while an alert of it fires, spent,
-// kept, or unknown where nothing was counted.
+// State is the budget in a word: burning while it goes too fast and an alert
+// of it fires, alerting while that alert still stands and nothing burns any
+// more, spent, kept, or unknown where nothing was counted.
 func (b Budget) State(alerts bool) string {
 	switch {
-	case alerts:
+	case alerts && b.Burn > 1:
 		return "burning"
+	case alerts:
+		return "alerting"
 	case b.Known == 0 || b.Events == 0:
 		return "unknown"
 	case b.Left <= 0:

@@ -2,6 +2,8 @@ package objective
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/plat-dev/plat/plan"
@@ -10,6 +12,7 @@ import (
 // Names of the alerts that others depend on.
 const (
 	noInstanceReady   = "NoInstanceReady"
+	serviceDown       = "ServiceDown"
 	crashLoop         = "CrashLoop"
 	telemetryLost     = "TelemetryLost"
 	telemetryDiskFull = "TelemetryDiskFull"
@@ -19,7 +22,7 @@ const (
 const lateAfter = 5 * time.Minute
 
 // serviceRules tell what is wrong with a service whatever its objectives.
-func serviceRules(svc *plan.Service) []Rule {
+func serviceRules(sys *plan.System, svc *plan.Service, step time.Duration) []Rule {
 	at := fmt.Sprintf("service=%q", svc.Name)
 	var rules []Rule
 	add := func(alert, severity, expr string, hold time.Duration, summary, description, query, traces string) {
@@ -33,6 +36,13 @@ func serviceRules(svc *plan.Service) []Rule {
 		})
 	}
 	errors := "/traces?service=" + svc.Name + "&error=true"
+	if by := usedBy(sys, svc.Name); len(by) > 0 && svc.Instances > 0 {
+		// By hand none shall run; or what ran has ended, and nothing starts at two looks.
+		stopped := fmt.Sprintf(`(sum(plat_instances_desired{%s}) == 0 and sum(plat_instances_override{%s}) == 1)`, at, at)
+		ended := fmt.Sprintf(`(sum(max_over_time(plat_instances{%s,state=~"ready|starting|unready"}[%s])) == 0 and sum(plat_instances{%s,state=~"waiting|crash-looping"}) > 0)`, at, plan.Duration(2*step), at)
+		why := fmt.Sprintf("{{ with query `sum(plat_instances_desired{%s}) == 0` }}It was stopped by hand: plat scale %s=plan starts it again.{{ else }}Its instances ended: plat logs %s tells their last words.{{ end }}", at, svc.Name, svc.Name)
+		add(serviceDown, Page, stopped+" or "+ended, 0, svc.Name+" does not run, and "+list(by)+" it.", why, fmt.Sprintf("sum by (state) (plat_instances{%s})", at), errors)
+	}
 	add(noInstanceReady, Page, fmt.Sprintf(`sum(plat_instances{%s}) > 0 unless sum(plat_instances{%s,state="ready"}) > 0`, at, at), svc.Start.Std(),
 		svc.Name+" has no instance that is ready.", fmt.Sprintf("{{ $value }} instances run, none is ready, for longer than the %s that the plan allows.", svc.Start),
 		fmt.Sprintf("sum by (state) (plat_instances{%s})", at), errors)
@@ -43,7 +53,7 @@ func serviceRules(svc *plan.Service) []Rule {
 		return rules
 	}
 	add("DeadLetters", Ticket, fmt.Sprintf("sum by (event) (plat_dead_letters{%s}) > 0", at), 0,
-		"{{ $value }} events {{ $labels.event }} are dead letters of "+svc.Name+".", "They were delivered as often as the plan says, and "+svc.Name+" did not take them. plat events lists them and can have them delivered again.",
+		"{{ $value }} events {{ $labels.event }} are dead letters of "+svc.Name+".", "They were delivered as often as the plan says, and "+svc.Name+" did not take them. plat events --dead lists them with the reason of each.",
 		fmt.Sprintf("plat_dead_letters{%s}", at), errors)
 	for _, e := range svc.Consumes {
 		if e.Fresh != nil {
@@ -54,6 +64,31 @@ func serviceRules(svc *plan.Service) []Rule {
 			svc.Name+" leaves {{ $labels.event }} waiting.", "The oldest event waits for {{ $value | humanizeDuration }}.", oldest, errors)
 	}
 	return rules
+}
+
+// usedBy is who calls a service by the plan, and which gateways lead to it.
+func usedBy(sys *plan.System, name string) []string {
+	var by []string
+	for _, other := range sys.Services {
+		if slices.ContainsFunc(other.Calls, func(d plan.Dependency) bool { return d.Service == name }) {
+			by = append(by, other.Name)
+		}
+	}
+	for _, g := range sys.Gateways {
+		if slices.ContainsFunc(g.Routes, func(r plan.DeclaredRoute) bool { return r.Service == name }) {
+			by = append(by, "the gateway "+g.Name)
+		}
+	}
+	return by
+}
+
+// list writes who needs something: "web needs", "web, order and search need".
+func list(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0] + " needs"
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last] + " need"
 }
 
 // platRules tell what is wrong with what all services share.

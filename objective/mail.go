@@ -112,7 +112,11 @@ func text(n Notification) string {
 		if !e.Firing() {
 			state = "over since " + e.EndsAt.UTC().Format(time.DateTime) + " UTC"
 		}
-		fmt.Fprintf(&b, "%s\n%s, %s, %s\n", summary(e), e.Name(), e.Labels["severity"], state)
+		over := ""
+		for i, w := range e.Windows {
+			over += []string{" over ", ", "}[min(i, 1)] + w.Over
+		}
+		fmt.Fprintf(&b, "%s\n%s, %s%s, %s\n", summary(e), e.Name(), e.Labels["severity"], over, state)
 		for _, part := range []struct{ what, key string }{{"", "description"}, {"Runbook: ", "runbook"}, {"Traces: ", "traces"}, {"Query: ", "query"}} {
 			value := e.Annotations[part.key]
 			if strings.HasPrefix(value, "/") {

@@ -59,7 +59,7 @@ func Rules(sys *plan.System) []Group {
 				into.Rules = append(into.Rules, o.alert(svc, t, p))
 			}
 		}
-		for _, g := range []Group{fast, slow, {Name: "service/" + svc.Name, Interval: p.step, Rules: serviceRules(svc)}} {
+		for _, g := range []Group{fast, slow, {Name: "service/" + svc.Name, Interval: p.step, Rules: serviceRules(sys, svc, p.step)}} {
 			if len(g.Rules) > 0 {
 				groups = append(groups, g)
 			}
@@ -242,11 +242,11 @@ func (o Objective) traces() string {
 	return "/traces?service=" + o.Service + "&error=true"
 }
 
-// runbook is what helps: the service's own, else the alert's page.
+// runbook is what helps: the service's own, else what plat says of the alert.
 func runbook(svc *plan.Service, alert string) string {
 	switch {
 	case svc == nil || svc.Runbook == "":
-		return "docs/objectives.md#" + strings.ToLower(alert)
+		return "plat explain " + alert
 	case strings.Contains(svc.Runbook, "://"):
 		return svc.Runbook
 	}

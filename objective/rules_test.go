@@ -165,7 +165,12 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 	t.Parallel()
 	for alert, traffic := range map[string]func(h *house){
 		"page NoInstanceReady": func(h *house) { h.gauge(1, "__name__", "plat_instances", "service", "order", "state", "starting") },
-		"page CrashLoop":       func(h *house) { h.count(1, "__name__", "plat_instance_restarts_total", "service", "order") },
+		"page ServiceDown": func(h *house) {
+			h.gauge(0, "__name__", "plat_instances", "service", "order", "state", "ready")
+			h.gauge(0, "__name__", "plat_instances_desired", "service", "order")
+			h.gauge(1, "__name__", "plat_instances_override", "service", "order")
+		},
+		"page CrashLoop": func(h *house) { h.count(1, "__name__", "plat_instance_restarts_total", "service", "order") },
 		"ticket DiskNearlyFull": func(h *house) {
 			h.gauge(9, "__name__", "plat_disk_free_bytes")
 			h.gauge(100, "__name__", "plat_disk_size_bytes")
@@ -184,6 +189,7 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 		"page ProbeFails": func(h *house) { h.gauge(0, "__name__", "plat_probe_success", "journey", "purchase") },
 	} {
 		sys := *shop(t, "local")
+		sys.Gateways = []plan.Gateway{{Name: "public", Routes: []plan.DeclaredRoute{{Path: "/", Service: "order"}}}}
 		sys.Journeys = []plan.Journey{{Name: "purchase", Owner: "us"}}
 		h := open(t, &sys, 5*time.Second)
 		h.run(10*time.Second, func() {})
@@ -196,6 +202,32 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 				t.Errorf("%s says too little: %s %s", alert, a.Labels, a.Annotations)
 			}
 		}
+	}
+}
+
+// TestAServiceThatEndedIsDown: one that another calls is told of within two
+// looks at it; one that starts again is not.
+func TestAServiceThatEndedIsDown(t *testing.T) {
+	t.Parallel()
+	sys := *shop(t, "local")
+	sys.Services = append(slices.Clone(sys.Services), plan.Service{Name: "web", Owner: "us", Instances: 1, Calls: []plan.Dependency{{Service: "order"}}})
+	h := open(t, &sys, 5*time.Second)
+	state := func(ready, starting, waiting float64) {
+		for s, n := range map[string]float64{"ready": ready, "starting": starting, "waiting": waiting} {
+			h.gauge(n, "__name__", "plat_instances", "service", "order", "state", s)
+		}
+		h.gauge(1, "__name__", "plat_instances_desired", "service", "order")
+		h.gauge(0, "__name__", "plat_instances_override", "service", "order")
+	}
+	h.run(time.Minute, func() { state(1, 0, 0) })
+	h.run(5*time.Second, func() { state(0, 0, 1) })
+	h.run(10*time.Second, func() { state(0, 1, 0) })
+	h.quiet("it starts again")
+	if took := h.until("page ServiceDown", 30*time.Second, func() { state(0, 0, 1) }); took > 15*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if a := h.firing()[0]; a.Annotations.Get("summary") != "order does not run, and web needs it." || !strings.Contains(a.Annotations.Get("description"), "plat logs order") {
+		t.Errorf("it says %s", a.Annotations)
 	}
 }
 

@@ -1,6 +1,7 @@
 package objective
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ type group struct {
 // record is what a receiver was told of a group.
 type record struct {
 	at     time.Time
-	firing map[string]bool
+	firing map[string]string // severities, by ID
 }
 
 // group finds or makes the group of an alert; the mutex is held.
@@ -104,7 +105,7 @@ func (a *Alerts) Tell(receivers []Receiver) {
 type delivery struct {
 	group  *group
 	n      Notification
-	firing map[string]bool
+	firing map[string]string // severities, by ID
 }
 
 // maxWaiting bounds what waits for one receiver. What finds no room is told
@@ -205,7 +206,7 @@ func (a *Alerts) flush(g *group, now time.Time, workers []worker) {
 	for _, w := range workers {
 		d, due := g.due(w.receiver.Name(), firing, ended, now, a.o.Repeat)
 		for _, e := range ended {
-			if g.waiting[w.receiver.Name()] || g.records[w.receiver.Name()].firing[e.ID] && !e.Muted() {
+			if g.waiting[w.receiver.Name()] || g.records[w.receiver.Name()].firing[e.ID] != "" && !e.Muted() {
 				owed[e.ID] = true
 			}
 		}
@@ -229,21 +230,22 @@ func (a *Alerts) flush(g *group, now time.Time, workers []worker) {
 	}
 }
 
-// due tells whether a receiver must be told, and what: something new fires,
-// something that it knows of has ended, or what goes on was told long ago.
+// due tells whether a receiver must be told, and what: something new fires, a
+// ticket became a page, something that it knows of has ended, or what goes on was told long ago.
 func (g *group) due(receiver string, firing, ended []Entry, now time.Time, repeat time.Duration) (delivery, bool) {
 	if g.waiting[receiver] {
 		return delivery{}, false
 	}
 	last := g.records[receiver]
-	d := delivery{group: g, n: Notification{Key: g.key, GroupLabels: maps.Clone(g.labels), Alerts: slices.Clone(firing)}, firing: map[string]bool{}}
+	d := delivery{group: g, n: Notification{Key: g.key, GroupLabels: maps.Clone(g.labels), Alerts: slices.Clone(firing)}, firing: map[string]string{}}
 	news := false
 	for _, e := range firing {
-		d.firing[e.ID] = true
-		news = news || !last.firing[e.ID]
+		before, severity := last.firing[e.ID], cmp.Or(e.Labels["severity"], Ticket)
+		d.firing[e.ID] = severity
+		news = news || before == "" || before != Page && severity == Page
 	}
 	for _, e := range ended {
-		if last.firing[e.ID] && !e.Muted() {
+		if last.firing[e.ID] != "" && !e.Muted() {
 			d.n.Alerts = append(d.n.Alerts, e)
 			news = true
 		}

@@ -52,6 +52,17 @@ const day = 24 * time.Hour
 // steps; the others are looked at every minute, by the series of minutes.
 func (t tier) fast() bool { return t.severity == Page && t.long <= time.Hour }
 
+// memory is for how long after the end of some trouble a tier may fire for
+// that trouble alone: until its short window lies behind it, seen by rules
+// that look now and then and hold what they saw.
+func (p pace) memory(t tier) time.Duration {
+	look := minute
+	if t.fast() {
+		look = p.step
+	}
+	return t.short + p.keep + 2*look
+}
+
 // limit is the share of bad above which the tier alerts. A multiple of a large
 // budget would exceed everything there is (14.4 times the 10 % of a p90), so
 // it never lies further from the budget than that part of the way to all

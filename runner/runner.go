@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
@@ -251,7 +252,7 @@ func (r *Runner) Scale(ctx context.Context, name string, n int) error {
 			Fix("remove port: from its service.yaml and let the program listen on PORT")
 	}
 	if err == nil {
-		s.scaled = &n
+		s.scaled, s.since = &n, time.Now()
 		r.changed()
 		poke(r.kick)
 	}

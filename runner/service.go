@@ -20,6 +20,7 @@ type service struct {
 	spec    plan.Service // as the plan wants it
 	print   string       // fingerprint of spec
 	scaled  *int         // instances, set by hand
+	since   time.Time    // when they were
 	removed bool         // no longer in the plan: stop and forget
 	skipped *fault.Fault // what it needs and does not find: it does not run
 

@@ -36,6 +36,7 @@ type ServiceStatus struct {
 	Version   string           `json:"version,omitempty"`  // of what was built last
 	Desired   int              `json:"desired"`
 	Scaled    bool             `json:"scaled,omitempty"` // Desired is set by hand, against the plan
+	ScaledAt  time.Time        `json:"scaledAt,omitzero"`
 	Ready     int              `json:"ready"`
 	Instances []InstanceStatus `json:"instances,omitempty"` // sorted by ID
 	Lines     []string         `json:"lines,omitempty"`     // last output of what failed
@@ -89,7 +90,7 @@ func (r *Runner) Status() []ServiceStatus {
 // status is called with the runner's mutex held.
 func (s *service) status(stopping bool) ServiceStatus {
 	st := ServiceStatus{
-		Service: s.spec.Name, Desired: s.desired(), Scaled: s.scaled != nil,
+		Service: s.spec.Name, Desired: s.desired(), Scaled: s.scaled != nil, ScaledAt: s.since,
 		Building: s.building, Fault: s.buildFault, Lines: s.buildLines,
 	}
 	if s.live != nil {

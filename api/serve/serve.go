@@ -30,6 +30,7 @@ type Source interface {
 type Operator interface {
 	Restart(ctx context.Context, service string) error
 	Scale(ctx context.Context, service string, instances int) error
+	Unscale(ctx context.Context, service string) error // the plan's number holds again
 	Stop()
 }
 
@@ -163,6 +164,9 @@ func register(a huma.API, o Options) {
 		Body api.Scale
 	}) (*struct{}, error) {
 		return nil, problem(o.Operator.Scale(ctx, in.Name, in.Body.Instances))
+	})
+	huma.Delete(a, "/v1/services/{name}/scale", func(ctx context.Context, in *named) (*struct{}, error) {
+		return nil, problem(o.Operator.Unscale(ctx, in.Name))
 	})
 	huma.Register(a, post("stop", "/v1/stop", http.StatusAccepted), func(context.Context, *struct{}) (*struct{}, error) {
 		o.Operator.Stop()

@@ -58,6 +58,11 @@ func (f *fake) Restart(_ context.Context, service string) error {
 	f.restarted = service
 	return nil
 }
+func (f *fake) Unscale(_ context.Context, service string) error {
+	f.scaled = service + "=plan"
+	return nil
+}
+
 func (f *fake) Scale(_ context.Context, service string, n int) error {
 	f.scaled = service + "=" + string(rune('0'+n))
 	return nil
@@ -110,6 +115,9 @@ func TestClientAgainstServer(t *testing.T) {
 	}
 	if err := c.Scale(ctx, "order", 3); err != nil || f.scaled != "order=3" {
 		t.Fatalf("Scale = %v, scaled %q", err, f.scaled)
+	}
+	if err := c.Unscale(ctx, "order"); err != nil || f.scaled != "order=plan" {
+		t.Fatalf("Unscale = %v, scaled %q", err, f.scaled)
 	}
 	if err := c.Scale(ctx, "order", 1000); !fault.Is(err, fault.BadArgument) {
 		t.Fatalf("Scale to 1000 = %v", err)
