@@ -20,6 +20,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"github.com/plat-dev/plat/api/serve"
+	"github.com/plat-dev/plat/chaos"
 	"github.com/plat-dev/plat/console"
 	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/event"
@@ -99,6 +100,7 @@ type measures struct {
 	memory memory
 	stores openStores
 	probes *probe.Scheduler // how it fares with test customers
+	chaos  *chaos.Room      // and with what fails on purpose
 	runs   *figures.Journeys
 	alerts *objective.Alerts
 }
@@ -174,7 +176,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	p.doors.run = run
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openAlerts, p.openTelemetry, p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openAlerts, p.openTelemetry, p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes, p.openChaos} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -306,7 +308,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Watch: watching{p}, Tracer: p, Logbook: p,
+		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Chaos: p, Watch: watching{p}, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plat-dev/plat/chaos"
 	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/runner"
@@ -28,7 +29,7 @@ func (p *plane) observe(x *gateway.Exchange) {
 	if service == "" {
 		return
 	}
-	if x.Service != "" && x.Caller != platCaller {
+	if x.Service != "" && x.Caller != platCaller && x.Synthetic != chaos.RehearsalMark { // what fails on purpose is no alert
 		p.counted.Observe(figures.Exchange{
 			Service: x.Service, Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Status: x.Status, Duration: x.Duration, Synthetic: x.Synthetic != "",
 		})
@@ -80,6 +81,7 @@ func attributes(x *gateway.Exchange) []telemetry.Attribute {
 	text("plat.caller", x.Caller)
 	text("plat.gateway", x.Gateway)
 	text("plat.test.journey", x.Synthetic)
+	text("plat.fault", x.Fault)
 	text("plat.code", string(x.Code))
 	if x.Retries > 0 {
 		number("http.request.resend_count", int64(x.Retries))

@@ -17,7 +17,7 @@ import (
 
 // openProbes opens the journeys of test customers.
 func (p *plane) openProbes(_ context.Context, run part, open *closers) error {
-	transport := &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
+	transport := probeTransport()
 	open.add(func() error { transport.CloseIdleConnections(); return nil })
 	p.probes = probe.NewScheduler(probe.SchedulerOptions{
 		Ready:   p.allReady,
@@ -30,6 +30,11 @@ func (p *plane) openProbes(_ context.Context, run part, open *closers) error {
 	return nil
 }
 
+// probeTransport is by which test customers come.
+func probeTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
+}
+
 // signer makes and verifies plat's marks of test customers.
 func (p *plane) signer() *probe.Signer { return probe.NewSigner([]byte(derive(p.secret, "test mark"))) }
 
@@ -38,10 +43,14 @@ func (p *plane) synthetic(mark string, entering bool) (journey string, ok bool) 
 	return p.signer().Verify(mark, time.Now(), entering)
 }
 
-// observeRun tells of a run: its figures, and the span above those of its
-// requests.
+// observeRun tells of a run: its figures, and its span.
 func (p *plane) observeRun(r probe.Result) {
 	p.runs.Observe(figures.Journey{Name: r.Journey, Owner: r.Owner, Passed: r.Passed, Duration: r.Duration, End: r.Start.Add(r.Duration)})
+	p.tellRun(r)
+}
+
+// tellRun makes the span of a run, above those of its requests.
+func (p *plane) tellRun(r probe.Result) {
 	trace, err := telemetry.ParseTraceID(r.TraceID)
 	if err != nil {
 		return

@@ -144,7 +144,7 @@ const Internal Code = "internal"
 // Catalogue lists every code, sorted by room, then as written.
 func Catalogue() []Entry {
 	all := []Entry{{Internal, "Something went wrong inside plat", "An error reached the edge that has no code of its own: a defect of plat, or an environment that it does not know.", "Look at the log named in the message; report it with the correlation ID."}}
-	for _, part := range [][]Entry{planEntries(), editEntries(), runEntries(), gatewayEntries(), eventEntries(), registryEntries(), consulEntries(), driftEntries(), mailEntries(), telemetryEntries(), objectiveEntries(), probeEntries(), controlEntries()} {
+	for _, part := range [][]Entry{planEntries(), editEntries(), runEntries(), gatewayEntries(), eventEntries(), registryEntries(), consulEntries(), driftEntries(), mailEntries(), telemetryEntries(), objectiveEntries(), probeEntries(), chaosEntries(), controlEntries()} {
 		all = append(all, part...)
 	}
 	return all

@@ -31,6 +31,7 @@ type Exchange struct {
 	CorrelationID string
 	Trace         Trace
 	Synthetic     string     // the journey of the test customer that it belongs to; empty: none
+	Fault         string     // the fault that was played in it; empty: none
 	Code          fault.Code // what went wrong, if the gateway knows
 	Err           error      // the cause
 }
@@ -57,6 +58,7 @@ type exchange struct {
 	dependency *dependency // nil at an entrance
 	terms      *terms      // of the dependency, at the exchange's beginning; nil: nobody guards the call
 	permit     policy.Permit
+	spared     bool // what went wrong was played, and is nobody's doing
 }
 
 // begin starts an exchange; the caller defers finish.

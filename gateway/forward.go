@@ -126,6 +126,8 @@ func (x *exchange) fail(ctx context.Context, err error, slow policy.Outcome) {
 		bodyErr = x.body.failure(gone)
 	}
 	switch {
+	case errors.Is(cause, errReset):
+		x.reset()
 	case errors.Is(err, errNone):
 		x.Err = nil
 		x.unavailable()

@@ -90,6 +90,7 @@ type Gateway struct {
 
 	buffers sync.Pool // of *[copySize]byte
 
+	faults   atomic.Pointer[[]*played] // nil: none is played
 	inflight atomic.Int64
 	retries  atomic.Uint64
 

@@ -37,6 +37,7 @@ func appendLine(b []byte, x *Exchange) []byte {
 	if x.Retries > 0 {
 		b = appendNumber(b, "retries", int64(x.Retries))
 	}
+	b = appendSet(b, "fault", x.Fault)
 	b = appendSet(b, "code", string(x.Code))
 	if x.Err != nil {
 		b = appendField(b, ',', "error", cut(x.Err.Error()))

@@ -122,11 +122,11 @@ func (s *sending) try() (*http.Response, *instance, error) {
 // roundTrip waits for the answer of one try, for its own time at most.
 func (s *sending) roundTrip(transport *http.Transport) (*http.Response, error) {
 	if s.perTry <= 0 {
-		return transport.RoundTrip(s.out)
+		return s.exchange.roundTrip(transport, s.out)
 	}
 	ctx, cancel := context.WithCancelCause(s.out.Context()) // ends with its parent, when the exchange does
 	timer := time.AfterFunc(s.perTry, func() { cancel(errTryIsOver) })
-	res, err := transport.RoundTrip(s.out.WithContext(ctx))
+	res, err := s.exchange.roundTrip(transport, s.out.WithContext(ctx))
 	if !timer.Stop() && s.out.Context().Err() == nil {
 		if err == nil {
 			_ = res.Body.Close() // it was given up in the same moment
@@ -140,6 +140,8 @@ func (s *sending) roundTrip(transport *http.Transport) (*http.Response, error) {
 func (s *sending) outcome(res *http.Response, err error) policy.Outcome {
 	x := s.exchange
 	switch {
+	case x.spared:
+		return policy.Ignored
 	case err == nil:
 		return outcomeOf(res)
 	case errors.Is(err, errTryIsOver):

@@ -37,7 +37,9 @@ type StepResult struct {
 	Status        int    // of the last answer; 0: none
 	Requests      int    // how often it was sent; 0: it was not reached
 	Duration      time.Duration
-	CorrelationID string // of the last answer
+	Last          time.Duration // until the last answer, or until none came
+	CorrelationID string        // of the last answer
+	ContentType   string        // of the last answer
 	Failure       *Failure
 }
 

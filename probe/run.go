@@ -160,13 +160,14 @@ func (c *customer) attempt(ctx context.Context, s plan.Step, out *StepResult) {
 	}
 	out.Requests++
 	out.Request = req.Method + " " + req.URL.RequestURI()
+	out.Last = time.Since(began)
 	if err != nil {
-		out.Status, out.CorrelationID = 0, ""
+		out.Status, out.CorrelationID, out.ContentType = 0, "", ""
 		out.Failure = failure(codeOf(err), c.reason(ctx, err))
 		return
 	}
-	a.duration = time.Since(began)
-	out.Status, out.CorrelationID = a.status, a.header.Get("X-Correlation-ID")
+	a.duration = out.Last
+	out.Status, out.CorrelationID, out.ContentType = a.status, a.header.Get("X-Correlation-ID"), a.header.Get("Content-Type")
 	captured, wrong := c.judge(s, a)
 	if len(wrong) > 0 {
 		out.Failure = failure(fault.ProbeFailed, wrong[0])

@@ -21,7 +21,7 @@ import (
 // with; every other is a 500.
 func statusOf(code fault.Code) int {
 	switch code {
-	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence, fault.TelemetryNotFound:
+	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence, fault.TelemetryNotFound, fault.ChaosUnknown:
 		return http.StatusNotFound
 	case fault.BadArgument, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat, fault.TelemetryBadQuery:
 		return http.StatusUnprocessableEntity
@@ -29,6 +29,8 @@ func statusOf(code fault.Code) int {
 		return http.StatusUnauthorized
 	case fault.OriginRefused:
 		return http.StatusForbidden
+	case fault.ChaosRunning, fault.ChaosNotRunning, fault.ChaosNotSteady:
+		return http.StatusConflict
 	case fault.APIBusy:
 		return http.StatusServiceUnavailable
 	}

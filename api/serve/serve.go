@@ -70,6 +70,7 @@ type Options struct {
 	Viewer       Viewer
 	Mailbox      Mailbox
 	Prober       Prober
+	Chaos        Chaos
 	Watch        Watch
 	Tracer       Tracer
 	Logbook      Logbook
@@ -110,6 +111,7 @@ func New(o Options) http.Handler {
 	registerViews(a, o.Viewer)
 	registerMail(a, o.Mailbox)
 	registerProbes(a, o.Prober)
+	registerChaos(a, o.Chaos)
 	registerAlerts(a, o.Watch)
 	registerTelemetry(a, o.Tracer, o.Logbook)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)

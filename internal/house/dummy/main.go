@@ -91,6 +91,11 @@ func serve(port string) {
 		callee := strings.TrimPrefix(r.URL.Path, "/call/")
 		ask(w, r, os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))), "")
 	})
+	mux.HandleFunc("/without/", func(w http.ResponseWriter, r *http.Request) { // it does without what it does not get
+		callee := strings.TrimPrefix(r.URL.Path, "/without/")
+		status, err := call(r, os.Getenv("PLAT_URL_"+strings.ToUpper(strings.ReplaceAll(callee, "-", "_"))), 300*time.Millisecond)
+		_, _ = fmt.Fprintln(w, "whole, or nearly so:", status, err)
+	})
 	mux.HandleFunc("/mesh/", func(w http.ResponseWriter, r *http.Request) {
 		ask(w, r, os.Getenv("PLAT_MESH"), strings.TrimPrefix(r.URL.Path, "/mesh/")+".internal")
 	})
@@ -147,9 +152,7 @@ func ask(w http.ResponseWriter, r *http.Request, base, host string) {
 		return
 	}
 	req.Host = host
-	for _, name := range []string{"Traceparent", "X-Correlation-Id"} { // as every good neighbour does
-		req.Header.Set(name, r.Header.Get(name))
-	}
+	pass(r, req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -158,6 +161,32 @@ func ask(w http.ResponseWriter, r *http.Request, base, host string) {
 	defer func() { _ = resp.Body.Close() }()
 	w.WriteHeader(resp.StatusCode)
 	_ = resp.Write(w)
+}
+
+// call calls /called at base, for a while.
+func call(r *http.Request, base string, patience time.Duration) (status int, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/called", nil)
+	if err != nil {
+		return 0, err
+	}
+	pass(r, req)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// pass passes on what belongs to the customer's action, as every good
+// neighbour does.
+func pass(from, to *http.Request) {
+	for _, name := range []string{"Traceparent", "X-Correlation-Id", "Plat-Test"} {
+		if value := from.Header.Get(name); value != "" {
+			to.Header.Set(name, value)
+		}
+	}
 }
 
 // names are the variables that plat gave, without their values.

@@ -1,0 +1,177 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
+)
+
+// Fault is a failure that is played on purpose, for those requests for which
+// everything of its aim holds that is set. Kinds are those of the gateway.
+type Fault struct {
+	ID     string
+	Kind   string
+	Delay  time.Duration
+	Jitter time.Duration
+	Status int
+	Rate   int64
+
+	Service   string
+	Caller    string
+	Instance  string
+	Gateway   string
+	Route     string
+	Header    string
+	Value     string
+	Journey   string
+	Synthetic bool
+	Share     float64
+}
+
+// Count is how often a fault was played.
+type Count struct {
+	Played   uint64    `json:"played"`
+	Examples []Example `json:"examples,omitempty"` // the first few
+}
+
+// Example is one exchange in which a fault was played.
+type Example struct {
+	Time          time.Time `json:"time"`
+	TraceID       string    `json:"traceId,omitempty"`
+	CorrelationID string    `json:"correlationId"`
+	Request       string    `json:"request"`
+}
+
+// Run is how a journey went for one test customer.
+type Run struct {
+	Journey string    `json:"journey"`
+	Passed  bool      `json:"passed"`
+	Start   time.Time `json:"start"`
+	Seconds float64   `json:"seconds"`
+	TraceID string    `json:"traceId,omitempty"`
+	Failed  *Failed   `json:"failed,omitempty"` // nil when it passed
+}
+
+// Failed is the step at which a journey ended, as the customer saw it.
+type Failed struct {
+	Step          string  `json:"step"`
+	Request       string  `json:"request,omitempty"`
+	Status        int     `json:"status,omitempty"` // 0: there was no whole answer
+	ContentType   string  `json:"contentType,omitempty"`
+	What          string  `json:"what"`
+	Seconds       float64 `json:"seconds"` // until the last answer, or until none came
+	CorrelationID string  `json:"correlationId,omitempty"`
+}
+
+// System is what the room needs of the running system.
+type System interface {
+	// SetFaults replaces the faults that are played; FaultCounts counts those.
+	SetFaults([]Fault)
+	FaultCounts() map[string]Count
+	// RunJourney lets one test customer, whom faults aim at by the mark, go a
+	// journey's way.
+	RunJourney(ctx context.Context, j plan.Journey, mark string) Run
+	// Versions tells the version of each service that runs.
+	Versions() map[string]string
+}
+
+// Options are what a Room is made with.
+type Options struct {
+	Folder string // for what is remembered
+	System System
+}
+
+// Room runs one experiment or rehearsal at a time. It is safe for concurrent
+// use.
+type Room struct {
+	o    Options
+	work chan job
+
+	mu        sync.Mutex // guards what follows
+	stop      context.CancelCauseFunc
+	busy      string // what runs; empty: nothing
+	rehearsal Rehearsal
+}
+
+// job is what Run does next.
+type job struct {
+	ctx context.Context //nolint:containedctx // ends the one job
+	do  func(context.Context)
+}
+
+// errStopped is why a job ended that somebody stopped.
+var errStopped = errors.New("it was stopped by hand")
+
+// Open makes a room, and reads what is remembered; what cannot be read is
+// forgotten, and the damage told.
+func Open(o Options) (*Room, error) {
+	r := &Room{o: o, work: make(chan job, 1)}
+	return r, r.load()
+}
+
+// Run does what is asked for until ctx ends; it returns when all is undone.
+func (r *Room) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case j := <-r.work:
+			end := context.AfterFunc(ctx, func() { r.cancel(ctx.Err()) })
+			j.do(j.ctx)
+			end()
+			r.o.System.SetFaults(nil)
+			r.mu.Lock()
+			r.busy, r.stop = "", nil
+			r.mu.Unlock()
+		}
+	}
+}
+
+// start gives Run something to do; begin is called before it is done, when
+// nothing else runs.
+func (r *Room) start(what string, begin func(), do func(context.Context)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy != "" {
+		return fault.Newf(fault.ChaosRunning, "%s runs already", r.busy)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	r.busy, r.stop = what, cancel
+	begin()
+	r.work <- job{ctx, do} // INVARIANT: there is room, since nothing else runs
+	return nil
+}
+
+// Stop ends what runs, and undoes it. It returns at once.
+func (r *Room) Stop() error {
+	if !r.cancel(errStopped) {
+		return fault.New(fault.ChaosNotRunning, "no experiment and no rehearsal runs")
+	}
+	return nil
+}
+
+func (r *Room) cancel(why error) (was bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stop == nil {
+		return false
+	}
+	r.stop(why)
+	return true
+}
+
+// pause waits; false when ctx ended before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
