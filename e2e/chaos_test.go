@@ -84,7 +84,7 @@ func TestRehearsal(t *testing.T) {
 	if sees := verdicts["hints"].Sees; sees != "nothing: every journey passes" {
 		t.Errorf("without hints customers see %q", sees)
 	}
-	contains(t, "what customers see without stock", verdicts["stock"].Sees, `503 Service Unavailable at "ask" of visit`)
+	contains(t, "what customers see without stock", verdicts["stock"].Sees, `504 Gateway Timeout at "ask" of visit`)
 
 	// Nothing of it stays: customers, test or not, see all well.
 	if out, code := h.Plat("probe", "run"); code != 0 {
