@@ -101,17 +101,6 @@ func (r *Room) load() error {
 	return err
 }
 
-// save keeps what is known, without what is only of the moment.
-func (r *Room) save() error {
-	r.mu.Lock()
-	text, err := json.MarshalIndent(r.rehearsal, "", "  ")
-	r.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return whole.Write(r.rehearsalFile(), text)
-}
-
 // Rehearsal tells what is known, held to today's plan: promises that it does
 // not make any more are left out, those that were never rehearsed are in it.
 func (r *Room) Rehearsal(sys *plan.System) Rehearsal {
@@ -265,9 +254,20 @@ func (r *Room) now(done, total int, format string, args ...any) {
 	r.rehearsal.Done, r.rehearsal.Total, r.rehearsal.Now = done, total, fmt.Sprintf(format, args...)
 }
 
-// end tells how the run ended.
+// end keeps what was found, and tells how the run ended.
 func (r *Room) end(state string, f *fault.Fault) {
 	r.mu.Lock()
+	final := r.rehearsal
+	r.mu.Unlock()
+	final.State, final.Fault, final.Now, final.Ended = state, f, "", time.Now().UTC()
+	text, err := json.MarshalIndent(final, "", "  ")
+	if err == nil {
+		err = whole.Write(r.rehearsalFile(), text)
+	}
+	if err != nil {
+		final.Fault = fault.New(fault.PartEnded, "what was rehearsed cannot be kept").Why(err.Error()).Because(err)
+	}
+	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rehearsal.State, r.rehearsal.Fault, r.rehearsal.Now, r.rehearsal.Ended = state, f, "", time.Now().UTC()
+	r.rehearsal = final
 }

@@ -71,9 +71,6 @@ func (h *rehearsing) do(ctx context.Context) {
 		state = Stopped
 	}
 	r.end(state, f)
-	if err := r.save(); err != nil {
-		r.end(state, fault.New(fault.PartEnded, "what was rehearsed cannot be kept").Why(err.Error()).Because(err))
-	}
 }
 
 // steady looks whether all journeys pass while nothing is broken, and which
