@@ -245,10 +245,10 @@ func (p *plane) openEvents(ctx context.Context, run part, open *closers) (err er
 		return err
 	}
 	open.add(p.broker.Close)
-	p.receiver = cloudevents.NewReceiver(p, 0)
+	p.receiver = cloudevents.NewReceiver(p, 0, p.observeEvent)
 	open.add(func() error { p.receiver.Close(); return nil })
 	p.events = event.New(event.Options{Broker: p.broker, Log: p.log, Receiver: p.receiver})
-	p.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: p.events, Log: p.log, Synthetic: p.synthetic})
+	p.publisher = cloudevents.NewPublisher(cloudevents.Options{Room: p.events, Log: p.log, Synthetic: p.synthetic, Tell: p.observeEvent})
 	run("events", p.events.Run)
 	return nil
 }

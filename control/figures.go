@@ -145,20 +145,7 @@ func (p *plane) sampleEvents(ctx context.Context, s *samples) {
 		s.add("gauge", "plat_consumer_oldest_seconds", "For how long the oldest event waits that is not handled; 0: none does.", wait, "service", c.Service, "event", c.Event)
 		s.add("gauge", "plat_consumer_unacked", "Events that were delivered and are not handled yet.", float64(c.Unhandled), "service", c.Service, "event", c.Event)
 		s.add("gauge", "plat_consumer_redelivered", "Events that wait for another delivery.", float64(c.Redelivered), "service", c.Service, "event", c.Event)
-	}
-	dead := map[[2]string]int{}
-	if report.Dead.Count > 0 { // most often there are none, and nothing is read
-		letters, err := p.events.DeadLetters(ctx, 1000)
-		if err != nil {
-			return // none is no answer: the next round tells
-		}
-		for _, d := range letters {
-			service, _, _ := strings.Cut(d.Consumer, "_")
-			dead[[2]string{service, strings.TrimPrefix(d.Subject, "event.")}]++
-		}
-	}
-	for _, c := range report.Consumers {
-		s.add("gauge", "plat_dead_letters", "Dead letters that are kept, at most 1000 in all.", float64(dead[[2]string{c.Service, c.Event}]), "service", c.Service, "event", c.Event)
+		s.add("gauge", "plat_dead_letters", "Dead letters that are kept.", float64(c.Dead), "service", c.Service, "event", c.Event)
 	}
 	for _, st := range report.Streams {
 		s.add("gauge", "plat_stream_bytes", "Bytes of a stream of events on disk.", float64(st.Bytes), "service", st.Provider)

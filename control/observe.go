@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/chaos"
+	"github.com/plat-dev/plat/event/cloudevents"
 	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/runner"
@@ -17,6 +18,9 @@ import (
 
 // listenerScope is the scope of the spans that plat's own listeners make.
 const listenerScope = "plat/gateway"
+
+// eventScope is that of the spans that it makes for events.
+const eventScope = "plat/event"
 
 // observe tells of an exchange: its figures, and its span, which stands for a
 // program that makes none itself. It is of the service that was asked, as the
@@ -58,6 +62,33 @@ func (p *plane) observe(x *gateway.Exchange) {
 		if x.Err != nil {
 			s.StatusMessage = x.Err.Error()
 		}
+	}
+	p.rows.OfferSpan(s)
+}
+
+// observeEvent keeps a span that plat makes for who publishes or receives an
+// event; its words are those of the kit.
+func (p *plane) observeEvent(x cloudevents.Span) {
+	trace, wrong := telemetry.ParseTraceID(x.Trace)
+	span, wrongSpan := telemetry.ParseSpanID(x.ID)
+	if wrong != nil || wrongSpan != nil {
+		return
+	}
+	s := telemetry.Span{
+		Resource: &telemetry.Resource{Service: x.Service}, Scope: eventScope, TraceID: trace, ID: span, Start: x.Start.UnixNano(), Duration: int64(x.Duration),
+		Name: "receive " + x.Event.Type, Kind: telemetry.KindConsumer, CorrelationID: x.CorrelationID,
+		Attributes: []telemetry.Attribute{{Key: "messaging.system", Value: "nats"}, {Key: "messaging.destination.name", Value: "event." + x.Event.Type}, {Key: "messaging.message.id", Value: x.Event.ID}},
+	}
+	if x.Producer {
+		s.Name, s.Kind = "publish "+x.Event.Type, telemetry.KindProducer
+	}
+	s.Parent, _ = telemetry.ParseSpanID(x.Parent) // none is zero
+	if to, err := telemetry.ParseTraceID(x.LinkTrace); err == nil {
+		id, _ := telemetry.ParseSpanID(x.LinkID)
+		s.Links = []telemetry.Link{{TraceID: to, SpanID: id}}
+	}
+	if x.Err != nil {
+		s.Status, s.StatusMessage = telemetry.StatusError, x.Err.Error()
 	}
 	p.rows.OfferSpan(s)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/drift"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/telemetry"
@@ -16,17 +17,20 @@ import (
 // Story tells everything behind an ID.
 func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 	out := api.Story{ID: id, Traces: []api.TraceSummary{}, Steps: []api.Step{}, Warnings: []string{}}
-	f, err := p.Why(ctx, id)
-	if err == nil {
-		out.Is, out.Finding = "finding", &f
-		if f.ID != id {
-			out.Is = "call"
+	// To compare the plan with reality takes long, and few IDs ask for it.
+	var unknown error
+	if _, call := p.topology.Call(id); call || drift.IsID(id) {
+		f, err := p.Why(ctx, id)
+		if err == nil {
+			out.Is, out.Finding = "finding", &f
+			if f.ID != id {
+				out.Is = "call"
+			}
+			return out, nil
 		}
-		return out, nil
-	}
-	unknown := err
-	if !fault.Is(err, fault.NoSuchFinding) {
-		return out, err
+		if unknown = err; !fault.Is(err, fault.NoSuchFinding) {
+			return out, err
+		}
 	}
 	ids, is, key, err := p.tracesOf(ctx, id)
 	if fault.Is(err, fault.TelemetryNotFound) {

@@ -156,6 +156,11 @@ func ID(code fault.Code, caller, callee string) string {
 	return "f" + hex.EncodeToString(sum[:4])
 }
 
+// IsID tells whether a text can be the ID of a finding.
+func IsID(s string) bool {
+	return len(s) == 9 && s[0] == 'f' && strings.Trim(s[1:], "0123456789abcdef") == ""
+}
+
 // Compare finds what differs, sorted by severity, caller, callee, code. A
 // declared call is a finding when its caller was in use for so long without
 // it; 0 means Unused.

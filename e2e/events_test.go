@@ -100,6 +100,19 @@ func TestEventsByHTTP(t *testing.T) {
 	}
 	contains(t, "plat events --dead", out, "fraud", "POST /refuse answered 500")
 
+	// Whoever published, and whoever it was pushed to, are in one trace.
+	house.Until(t, "the event's story", func() (bool, string) {
+		story, err := operator(t, h).Story(t.Context(), "first")
+		if err != nil || len(story.Traces) != 1 {
+			return false, fmt.Sprintf("%+v, %v", story.Traces, err)
+		}
+		told := map[string]bool{}
+		for _, s := range story.Steps {
+			told[s.Service+" "+s.Kind] = true
+		}
+		return told["till event"] && told["welcome call"] && told["parcels call"], fmt.Sprint(story.Steps)
+	})
+
 	for name, c := range map[string]struct {
 		url, data string
 		header    []string

@@ -36,6 +36,9 @@ type Catalog interface {
 	Streams(ctx context.Context) ([]StreamState, error)
 	// PutStream creates a stream, or changes it to fit.
 	PutStream(ctx context.Context, c StreamConfig) error
+	// Subjects counts the messages of a stream by subject, for those that match
+	// the filter, without reading them.
+	Subjects(ctx context.Context, stream, filter string) (map[string]uint64, error)
 	// Consumers lists the durable consumers of a stream.
 	Consumers(ctx context.Context, stream string) ([]ConsumerState, error)
 	// PutConsumer creates a durable consumer that begins with the stream's

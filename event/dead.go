@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,6 +90,43 @@ func (r *Room) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error)
 		letters = append(letters, unbury(m))
 	}
 	return letters, nil
+}
+
+// deadCount is how many dead letters there are, as long as their stream stands
+// as it did then.
+type deadCount struct {
+	stored, last uint64
+	of           map[string]uint64 // by stream.consumer
+}
+
+// deadCounts counts the dead letters by stream.consumer. The broker is asked
+// only when there are others than before.
+func (r *Room) deadCounts(ctx context.Context, streams []StreamState) (map[string]uint64, error) {
+	i := slices.IndexFunc(streams, func(s StreamState) bool { return s.Name == deadStream })
+	if i < 0 || streams[i].Stored == 0 {
+		return nil, nil //nolint:nilnil // a nil map holds none
+	}
+	r.mu.Lock()
+	known := r.dead
+	r.mu.Unlock()
+	if known.stored == streams[i].Stored && known.last == streams[i].LastSequence {
+		return known.of, nil
+	}
+	subjects, err := r.broker.Subjects(ctx, deadStream, deadPrefix+">")
+	if err != nil {
+		return nil, err
+	}
+	now := deadCount{streams[i].Stored, streams[i].LastSequence, map[string]uint64{}}
+	for subject, n := range subjects {
+		id := strings.TrimPrefix(subject, deadPrefix)
+		if end := strings.LastIndexByte(id, '.'); end > 0 {
+			now.of[id[:end]] += n
+		}
+	}
+	r.mu.Lock()
+	r.dead = now
+	r.mu.Unlock()
+	return now.of, nil
 }
 
 // Requeue publishes the event of a dead letter again, with its own ID. Every

@@ -55,6 +55,7 @@ type Room struct {
 	consumers map[string]plan.Consumer // by stream/name
 	workers   map[string]*worker       // that push, by stream/name
 	refused   map[Violation]*Violation // what services may not publish, by service and subject
+	dead      deadCount                // of the last look
 	unnamed   int64                    // refused, and not kept apart
 }
 

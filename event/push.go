@@ -30,8 +30,9 @@ type Receiver interface {
 	// Ready tells whether somebody could answer for the service now.
 	Ready(service string) bool
 	// Receive hands one event to a service at a path, once, and returns nil
-	// when the service took it. An error that is a *Refusal tells more.
-	Receive(ctx context.Context, service, path string, e Event) error
+	// when the service took it. An error that is a *Refusal tells more. The
+	// event was published at that time.
+	Receive(ctx context.Context, service, path string, e Event, published time.Time) error
 }
 
 // Refusal is why a service did not take an event.
@@ -258,7 +259,7 @@ func (w *worker) deliver(ctx context.Context, d Delivery) {
 			w.answered(ctx, e, d.Again(time.Millisecond))
 			return
 		}
-		err := w.receive(ctx, e)
+		err := w.receive(ctx, e, m.Time)
 		var refusal *Refusal
 		if !errors.As(err, &refusal) || !refusal.Absent {
 			w.answer(ctx, d, e, err, false)
@@ -271,14 +272,14 @@ func (w *worker) deliver(ctx context.Context, d Delivery) {
 
 // receive may finish what it has begun when the worker ends. What plat cuts
 // off then says nothing about the service.
-func (w *worker) receive(ctx context.Context, e Event) error {
+func (w *worker) receive(ctx context.Context, e Event, published time.Time) error {
 	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() {
 		wait(inner, pushStop)
 		cancel(errEnding)
 	})()
-	err := w.room.receiver.Receive(inner, w.consumer.Service, w.consumer.Push, e)
+	err := w.room.receiver.Receive(inner, w.consumer.Service, w.consumer.Push, e, published)
 	if err != nil && errors.Is(context.Cause(inner), errEnding) {
 		return &Refusal{Reason: errEnding.Error(), Absent: true}
 	}

@@ -103,7 +103,7 @@ func (r *receiver) set(there bool) {
 	r.there = there
 }
 
-func (r *receiver) Receive(ctx context.Context, _, _ string, e event.Event) error {
+func (r *receiver) Receive(ctx context.Context, _, _ string, e event.Event, _ time.Time) error {
 	r.mu.Lock()
 	answer := r.answer
 	r.mu.Unlock()

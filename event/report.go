@@ -41,6 +41,7 @@ type ConsumerReport struct {
 	Handled     uint64    `json:"handled"`         // deliveries up to which everything is acknowledged
 	Oldest      time.Time `json:"oldest,omitzero"` // when the first was stored that is not acknowledged
 	Active      time.Time `json:"active,omitzero"`
+	Dead        uint64    `json:"dead,omitempty"` // dead letters of it that are kept
 	Orphan      bool      `json:"orphan,omitempty"`
 
 	Push *PushReport `json:"push,omitempty"` // nil: the service pulls by itself
@@ -61,6 +62,10 @@ func (r *Room) Report(ctx context.Context) (Report, error) {
 	streams, err := r.broker.Streams(ctx)
 	if err != nil {
 		return report, unavailable("list the streams", err)
+	}
+	dead, err := r.deadCounts(ctx, streams)
+	if err != nil {
+		return report, unavailable("count the dead letters", err)
 	}
 	r.mu.Lock()
 	declaredStreams, declaredConsumers := r.streams, r.consumers
@@ -94,6 +99,7 @@ func (r *Room) Report(ctx context.Context) (Report, error) {
 			report.Consumers = append(report.Consumers, ConsumerReport{
 				Name: c.Name, Stream: c.Stream, Service: c.Service, Event: c.Event,
 				Lag: c.Pending, Unhandled: c.Unhandled, Redelivered: c.Redelivered, Handled: c.Handled, Oldest: c.Oldest, Active: c.Active,
+				Dead:   dead[c.Stream+"."+c.Name],
 				Orphan: declaredConsumers != nil && !declared,
 				Push:   r.pushState(c.Stream + "/" + c.Name),
 			})

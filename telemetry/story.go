@@ -72,19 +72,37 @@ type Wait struct {
 func LongestWait(trees []Tree) (w Wait) {
 	for _, t := range trees {
 		for _, n := range t.Nodes {
-			if n.Parent == nil || n.Parent.Span.Kind != KindProducer {
+			if n.Span.Kind != KindProducer {
 				continue
 			}
-			if length := n.Span.Start - n.Parent.Span.End(); length > w.Length {
-				w = Wait{strings.TrimPrefix(n.Parent.Span.Name, "publish "), n.Span.Resource.Service, length}
+			for _, r := range received(trees, n) {
+				if length := r.Span.Start - n.Span.End(); length > w.Length {
+					w = Wait{strings.TrimPrefix(n.Span.Name, "publish "), r.Span.Resource.Service, length}
+				}
 			}
 		}
 	}
 	return w
 }
 
+// received are the spans of those who received what a producer's span
+// published: below it, or in traces of their own that link to it.
+func received(trees []Tree, producer *Node) []*Node {
+	all := slices.Clone(producer.Children)
+	for _, t := range trees {
+		for _, n := range t.Nodes {
+			for _, l := range n.Span.Links {
+				if l.SpanID == producer.Span.ID && l.TraceID == producer.Span.TraceID {
+					all = append(all, n)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // Undelivered lists who has not received the events that were published: by
-// event, those of the given subscribers of whom no span is below it.
+// event, those of the given subscribers of whom no span is below it or links to it.
 func Undelivered(trees []Tree, subscribers map[string][]string) map[string][]string {
 	lacking := map[string][]string{}
 	for _, t := range trees {
@@ -93,8 +111,9 @@ func Undelivered(trees []Tree, subscribers map[string][]string) map[string][]str
 			if !ok || n.Span.Kind != KindProducer {
 				continue
 			}
+			below := received(trees, n)
 			for _, service := range subscribers[event] {
-				if !slices.ContainsFunc(n.Children, func(c *Node) bool { return c.Span.Resource.Service == service }) && !slices.Contains(lacking[event], service) {
+				if !slices.ContainsFunc(below, func(c *Node) bool { return c.Span.Resource.Service == service }) && !slices.Contains(lacking[event], service) {
 					lacking[event] = append(lacking[event], service)
 				}
 			}

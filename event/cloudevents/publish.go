@@ -44,6 +44,9 @@ type Options struct {
 	// Synthetic tells whether the mark of a test customer is believed; nil:
 	// none is.
 	Synthetic func(mark string, entering bool) (journey string, ok bool)
+	// Tell is told of the spans that plat makes for publishers, and must not
+	// block; nil: it makes none.
+	Tell func(Span)
 }
 
 // Publisher makes the handlers by which events are published.
@@ -51,6 +54,7 @@ type Publisher struct {
 	room   *event.Room
 	log    *slog.Logger
 	marked func(mark string, entering bool) (journey string, ok bool)
+	tell   func(Span)
 }
 
 // NewPublisher makes a Publisher.
@@ -58,7 +62,7 @@ func NewPublisher(o Options) *Publisher {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{room: o.Room, log: o.Log, marked: o.Synthetic}
+	return &Publisher{room: o.Room, log: o.Log, marked: o.Synthetic, tell: o.Tell}
 }
 
 // Service is what answers POST /events on a service's own listener: it stores
@@ -130,8 +134,9 @@ func (p *publishing) publish(w http.ResponseWriter, r *http.Request, correlation
 		return nil, 0, err
 	}
 	var faults []error
+	own := make([]bool, len(events))
 	for i := range events {
-		place(&events[i], r.Header, correlation)
+		own[i] = place(&events[i], r.Header, correlation)
 		p.mark(&events[i], r.Header)
 		// The room would fill in a specversion and a source.
 		if err := events[i].Validate(); err != nil && batch {
@@ -150,8 +155,15 @@ func (p *publishing) publish(w http.ResponseWriter, r *http.Request, correlation
 	if err != nil {
 		return nil, 0, err
 	}
+	spans := make([]*started, len(events))
+	for i := range events {
+		spans[i] = p.span(provider, &events[i], own[i])
+	}
 	if !batch {
 		receipt, err := p.room.Publish(ctx, provider, events[0])
+		if !receipt.Duplicate { // the one that is stored has its span
+			spans[0].end(err)
+		}
 		if err != nil {
 			return nil, 0, err
 		}
@@ -161,6 +173,14 @@ func (p *publishing) publish(w http.ResponseWriter, r *http.Request, correlation
 	all := make([]published, len(receipts))
 	for i, receipt := range receipts {
 		all[i] = result(events[i], provider, receipt)
+	}
+	for i, s := range spans {
+		switch {
+		case i >= len(receipts):
+			s.end(err)
+		case !receipts[i].Duplicate:
+			s.end(nil)
+		}
 	}
 	return struct {
 		Events []published `json:"events"`

@@ -38,17 +38,20 @@ type Receiver struct {
 	target  Target
 	client  *http.Client
 	timeout time.Duration
+	tell    func(Span)
 }
 
 var _ event.Receiver = (*Receiver)(nil)
 
-// NewReceiver makes one; a timeout of 0 is PushTimeout. Close it in the end.
-func NewReceiver(target Target, timeout time.Duration) *Receiver {
+// NewReceiver makes one; a timeout of 0 is PushTimeout. tell is told of the
+// spans of events that are pushed late, and must not block; nil: nobody is.
+// Close it in the end.
+func NewReceiver(target Target, timeout time.Duration, tell func(Span)) *Receiver {
 	if timeout <= 0 {
 		timeout = PushTimeout
 	}
 	return &Receiver{
-		target: target, timeout: timeout,
+		target: target, timeout: timeout, tell: tell,
 		client: &http.Client{
 			// No proxy: services are on this machine.
 			Transport: &http.Transport{
@@ -73,10 +76,21 @@ func (r *Receiver) Ready(service string) bool {
 	return ready && base != ""
 }
 
-// Receive posts an event in binary mode and returns nil for an answer of 2xx.
+// Receive posts an event and tells of its span, where a trace begins with it.
+func (r *Receiver) Receive(ctx context.Context, service, path string, e event.Event, published time.Time) error {
+	span := r.late(service, e, published)
+	err := r.post(ctx, service, path, e, span)
+	var refusal *event.Refusal
+	if !errors.As(err, &refusal) || !refusal.Absent { // else nobody has seen it
+		span.end(err)
+	}
+	return err
+}
+
+// post sends an event in binary mode and returns nil for an answer of 2xx.
 // Every other error is an *event.Refusal, with the answer's status and the
 // beginning of its body.
-func (r *Receiver) Receive(ctx context.Context, service, path string, e event.Event) error {
+func (r *Receiver) post(ctx context.Context, service, path string, e event.Event, span *started) error {
 	base, ready := r.target.Address(service)
 	if !ready || base == "" {
 		return &event.Refusal{Reason: service + " has no instance in rotation", Absent: true}
@@ -88,6 +102,10 @@ func (r *Receiver) Receive(ctx context.Context, service, path string, e event.Ev
 		return &event.Refusal{Reason: fmt.Sprintf("POST %s: %v", path, bare(err))}
 	}
 	setHeaders(req.Header, e)
+	if span != nil {
+		req.Header.Set("Traceparent", span.traceparent())
+		req.Header.Del("Tracestate") // it belongs to the publisher's trace
+	}
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return r.failed(ctx, path, err)

@@ -43,7 +43,7 @@ func newRig(t *testing.T, o nats.Options, timeout time.Duration) *rig {
 		}
 	})
 	r := &rig{t: t, broker: broker, target: &target{at: map[string]string{}}}
-	receiver := cloudevents.NewReceiver(r.target, timeout)
+	receiver := cloudevents.NewReceiver(r.target, timeout, nil)
 	t.Cleanup(receiver.Close)
 	r.room = event.New(event.Options{Broker: broker, Receiver: receiver, Pause: 20 * time.Millisecond})
 	r.apply()

@@ -12,8 +12,9 @@ import (
 )
 
 // place gives an event the trace and the correlation ID of the request that
-// published it, unless it has its own.
-func place(e *event.Event, h http.Header, correlation string) {
+// published it, unless it has its own. It tells whether it has a trace of its
+// own, other than that of the request.
+func place(e *event.Event, h http.Header, correlation string) (own bool) {
 	set := func(name, value string) {
 		if e.Extensions == nil {
 			e.Extensions = map[string]string{}
@@ -23,13 +24,15 @@ func place(e *event.Event, h http.Header, correlation string) {
 	if e.Extensions["correlationid"] == "" {
 		set("correlationid", correlation)
 	}
-	if parent := h.Get("Traceparent"); e.Extensions["traceparent"] == "" && validTraceparent(parent) {
+	parent, has := h.Get("Traceparent"), e.Extensions["traceparent"]
+	if has == "" && validTraceparent(parent) {
 		set("traceparent", parent)
 		delete(e.Extensions, "tracestate") // it belongs to another parent
 		if state := h.Get("Tracestate"); validTracestate(state) {
 			set("tracestate", state)
 		}
 	}
+	return has != "" && (has != parent || !validTraceparent(parent))
 }
 
 // Names of the mark of a test customer: as an attribute, and as a header field.

@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -223,6 +224,14 @@ func TestDeadLettersKeepTheEventAndTheReason(t *testing.T) {
 		t.Errorf("a fourth delivery: %v", m.Headers())
 	}
 	eventually(t, "both are dead letters", func() bool { return report(t, room).Dead.Count == 2 })
+	for _, c := range report(t, room).Consumers {
+		if want := map[string]uint64{"finance_order_placed": 2}[c.Name]; c.Dead != want {
+			t.Errorf("%s has %d dead letters", c.Name, c.Dead)
+		}
+	}
+	if _, err := srv.Subjects(ctx(t), "nobody", ">"); !errors.Is(err, event.ErrNotFound) {
+		t.Errorf("subjects of a stream that is not there: %v", err)
+	}
 	letters, err := room.DeadLetters(ctx(t), 10)
 	if err != nil || len(letters) != 2 {
 		t.Fatalf("%d dead letters, %v", len(letters), err)

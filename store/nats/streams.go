@@ -38,6 +38,25 @@ func (s *Server) Streams(ctx context.Context) ([]event.StreamState, error) {
 	return states, nil
 }
 
+// Subjects counts the messages of a stream by subject, as the engine keeps
+// count of them.
+func (s *Server) Subjects(ctx context.Context, stream, filter string) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	found, err := s.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("stream %s: %w", stream, event.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	info, err := found.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, fmt.Errorf("count the subjects of stream %s: %w", stream, err)
+	}
+	return info.State.Subjects, nil
+}
+
 func (s *Server) infos(ctx context.Context) ([]*jetstream.StreamInfo, error) {
 	var infos []*jetstream.StreamInfo
 	list := s.js.ListStreams(ctx)
