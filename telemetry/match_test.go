@@ -22,8 +22,16 @@ func TestTerms(t *testing.T) {
 		`"Card" missing`:       false,
 		`declined "order_7" `:  true,
 		`"unended order_7 for`: false,
+		"rock-n-roll":          true, // a word with hyphens stands as it is written
+		"ROCK-n":               true,
+		"roll-n-rock":          false,
+		"n":                    true,
+		"cafe":                 false, // a mark belongs to its letter
+		"Cafe\u0301":           true,
+		"plan":                 false, // a key, no value
+		`" "`:                  true,
 	} {
-		if got := telemetry.ParseText(text).In("Card declined for order_7", "ÜNÏON order_7"); got != want {
+		if got := telemetry.ParseText(text).In([]telemetry.Attribute{{Key: "plan", Value: "ÜNÏON order_7"}}, "Card declined for order_7", "rock-n-roll at the cafe\u0301"); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}

@@ -117,7 +117,7 @@ func (f *field) ofSpan(s *telemetry.Span) string {
 	case f.column == colStatus:
 		return statusName(s.Status)
 	}
-	v, _ := lookUp(f.key, s.Resource, s.CorrelationID, s.Attributes)
+	v, _ := telemetry.LookUp(f.key, s.Resource, s.CorrelationID, s.Attributes)
 	return v
 }
 
@@ -129,7 +129,7 @@ func (f *field) ofLog(l *telemetry.Log) string {
 	case f.column == colSeverity:
 		return l.Severity.String()
 	}
-	v, _ := lookUp(f.key, l.Resource, l.CorrelationID, l.Attributes)
+	v, _ := telemetry.LookUp(f.key, l.Resource, l.CorrelationID, l.Attributes)
 	return v
 }
 

@@ -25,5 +25,14 @@ func ReadLog(data []byte) (rows, end, gaps int) {
 	return rows, end, len(list)
 }
 
-// ContainsFold looks for a text of lower case in any case.
-func ContainsFold(in, text string) bool { return containsFold([]byte(in), []byte(text)) }
+// Holding are the places of the values that hold a word of lower case.
+func Holding(word string, values ...string) (places []int) {
+	var data []byte
+	offsets := []uint32{0}
+	for _, v := range values {
+		data = append(data, v...)
+		offsets = append(offsets, uint32(len(data))) // #nosec G115 -- short
+	}
+	new(scan).eachHolding(newToken(word), data, offsets, func(i int) { places = append(places, i) })
+	return places
+}

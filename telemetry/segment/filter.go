@@ -2,7 +2,6 @@ package segment
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/plat-dev/plat/telemetry"
@@ -23,7 +22,9 @@ type filter struct {
 	severity    telemetry.Severity
 	correlation string
 	where       []telemetry.Match
-	terms       []term
+	terms       telemetry.Terms
+	ofSpans     telemetry.SpanQuery // what was asked, of either
+	ofLogs      telemetry.LogQuery
 	words       []uint64 // hashes of what the terms hold
 }
 
@@ -38,9 +39,9 @@ func (f *filter) times(from, to time.Time) {
 }
 
 func (f *filter) text(q string) {
-	f.terms = parseTerms(q)
+	f.terms = telemetry.ParseText(q)
 	for _, t := range f.terms {
-		for _, w := range t.tokens {
+		for _, w := range t.Words {
 			f.words = append(f.words, tokenHash(w))
 		}
 	}
@@ -50,7 +51,7 @@ func spanFilter(q telemetry.SpanQuery) *filter {
 	f := &filter{
 		trace: q.TraceID, services: q.Services, name: q.Name, kinds: q.Kinds, errors: q.ErrorsOnly,
 		shortest: q.MinDuration.Nanoseconds(), longest: q.MaxDuration.Nanoseconds(),
-		correlation: q.Correlation, where: q.Where,
+		correlation: q.Correlation, where: q.Where, ofSpans: q,
 	}
 	f.times(q.From, q.To)
 	f.text(q.Text)
@@ -60,95 +61,16 @@ func spanFilter(q telemetry.SpanQuery) *filter {
 func logFilter(q telemetry.LogQuery) *filter {
 	f := &filter{
 		trace: q.TraceID, span: q.SpanID, services: q.Services, instance: q.Instance,
-		severity: q.MinSeverity, correlation: q.Correlation, where: q.Where,
+		severity: q.MinSeverity, correlation: q.Correlation, where: q.Where, ofLogs: q,
 	}
 	f.times(q.From, q.To)
 	f.text(q.Text)
 	return f
 }
 
-// origin is what both kinds of rows have.
-func (f *filter) origin(r *telemetry.Resource, trace telemetry.TraceID, span telemetry.SpanID, correlation string) bool {
-	return (f.trace.IsZero() || f.trace == trace) &&
-		(f.span.IsZero() || f.span == span) &&
-		(len(f.services) == 0 || slices.Contains(f.services, r.Service)) &&
-		(f.instance == "" || f.instance == r.Instance) &&
-		(f.correlation == "" || f.correlation == correlation)
-}
+func (f *filter) spanMatches(s *telemetry.Span) bool { return f.ofSpans.Matches(s, f.terms) }
 
-func (f *filter) spanMatches(s *telemetry.Span) bool {
-	if s.Start < f.from || s.Start >= f.to || !f.origin(s.Resource, s.TraceID, s.ID, s.CorrelationID) {
-		return false
-	}
-	if f.name != "" && f.name != s.Name || len(f.kinds) > 0 && !slices.Contains(f.kinds, s.Kind) ||
-		f.errors && s.Status != telemetry.StatusError ||
-		s.Duration < f.shortest || f.longest > 0 && s.Duration > f.longest {
-		return false
-	}
-	for i := range f.where {
-		if !matches(&f.where[i], s.Resource, s.CorrelationID, s.Attributes) {
-			return false
-		}
-	}
-	return f.found(s.Attributes, s.CorrelationID, s.Name, s.StatusMessage)
-}
-
-func (f *filter) logMatches(l *telemetry.Log) bool {
-	if l.Time < f.from || l.Time >= f.to || l.Severity < f.severity || !f.origin(l.Resource, l.TraceID, l.SpanID, l.CorrelationID) {
-		return false
-	}
-	for i := range f.where {
-		if !matches(&f.where[i], l.Resource, l.CorrelationID, l.Attributes) {
-			return false
-		}
-	}
-	return f.found(l.Attributes, l.CorrelationID, l.Body, "")
-}
-
-// found tells whether each term stands in one of the texts.
-func (f *filter) found(attributes []telemetry.Attribute, texts ...string) bool {
-	for i := range f.terms {
-		t := &f.terms[i]
-		in := false
-		for _, s := range texts {
-			in = in || s != "" && t.in(s)
-		}
-		for j := 0; !in && j < len(attributes); j++ {
-			in = t.in(attributes[j].Value)
-		}
-		if !in {
-			return false
-		}
-	}
-	return true
-}
-
-func matches(m *telemetry.Match, r *telemetry.Resource, correlation string, attributes []telemetry.Attribute) bool {
-	value, ok := lookUp(m.Key, r, correlation, attributes)
-	return (ok && value == m.Value) != m.Not
-}
-
-// lookUp is the value of a key: a column of the row, an attribute of the row,
-// or else one of its resource.
-func lookUp(key string, r *telemetry.Resource, correlation string, attributes []telemetry.Attribute) (string, bool) {
-	var own string
-	switch key {
-	case "service.name":
-		own = r.Service
-	case "service.instance.id":
-		own = r.Instance
-	case "service.version":
-		own = r.Version
-	case "plat.correlation_id":
-		own = correlation
-	default:
-		if v, ok := telemetry.Find(attributes, key); ok {
-			return v, true
-		}
-		return telemetry.Find(r.Attributes, key)
-	}
-	return own, own != ""
-}
+func (f *filter) logMatches(l *telemetry.Log) bool { return f.ofLogs.Matches(l, f.terms) }
 
 // condition is a part of a filter that one column decides.
 type condition struct {

@@ -269,6 +269,7 @@ type groupReader struct {
 	vectors      [columns]vector
 	loaded       [columns]int // page, -1
 	dictionaries [columns]*dictionary
+	plain        [columns]bool // has none, as was found out
 }
 
 func (r *reader) open(group int) *groupReader {
@@ -362,7 +363,7 @@ func (g *groupReader) fill(v *vector, c column, p parquet.Page) {
 
 // dictionary is a column's dictionary, read before any of its pages are.
 func (g *groupReader) dictionary(c column) *dictionary {
-	if g.dictionaries[c] == nil && g.r.index[c] >= 0 && len(g.r.groups[g.group]) > 0 {
+	if g.dictionaries[c] == nil && !g.plain[c] && g.r.index[c] >= 0 && len(g.r.groups[g.group]) > 0 {
 		if g.pages[c] == nil {
 			g.pages[c] = g.chunks[g.r.index[c]].Pages()
 		}
@@ -376,7 +377,7 @@ func (g *groupReader) dictionary(c column) *dictionary {
 		if err != nil {
 			panic(asDamage(err))
 		}
-		if d != nil {
+		if g.plain[c] = d == nil; d != nil {
 			g.dictionaries[c] = &dictionary{of: d, text: make([]string, d.Len()), made: make([]bool, d.Len())}
 		}
 	}

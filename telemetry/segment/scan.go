@@ -3,8 +3,6 @@ package segment
 import (
 	"bytes"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/plat-dev/plat/telemetry"
 )
@@ -19,11 +17,10 @@ type scan struct {
 	elsewhere  []telemetry.Match
 	keys       [][]byte // of elsewhere and of conditions, as JSON has them
 	condKeys   [][]byte
-	tokens     [][]byte              // of the terms, in lower case
-	holding    [][columns][]int8     // of a token and a code: 0 unknown, 1 holds it, 2 does not
+	tokens     []*token              // of the terms
+	lower      []byte                // values in lower case, used again
 	rows       []int32               // that match, in order
 	unsure     []bool                // by row: only the whole row can tell
-	whole      [][columns]int        // of a token: the page + 1 that holds it, or less than 0 if it does not
 	others     []telemetry.Attribute // used again
 	resources  map[[4]int32]*telemetry.Resource
 }
@@ -43,8 +40,8 @@ func newScan(g *groupReader, f *filter, k kind) *scan {
 		s.condKeys = append(s.condKeys, append(appendString(nil, c.key), ':'))
 	}
 	for _, t := range f.terms {
-		for _, w := range t.tokens {
-			s.tokens = append(s.tokens, []byte(w))
+		for _, w := range t.Words {
+			s.tokens = append(s.tokens, newToken(w))
 		}
 	}
 	return s
@@ -237,125 +234,4 @@ func (s *scan) other(m *telemetry.Match, i, page, row int) bool {
 		return true
 	}
 	return m.Not
-}
-
-// texts drops rows that lack one of the words; whether they stand as asked
-// only the row can tell.
-func (s *scan) texts(page int) {
-	list := []column{colBody, colAttributes, colCorrelation, colMethod, colRoute, colPeer, colDestination}
-	if s.kind == spans {
-		list = []column{colName, colMessage, colAttributes, colCorrelation, colMethod, colRoute, colPeer, colDestination}
-	}
-	s.keepRows(func(row int) bool {
-		s.unsure[row] = true
-		for i, w := range s.tokens {
-			in := false
-			for _, c := range list {
-				if in = s.holds(i, c, page, row); in {
-					break
-				}
-			}
-			if !in {
-				if n, ok := s.load(colCode, page).number(row); !ok || strconv.FormatInt(n, 10) != string(w) {
-					return false
-				}
-			}
-		}
-		return true
-	})
-}
-
-// holds tells whether a column of a row has a word anywhere; of a dictionary's
-// value it is found out once.
-func (s *scan) holds(token int, c column, page, row int) bool {
-	v := s.load(c, page)
-	if v.missing {
-		return false
-	}
-	if v.words == nil {
-		if s.whole == nil {
-			s.whole = make([][columns]int, len(s.tokens))
-		}
-		known := &s.whole[token][c]
-		if *known != page+1 && *known != -page-1 { // the page's values at once, first
-			if *known = -page - 1; containsFold(v.data, s.tokens[token]) {
-				*known = page + 1
-			}
-		}
-		return *known > 0 && containsFold(v.raw(row), s.tokens[token])
-	}
-	code := v.code(row)
-	if code < 0 {
-		return false
-	}
-	if s.holding == nil {
-		s.holding = make([][columns][]int8, len(s.tokens))
-	}
-	known := &s.holding[token][c]
-	if *known == nil {
-		*known = make([]int8, len(v.words.text))
-	}
-	if (*known)[code] == 0 {
-		(*known)[code] = 2
-		if containsFold(v.words.of.Index(code).ByteArray(), s.tokens[token]) {
-			(*known)[code] = 1
-		}
-	}
-	return (*known)[code] == 1
-}
-
-// containsFold looks for a text of lower case in any case. It jumps from one
-// place of the text's rarest letter to the next.
-func containsFold(in, text []byte) bool {
-	const rare = "eationsrhldcumfpgwybvkxjqz0123456789_" // the commonest letter first
-	at, rank := 0, -1
-	for i, b := range text {
-		if b >= utf8.RuneSelf {
-			return bytes.Contains(bytes.ToLower(in), text)
-		}
-		if r := strings.IndexByte(rare, b); r > rank {
-			at, rank = i, r
-		}
-	}
-	if len(text) == 0 || len(in) < len(text) {
-		return len(text) == 0
-	}
-	cases := [2]byte{text[at], text[at]}
-	if 'a' <= text[at] && text[at] <= 'z' {
-		cases[1] -= 'a' - 'A'
-	}
-	for i, b := range cases {
-		if i == 1 && b == cases[0] {
-			break
-		}
-		for from := at; from < len(in)-(len(text)-1-at); from++ {
-			next := bytes.IndexByte(in[from:len(in)-(len(text)-1-at)], b)
-			if next < 0 {
-				break
-			}
-			from += next
-			if equalFold(in[from-at:from-at+len(text)], text) {
-				return true
-			}
-		}
-	}
-	// The only letters beyond ASCII whose lower case is within it: Kelvin, and I
-	// with a dot.
-	if bytes.Contains(in, []byte("\u212a")) || bytes.Contains(in, []byte("\u0130")) {
-		return bytes.Contains(bytes.ToLower(in), text)
-	}
-	return false
-}
-
-// equalFold compares with a text of lower case in ASCII, as long.
-func equalFold(in, text []byte) bool {
-	for i, b := range in {
-		if 'A' <= b && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		if b != text[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -100,8 +100,8 @@ func (w *fileWriter) searched(c column, s string) {
 }
 
 func (w *fileWriter) learn(s string) {
-	if s != "" {
-		eachToken(s, func(token string) { w.words.add(tokenHash(token)) })
+	for word := range telemetry.Words(s) {
+		w.words.add(tokenHash(word))
 	}
 }
 
