@@ -40,6 +40,11 @@ type Edge struct {
 	// Registered is set instead of URL for an external callee that the
 	// registry knows by that name.
 	Registered string `json:"registered,omitempty"`
+
+	Policy    CallPolicy     `json:"policy"`
+	OnFailure string         `json:"on-failure"`
+	Default   *DefaultAnswer `json:"default,omitempty"`
+	LastGood  *LastGood      `json:"last-good,omitempty"`
 }
 
 // Pool is the name under which the registry knows the instances that answer;
@@ -168,7 +173,7 @@ func Edges(s *System) []Edge {
 	var edges []Edge
 	for _, svc := range s.Services {
 		for _, d := range svc.Calls {
-			e := Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), Timeout: d.Timeout}
+			e := Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), Timeout: d.Timeout, Policy: d.Policy, OnFailure: d.OnFailure, Default: d.Default, LastGood: d.LastGood}
 			if to := external[d.Service]; to.Registered != "" {
 				e.Registered = to.Registered
 			} else {

@@ -48,6 +48,7 @@ type RouteFile struct {
 // DefaultsFile is the standard that every service starts from.
 type DefaultsFile struct {
 	Timeout    *Duration  `json:"timeout,omitempty" plan:"positive" jsonschema:"default=1s" jsonschema_description:"Time allowed for a call between services that names none."`
+	Calls      CallsFile  `json:"calls,omitempty" jsonschema_description:"How calls between services are protected."`
 	Grace      *Duration  `json:"grace,omitempty" jsonschema:"default=10s" jsonschema_description:"Time between SIGTERM and SIGKILL."`
 	Start      *Duration  `json:"start,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"Time allowed from start to ready."`
 	Limits     Limits     `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
@@ -151,9 +152,21 @@ type ConsumesFile struct {
 // CallFile declares a synchronous dependency.
 type CallFile struct {
 	Timeout   *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call; absent: that of defaults."`
-	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue,default=fail" jsonschema_description:"What the service does when the call fails."`
+	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue,default=fail" jsonschema_description:"What the service gets when the call fails: an error (fail), an error marked Plat-Degraded (degrade), the answer declared beside it, or the last good one with its age (last-good)."`
 	Optional  *bool     `json:"optional,omitempty" jsonschema:"default=false" jsonschema_description:"It can start and be ready without it, and runs without it when a part of the system is started."`
 	Fresh     *Duration `json:"fresh,omitempty" plan:"positive" jsonschema_description:"How old a copy of its entities may be before the service asks whether it is still right. Absent: it asks each time."`
+
+	Default  *DefaultFile `json:"default,omitempty" jsonschema_description:"With on-failure: default, the answer to a GET or HEAD that failed."`
+	LastGood LastGoodFile `json:"last-good,omitempty" jsonschema_description:"With on-failure: last-good, which answers to a GET are kept."`
+
+	Connect    *Duration   `json:"connect,omitempty" plan:"positive" jsonschema_description:"Time allowed for a connection; absent: that of defaults.calls, as for the keys below."`
+	Header     *Duration   `json:"header,omitempty" plan:"positive" jsonschema_description:"Time allowed for one try's answer to begin."`
+	Total      *Duration   `json:"total,omitempty" plan:"positive" jsonschema_description:"Time allowed until the answer's end. Streams have none."`
+	Retries    *int        `json:"retries,omitempty" jsonschema:"minimum=0,maximum=10" jsonschema_description:"Tries after the first, of what is idempotent and has no body."`
+	Concurrent *int        `json:"concurrent,omitempty" jsonschema:"minimum=1,maximum=10000" jsonschema_description:"Calls at once: the bulkhead."`
+	Wait       *Duration   `json:"wait,omitempty" plan:"positive" jsonschema_description:"How long a call waits for its turn when as many as may be are under way."`
+	Adaptive   *bool       `json:"adaptive,omitempty" jsonschema_description:"Whether fewer calls at once are let through while they take longer than usual."`
+	Breaker    BreakerFile `json:"breaker,omitempty" jsonschema_description:"When calls are refused at once, since most of them fail."`
 }
 
 // SubscriptionFile declares an event that a service receives.

@@ -68,7 +68,7 @@ func habits() map[reflect.Type]map[string]habit {
 		reflect.TypeFor[RouteFile]():        {"prefix": {"path", "path: /"}, "url": {"path", "path: /"}, "backend": {"service", "service: NAME"}, "target": {"service", "service: NAME"}, "method": {"methods", "methods: [GET]"}},
 		reflect.TypeFor[ServiceRef]():       {"dir": {"path", "path: services/NAME"}, "folder": {"path", "path: services/NAME"}, "name": {"path", "path: services/NAME"}},
 		reflect.TypeFor[DefaultsFile]():     {"memory": limits, "cpu": limits, "resource": limits},
-		reflect.TypeFor[CallFile]():         {"fallback": {"on-failure", "on-failure: degrade"}, "required": {"optional", "optional: true where it can do without"}},
+		reflect.TypeFor[CallFile]():         {"fallback": {"on-failure", "on-failure: degrade"}, "required": {"optional", "optional: true where it can do without"}, "retry": {"retries", "retries: 2"}, "bulkhead": {"concurrent", "concurrent: 100"}, "circuit-breaker": {"breaker", "breaker: {failures: 50%}"}},
 		reflect.TypeFor[ExternalFile]():     {"address": {"url", "url: https://host"}, "host": {"url", "url: https://host"}, "team": owner},
 		reflect.TypeFor[GatewayFile]():      {"path": {"routes", "routes: [{path: /, service: NAME}]"}},
 		reflect.TypeFor[StoreFile]():        {"type": {"engine", "engine: sqlite"}, "retention": {"keep", "keep: 7d"}},

@@ -47,6 +47,7 @@ func Resolve(system *SystemDeclaration, services []*Declaration, opts Options) R
 		r.checkPorts(resolved)
 		r.checkCycles(resolved)
 		r.checkTimeouts(resolved)
+		r.checkPolicies(resolved)
 	}
 	out.Findings = append(out.Findings, r.system.doc.faults.take(r.system.doc.file)...)
 	for _, d := range r.all {
@@ -270,7 +271,7 @@ func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 func (r *resolver) call(name string, own, set CallFile) Dependency {
 	d := Dependency{
 		Service: name, Timeout: pick(defaultCallTimeout, r.system.File.Defaults.Timeout, own.Timeout, set.Timeout),
-		OnFailure: "fail", Optional: pick(false, own.Optional, set.Optional),
+		OnFailure: OnFail, Optional: pick(false, own.Optional, set.Optional),
 	}
 	if d.Fresh = own.Fresh; set.Fresh != nil {
 		d.Fresh = set.Fresh
@@ -281,6 +282,8 @@ func (r *resolver) call(name string, own, set CallFile) Dependency {
 			d.OnFailure = said
 		}
 	}
+	d.Policy = callPolicy(d.Timeout, r.system.File.Defaults.Calls, own.policies(), set.policies())
+	d.fallback(own, set)
 	return d
 }
 

@@ -110,6 +110,10 @@ type Dependency struct {
 	OnFailure string    `json:"on-failure"` // fail, degrade, …
 	Optional  bool      `json:"optional,omitempty"`
 	Fresh     *Duration `json:"fresh,omitempty"` // how old a copy of its entities may be
+
+	Policy   CallPolicy     `json:"policy"`
+	Default  *DefaultAnswer `json:"default,omitempty"`   // with on-failure default
+	LastGood *LastGood      `json:"last-good,omitempty"` // with on-failure last-good
 }
 
 // ConsumedEvent is a declared subscription.

@@ -39,6 +39,7 @@ func systemExamples() map[string]string {
 		"defaults.limits":                     "limits: {memory: 512MiB, cpu: 2}",
 		"defaults.objectives":                 "objectives: {availability: 99.5%, latency: {p95: 300ms}}",
 		"defaults.access":                     "access: enforce",
+		"defaults.calls":                      "calls: {retries: 1, concurrent: 50, breaker: {open: 10s}}",
 		"environments":                        "environments:\n  staging:\n    access: observe\n    set:\n      order: {instances: 3, config: {credit-limit: 50000}}",
 		"environments.<name>.access":          "access: observe",
 		"environments.<name>.set":             "set:\n  order:\n    instances: 3\n    config: {credit-limit: 50000}\n    consumes: {services: {catalog: {timeout: 1s}}}",
@@ -105,5 +106,8 @@ func serviceExamples() map[string]string {
 		"config.<name>.default":               "default: EUR",
 		"stores.<name>.engine":                "engine: sqlite",
 		"consumes.services.<name>.on-failure": "on-failure: degrade",
+		"consumes.services.<name>.default":    "default: {body: '{\"items\":[]}'}",
+		"consumes.services.<name>.last-good":  "last-good: {keep: 10m}",
+		"consumes.services.<name>.breaker":    "breaker: {failures: 30%, calls: 50}",
 	}
 }

@@ -124,10 +124,12 @@ func TestEveryExampleHasItsField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
-		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}]\ngateways: {g: {routes: [{path: /, service: a}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
+		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}, {path: c}, {path: d}]\ngateways: {g: {routes: [{path: /, service: a}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
 		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [x]\nprovides: {http: {}, events: {x.y: {}}}\nconsumes: {services: {b: {}}, events: {x.y: {}}}\n" +
 			"stores: {s: {}}\nconfig: {c: {}}\n")},
-		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\n")},
+		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\nconsumes: {services: {c: {on-failure: default, default: {body: x}}, d: {on-failure: last-good}}}\n")},
+		"c/service.yaml": {Data: []byte("service: c\nowner: us\nrun: [x]\n")},
+		"d/service.yaml": {Data: []byte("service: d\nowner: us\nrun: [x]\n")},
 	}
 	s, err := plan.Load(files, plan.Options{})
 	if err != nil {
@@ -144,6 +146,22 @@ func TestDefaults(t *testing.T) {
 		"service.yaml consumes.services.<name>.optional": fmt.Sprint(a.Calls[0].Optional), "service.yaml consumes.events.<type>.retries": fmt.Sprint(a.Consumes[0].Retries),
 		"service.yaml stores.<name>.engine": a.Stores[0].Engine, "service.yaml config.<name>.secret": fmt.Sprint(a.Config[0].Secret),
 	}
+	policy := a.Calls[0].Policy
+	for key, value := range map[string]any{
+		"connect": policy.Connect, "total": policy.Total, "retries": policy.Retries, "concurrent": policy.Concurrent, "wait": policy.Wait, "adaptive": policy.Adaptive,
+	} {
+		got["plat.yaml defaults.calls."+key] = fmt.Sprint(value)
+	}
+	for _, at := range []string{"plat.yaml defaults.calls.", "service.yaml consumes.services.<name>."} {
+		for key, value := range map[string]any{
+			"enabled": policy.Breaker != nil, "failures": policy.Breaker.Failures, "calls": policy.Breaker.Calls, "within": policy.Breaker.Within, "open": policy.Breaker.Open,
+		} {
+			got[at+"breaker."+key] = fmt.Sprint(value)
+		}
+	}
+	d, _ := s.Service("b")
+	got["service.yaml consumes.services.<name>.default.status"], got["service.yaml consumes.services.<name>.default.type"] = fmt.Sprint(d.Calls[0].Default.Status), d.Calls[0].Default.Type
+	got["service.yaml consumes.services.<name>.last-good.keep"], got["service.yaml consumes.services.<name>.last-good.private"] = fmt.Sprint(d.Calls[1].LastGood.Keep), fmt.Sprint(d.Calls[1].LastGood.Private)
 	for _, at := range []string{"plat.yaml ", "plat.yaml environments.<name>."} {
 		kept := s.Telemetry
 		got[at+"telemetry.keep"], got[at+"telemetry.keep-metrics"], got[at+"telemetry.forward[].protocol"] = fmt.Sprint(kept.Keep), fmt.Sprint(kept.KeepMetrics), kept.Forward[0].Protocol

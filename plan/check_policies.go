@@ -1,0 +1,117 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plat-dev/plat/fault"
+)
+
+// mostTries is how often a callee may be asked for one request of a customer
+// before that is a finding: a service that has trouble gets that much more.
+const mostTries = 3
+
+// checkPolicies finds what contradicts itself in how calls are protected.
+func (r *resolver) checkPolicies(s *System) {
+	for _, svc := range s.Services {
+		for _, d := range svc.Calls {
+			r.checkFallback(svc.Name, d)
+			r.checkTimes(svc.Name, d)
+		}
+	}
+	r.checkRetries(s)
+}
+
+// checkFallback finds a fallback that lacks, and keys of another one.
+func (r *resolver) checkFallback(caller string, d Dependency) {
+	doc, own := r.services[caller].doc, r.services[caller].File.Consumes.Services[d.Service]
+	set := r.system.File.Environments[r.environment].Set[caller].Consumes.Services[d.Service]
+	at := []any{"consumes", "services", d.Service}
+	if d.Optional && d.OnFailure == OnFail {
+		doc.key(fault.Newf(fault.PlanNoFallback, "%s does without %s, but a call that fails is an error", caller, d.Service).
+			Why("optional says that it runs without it; on-failure does not say what stands in for an answer").
+			Fix("write on-failure: degrade, default or last-good, or delete optional").Warn(), append(at, "optional")...)
+	}
+	if d.OnFailure == OnDefault && own.Default == nil && set.Default == nil {
+		doc.value(fault.Newf(fault.PlanMissingField, "on-failure: default of %s has no value", d.Service).
+			Why("expected default beside it").Fix("write default: {body: '[]'}"), append(at, "on-failure")...)
+	}
+	said := pick(OnFail, nonEmpty(own.OnFailure))
+	for _, key := range []struct {
+		name, of string
+		there    bool
+	}{{"default", OnDefault, own.Default != nil}, {"last-good", OnLastGood, own.LastGood != LastGoodFile{}}} {
+		if key.there && said != key.of {
+			doc.key(fault.Newf(fault.PlanConflictingFields, "%s stands beside on-failure: %s", key.name, said).
+				Why("it is used by on-failure: "+key.of+" alone").Fix("write on-failure: "+key.of+", or delete "+key.name), append(at, key.name)...)
+		}
+	}
+}
+
+// checkTimes warns of a part that may take longer than the whole.
+func (r *resolver) checkTimes(caller string, d Dependency) {
+	doc, own := r.services[caller].doc, r.services[caller].File.Consumes.Services[d.Service]
+	longer := func(part string, of *Duration, whole string, bound Duration) {
+		if of != nil && *of > bound {
+			doc.value(fault.Newf(fault.PlanShortTimeout, "%s %s of the call to %s is more than its %s of %s", part, *of, d.Service, whole, bound).
+				Why("it can never be used up").Fix(fmt.Sprintf("write at most %s, or a longer %s", bound, whole)).Warn(), "consumes", "services", d.Service, part)
+		}
+	}
+	longer("connect", own.Connect, "timeout", d.Timeout)
+	longer("header", own.Header, "timeout", d.Timeout)
+	longer("wait", own.Wait, "timeout", d.Timeout)
+	longer("timeout", own.Timeout, "total", d.Policy.Total)
+}
+
+// checkRetries warns of declared retries that multiply along a chain of calls.
+// plat marks what was tried again, so that it is not again below; a service
+// that does not pass the mark on breaks that.
+func (r *resolver) checkRetries(s *System) {
+	said := func(caller, callee string) int {
+		for _, f := range []CallsFile{
+			r.system.File.Environments[r.environment].Set[caller].Consumes.Services[callee].policies(),
+			r.services[caller].File.Consumes.Services[callee].policies(), r.system.File.Defaults.Calls,
+		} {
+			if f.Retries != nil {
+				return 1 + *f.Retries
+			}
+		}
+		return 1
+	}
+	type chain struct {
+		tries int
+		names []string
+	}
+	known := map[string]chain{}
+	var most func(string, []string) chain
+	most = func(service string, above []string) chain {
+		if c, ok := known[service]; ok {
+			return c
+		}
+		best := chain{1, []string{service}}
+		if slices.Contains(above, service) {
+			return best // a circle has a finding of its own
+		}
+		svc, _ := s.Service(service)
+		for _, d := range svc.Calls {
+			below := most(d.Service, append(above, service))
+			if tries := said(service, d.Service) * below.tries; tries > best.tries {
+				best = chain{tries, append([]string{service}, below.names...)}
+			}
+		}
+		known[service] = best
+		return best
+	}
+	for _, svc := range s.Services {
+		for _, d := range svc.Calls {
+			own, below := said(svc.Name, d.Service), most(d.Service, []string{svc.Name})
+			if own == 1 || own*below.tries <= mostTries {
+				continue
+			}
+			r.services[svc.Name].doc.value(fault.Newf(fault.PlanRetriesMultiply, "one request may become %d: %s", own*below.tries, strings.Join(append([]string{svc.Name}, below.names...), " → ")).
+				Why(fmt.Sprintf("tries multiply where a service does not pass on that it was retried already; expected at most %d", mostTries)).
+				Fix("retry at one place of the chain alone: write retries: 0 at the others").Warn(), "consumes", "services", d.Service, "retries")
+		}
+	}
+}
