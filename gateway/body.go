@@ -54,10 +54,6 @@ func (x *exchange) attachBody(out *http.Request, a *answer) {
 		answer: a, source: r.Body, control: x.control, limit: l.Body, shared: r.ProtoMajor == 2,
 		paced: r.ProtoMajor == 1 || r.ContentLength > 0, start: x.Start, stall: l.BodyStall, rate: l.BodyRate,
 	}
-	if r.ProtoMajor == 1 {
-		// An answer that comes before the body's end is passed on at once.
-		_ = x.body.control.EnableFullDuplex() // unsupported: net/http reads on a little first
-	}
 	out.Body = x.body
 	if len(r.Trailer) > 0 {
 		out.ContentLength = -1 // trailers need the chunked form
@@ -66,6 +62,15 @@ func (x *exchange) attachBody(out *http.Request, a *answer) {
 	// body's end, and the transport sends it after that.
 	x.body.trailer, x.body.outside = r.Trailer, x.Gateway != ""
 	x.body.cleanTrailer()
+}
+
+// duplex lets an answer that comes before the body's end be passed on at once.
+// It is called when somebody begins to read the body: else net/http, which
+// then does not read what is left of it, would close the connection unsaid.
+func (b *requestBody) duplex() {
+	if b != nil && !b.shared {
+		_ = b.control.EnableFullDuplex() // unsupported: net/http reads on a little first
+	}
 }
 
 // cleanTrailer removes what is no more believed there than in the header.

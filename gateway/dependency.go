@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/plat-dev/plat/kit/policy"
 	"github.com/plat-dev/plat/plan"
@@ -11,14 +12,50 @@ import (
 // dependency is one service as another calls it. It outlives the edges that
 // lead to it: what its guard knows is kept when the plan changes.
 type dependency struct {
-	count counters
-	guard *policy.Guard
-	terms atomic.Pointer[terms] // nil: nobody guards these calls
+	count     counters
+	guard     *policy.Guard
+	terms     atomic.Pointer[terms] // nil: nobody guards these calls
+	fallbacks fallbacks
 }
 
 // terms are what the plan says of a dependency beside its guard's config.
 type terms struct {
-	declared bool
+	declared  bool
+	connect   time.Duration // 0: as the gateway's limits say
+	header    time.Duration // of one try; 0: what is left
+	total     time.Duration // until the answer's end; 0: none
+	onFailure string
+	standard  *plan.DefaultAnswer
+	lastGood  *plan.LastGood
+}
+
+// undeclared are the terms of a call by the mesh that the plan does not know.
+func undeclared() *terms { return &terms{onFailure: plan.OnFail} }
+
+func termsOf(e plan.Edge) *terms {
+	return &terms{
+		declared: true, connect: e.Policy.Connect.Std(), header: e.Policy.Header.Std(), total: e.Policy.Total.Std(),
+		onFailure: e.OnFailure, standard: e.Default, lastGood: e.LastGood,
+	}
+}
+
+// configOf is a policy of the plan in the guard's words. One that says nothing
+// is the standard.
+func configOf(p plan.CallPolicy) policy.Config {
+	if p == (plan.CallPolicy{}) {
+		return policy.Config{}
+	}
+	c := policy.Config{
+		Timeouts: policy.Timeouts{Connect: p.Connect.Std(), Header: p.Header.Std(), Total: p.Total.Std()},
+		Retry:    policy.Retry{Off: p.Retries == 0, Max: p.Retries},
+		Breaker:  policy.Breaker{Off: p.Breaker == nil},
+		Bulkhead: policy.Bulkhead{Concurrent: p.Concurrent, Wait: p.Wait.Std()},
+		Adaptive: policy.Adaptive{Off: !p.Adaptive},
+	}
+	if b := p.Breaker; b != nil {
+		c.Breaker.Share, c.Breaker.Minimum, c.Breaker.Window, c.Breaker.Open = float64(b.Failures)/100, b.Calls, b.Within.Std(), b.Open.Std()
+	}
+	return c
 }
 
 func newDependency() *dependency { return &dependency{guard: policy.NewGuard(policy.Config{})} }
@@ -36,13 +73,13 @@ func (g *Gateway) SetCalls(calls []plan.Edge) {
 		key := edgeKey{c.Caller, c.Callee}
 		declared[key] = true
 		d := g.dependency(key)
-		d.guard.Set(policy.Config{})
-		d.terms.Store(&terms{declared: true})
+		d.guard.Set(configOf(c.Policy))
+		d.terms.Store(termsOf(c))
 	}
 	for key, d := range g.dependencies {
 		if t := d.terms.Load(); t != nil && t.declared && !declared[key] {
 			d.guard.Set(policy.Config{})
-			d.terms.Store(&terms{})
+			d.terms.Store(undeclared())
 		}
 	}
 }

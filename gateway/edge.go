@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"crypto/tls"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -81,7 +80,7 @@ func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool,
 	defer g.mu.Unlock()
 	d := g.dependency(edgeKey{c.Caller, callee})
 	if c.Mesh {
-		d.terms.CompareAndSwap(nil, &terms{})
+		d.terms.CompareAndSwap(nil, undeclared())
 	}
 	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, dependency: d}
 }
@@ -104,7 +103,7 @@ func (g *Gateway) remoteAt(name, targetURL string) (*remote, error) {
 	target.Path, target.RawPath = strings.TrimRight(target.Path, "/"), ""
 	r := &remote{target: target, usual: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 5 * g.limits.Connect}).DialContext,
+		DialContext:            dialer(5 * g.limits.Connect),
 		TLSClientConfig:        &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    5 * g.limits.Connect,
 		ForceAttemptHTTP2:      true,
@@ -163,6 +162,9 @@ func (x *exchange) pass(e *edge) {
 	out.set("X-Correlation-Id", x.CorrelationID)
 	delete(out.Header, "Plat-Timeout")
 	c := &call{pool: e.pool, remote: e.remote, header: out.Header, host: r.Host, timeout: timeout, absolute: true, hurried: timeout < e.timeout/2}
+	if x.terms != nil {
+		c.connect, c.perTry, c.total = x.terms.connect, x.terms.header, x.terms.total
+	}
 	if e.remote != nil {
 		for name := range out.Header {
 			if foreign(name) && name != "Traceparent" && name != "X-Correlation-Id" {

@@ -21,6 +21,8 @@ type call struct {
 	host     string
 	timeout  time.Duration // until the answer begins; 0: none
 	perTry   time.Duration // of it, for one try; 0: all of it
+	connect  time.Duration // for a connection; 0: as the limits say
+	total    time.Duration // until the answer's end; 0: none
 	absolute bool          // the time-out counts from arrival, not from the body's end
 	hurried  bool          // the caller has less than half of the time that is declared
 }
@@ -50,6 +52,9 @@ type answer struct {
 func (x *exchange) forward(c *call) {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(errFinished)
+	if c.connect > 0 && (c.remote != nil || c.connect != x.gateway.limits.Connect) {
+		ctx = context.WithValue(ctx, connectKey{}, c.connect)
+	}
 	a := &answer{exchange: x, cancel: cancel, timeout: c.timeout}
 	x.answer = a
 	defer a.end()
@@ -98,9 +103,17 @@ func (x *exchange) forward(c *call) {
 		x.permit.Release()
 		x.switchProtocols(res, upgrade)
 	default:
-		x.permit.Report(outcomeOf(res))
+		outcome := outcomeOf(res)
+		x.permit.Report(outcome)
+		if outcome != policy.Success && res.StatusCode >= http.StatusInternalServerError && x.standIn(x.Service+" answered "+res.Status) {
+			_ = res.Body.Close() // nobody gets it
+			return
+		}
 		if lasting(x.r, res) {
 			x.permit.Release()
+		} else if c.total > 0 {
+			over := time.AfterFunc(c.total-time.Since(x.Start), a.giveUp)
+			defer over.Stop()
 		}
 		x.respond(res, a)
 	}
@@ -141,7 +154,7 @@ func (x *exchange) fail(ctx context.Context, err error, slow policy.Outcome) {
 		if x.body != nil {
 			x.closeAfter()
 		}
-		x.problem(http.StatusGatewayTimeout, fault.GatewayTimeout, x.Service+" did not answer in time")
+		x.failed(http.StatusGatewayTimeout, fault.GatewayTimeout, x.Service+" did not answer in time")
 	case gone:
 		x.Code = fault.GatewayClientGone
 		panic(http.ErrAbortHandler) // nobody to answer; Status stays 0
@@ -149,7 +162,7 @@ func (x *exchange) fail(ctx context.Context, err error, slow policy.Outcome) {
 		x.bodyFailed(bodyErr)
 	default:
 		x.permit.Report(policy.Failure)
-		x.problem(http.StatusBadGateway, fault.GatewayUpstreamFailed, x.Service+" could not be reached or broke off")
+		x.failed(http.StatusBadGateway, fault.GatewayUpstreamFailed, x.Service+" could not be reached or broke off")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway/lastgood"
 	"github.com/plat-dev/plat/plan"
 )
 
@@ -104,6 +105,8 @@ type Gateway struct {
 	tunnels   map[*http.Server]map[*tunnel]struct{}
 
 	dependencies map[edgeKey]*dependency // of edges
+
+	lastGood *lastgood.Store
 }
 
 // New makes a gateway that knows no routes and no upstreams.
@@ -112,7 +115,7 @@ func New(o Options) *Gateway {
 		limits: o.Limits.withDefaults(), log: o.Log, observe: o.Observe, seen: o.Seen, marked: o.Synthetic, roots: o.RootCAs,
 		entries: problemTexts(),
 		fronts:  map[string]*front{}, pools: map[string]*pool{}, inflights: map[string]*inflight{}, leaving: map[string]*inflight{},
-		dependencies: map[edgeKey]*dependency{}, remotes: map[string]*remote{},
+		dependencies: map[edgeKey]*dependency{}, remotes: map[string]*remote{}, lastGood: lastgood.New(0),
 		tunnels: map[*http.Server]map[*tunnel]struct{}{},
 	}
 	if g.log == nil {

@@ -66,6 +66,10 @@ func (x *exchange) problemWith(status int, code fault.Code, detail, remedy strin
 
 // unavailable answers that the service has no instance.
 func (x *exchange) unavailable() {
+	if x.standIn(x.Service + " has no instance in rotation") {
+		x.Code = fault.GatewayNoInstance
+		return
+	}
 	x.w.Header()["Retry-After"] = []string{"1"}
 	remedy := strings.ReplaceAll(x.gateway.entries[fault.GatewayNoInstance].remedy, "SERVICE", x.Service)
 	x.problemWith(http.StatusServiceUnavailable, fault.GatewayNoInstance, x.Service+" has no instance in rotation", remedy)
@@ -81,8 +85,7 @@ func (x *exchange) refused(r *policy.Rejection) {
 		detail = x.Service + " has become slow, and as many calls to it are under way as it can take"
 	case policy.BulkheadFull:
 	}
-	h := x.w.Header()
-	h["Plat-Rejected"] = []string{string(r.Reason)}
-	h["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(max(r.RetryAfter, time.Second).Seconds())), 10)}
-	x.problem(http.StatusServiceUnavailable, code, detail)
+	x.w.Header()["Plat-Rejected"] = []string{string(r.Reason)}
+	x.w.Header()["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(max(r.RetryAfter, time.Second).Seconds())), 10)}
+	x.failed(http.StatusServiceUnavailable, code, detail)
 }

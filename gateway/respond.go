@@ -51,7 +51,12 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 	if r.Method == http.MethodHead || res.ContentLength == 0 && announced == 0 || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified {
 		return
 	}
-	if err := out.copy(res.Body); err != nil {
+	body := io.Reader(res.Body)
+	kept := x.record(res)
+	if kept != nil {
+		body = io.TeeReader(body, kept)
+	}
+	if err := out.copy(body); err != nil {
 		x.Err = err
 		if out.failed || r.Context().Err() != nil {
 			x.Code = fault.GatewayClientGone
@@ -66,6 +71,9 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 	}
 	_ = res.Body.Close() // now, so that the trailers are whole
 	x.trailers(h, res.Trailer, announced)
+	if kept != nil {
+		kept.Keep()
+	}
 	if o := grpcOutcome(res.Trailer); o != policy.Success {
 		x.permit.Report(o)
 	}

@@ -112,6 +112,7 @@ func (s *sending) try() (*http.Response, *instance, error) {
 		transport = inst.transport(x.r, s.upgrade)
 	}
 	s.out.URL = &target
+	x.body.duplex()
 	res, err := s.roundTrip(transport)
 	if inst != nil {
 		s.pool.outliers.Report(inst.ID, s.outcome(res, err))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -128,12 +129,26 @@ func newTransport(l Limits, h2c bool) *http.Transport {
 	protocols.SetUnencryptedHTTP2(h2c)
 	return &http.Transport{
 		Protocols:              protocols,
-		DialContext:            (&net.Dialer{Timeout: l.Connect}).DialContext,
+		DialContext:            dialer(l.Connect),
 		MaxIdleConnsPerHost:    512,
 		IdleConnTimeout:        l.UpstreamIdle,
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true, // what the client did not ask for is not asked for
 		MaxResponseHeaderBytes: 1 << 20,
+	}
+}
+
+// connectKey is of the time that a call allows for a connection, if it differs
+// from the usual one.
+type connectKey struct{}
+
+func dialer(usual time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		d := net.Dialer{Timeout: usual}
+		if own, ok := ctx.Value(connectKey{}).(time.Duration); ok {
+			d.Timeout = own
+		}
+		return d.DialContext(ctx, network, addr)
 	}
 }
 

@@ -1,0 +1,164 @@
+package gateway_test
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/plan"
+)
+
+// TestFallbacks: what stands in for an answer, by what failed and how it is
+// declared.
+func TestFallbacks(t *testing.T) {
+	t.Parallel()
+	var mode atomic.Value // how the instance fails
+	mode.Store("")
+	up := backend(t, "shop-1", func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body) // else net/http does not see the caller go
+		switch mode.Load() {
+		case "500":
+			w.WriteHeader(500)
+			_, _ = io.WriteString(w, "its own words")
+		case "hang":
+			<-req.Context().Done()
+		case "reset":
+			panic(http.ErrAbortHandler)
+		default:
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set("Cache-Control", req.Header.Get("X-Answer-Cache"))
+			_, _ = io.WriteString(w, "fresh "+req.URL.RequestURI())
+		}
+	})
+	setUp := func(t *testing.T, e plan.Edge) (*rig, string, *http.Client) {
+		r := newRig(t, gateway.Options{}, up)
+		e.Timeout = plan.Duration(200 * time.Millisecond)
+		return r, "http://" + r.guarded(t, e), client(t, false)
+	}
+	failures := []string{"500", "hang", "reset", "gone"}
+	fail := func(r *rig, how string) {
+		mode.Store(how)
+		if how == "gone" {
+			r.SetUpstreams("shop", nil)
+		} else {
+			r.SetUpstreams("shop", []gateway.Upstream{up})
+		}
+	}
+
+	t.Run("fail", func(t *testing.T) {
+		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnFail})
+		for how, want := range map[string]int{"500": 500, "hang": 504, "reset": 502, "gone": 503} {
+			fail(r, how)
+			a := do(t, c, "POST", edge+"/", "x")
+			if a.StatusCode != want || a.Header.Get("Plat-Degraded") != "" || (a.Header.Get("Retry-After") != "") != (want > 502) {
+				t.Errorf("%s: %d %v", how, a.StatusCode, a.Header)
+			}
+		}
+	})
+	t.Run("degrade", func(t *testing.T) {
+		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnDegrade})
+		for _, how := range failures {
+			fail(r, how)
+			a := do(t, c, "POST", edge+"/", "x")
+			if a.Header.Get("Plat-Degraded") != "shop" {
+				t.Errorf("%s: no mark: %v", how, a.Header)
+			}
+			if how == "500" {
+				if a.StatusCode != 500 || a.body != "its own words" {
+					t.Errorf("its own answer became %d %q", a.StatusCode, a.body)
+				}
+			} else if a.StatusCode != 503 || a.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s: %d %s", how, a.StatusCode, a.body)
+			}
+		}
+		fail(r, "")
+		if a := do(t, c, "GET", edge+"/", ""); a.StatusCode != 200 || a.Header.Get("Plat-Degraded") != "" {
+			t.Errorf("a good answer: %d %v", a.StatusCode, a.Header)
+		}
+	})
+	t.Run("default", func(t *testing.T) {
+		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnDefault, Default: &plan.DefaultAnswer{Status: 200, Type: "application/json", Body: "[]"}})
+		for _, how := range failures {
+			fail(r, how)
+			a := do(t, c, "GET", edge+"/", "")
+			if a.StatusCode != 200 || a.body != "[]" || a.Header.Get("Plat-Fallback") != "default" || a.Header.Get("Content-Type") != "application/json" || a.Header.Get("Retry-After") != "" {
+				t.Errorf("%s: %d %q %v", how, a.StatusCode, a.body, a.Header)
+			}
+			if a := do(t, c, "HEAD", edge+"/", ""); a.StatusCode != 200 || a.body != "" || a.ContentLength != 2 {
+				t.Errorf("%s, HEAD: %d %q %d", how, a.StatusCode, a.body, a.ContentLength)
+			}
+			if a := do(t, c, "POST", edge+"/", "x"); a.StatusCode < 500 {
+				t.Errorf("%s: what was not done is said to be: %d", how, a.StatusCode)
+			}
+		}
+	})
+	t.Run("last-good", func(t *testing.T) {
+		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnLastGood, LastGood: &plan.LastGood{Keep: plan.Duration(time.Hour)}})
+		fail(r, "")
+		for _, path := range []string{"/a?b", "/c"} {
+			if a := do(t, c, "GET", edge+path, ""); a.StatusCode != 200 || a.Header.Get("Plat-Fallback") != "" {
+				t.Fatalf("%d %v", a.StatusCode, a.Header)
+			}
+		}
+		do(t, c, "GET", edge+"/secret", "", "Authorization", "Bearer x")
+		do(t, c, "GET", edge+"/unkept", "", "X-Answer-Cache", "no-store")
+		for _, how := range failures {
+			fail(r, how)
+			for _, path := range []string{"/a?b", "/c"} {
+				a := do(t, c, "GET", edge+path, "")
+				if a.StatusCode != 200 || a.body != "fresh "+path || a.Header.Get("Plat-Fallback") != "last-good" || a.Header.Get("Age") == "" || a.Header.Get("Content-Type") != "text/plain" {
+					t.Errorf("%s: %d %q %v", how, a.StatusCode, a.body, a.Header)
+				}
+				if a := do(t, c, "HEAD", edge+path, ""); a.StatusCode != 200 || a.Header.Get("Plat-Fallback") != "last-good" {
+					t.Errorf("%s, HEAD: %d %v", how, a.StatusCode, a.Header)
+				}
+			}
+			for _, path := range []string{"/never", "/secret", "/unkept"} {
+				if a := do(t, c, "GET", edge+path, ""); a.StatusCode < 500 {
+					t.Errorf("%s %s: %d %q", how, path, a.StatusCode, a.body)
+				}
+			}
+		}
+	})
+}
+
+// TestTimes: a try has its own time, a connection and all of an answer too.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/drip" { // an answer that never ends
+			for {
+				if _, err := io.WriteString(w, "x"); err != nil || http.NewResponseController(w).Flush() != nil {
+					return
+				}
+				select {
+				case <-req.Context().Done():
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		}
+		if calls.Add(1) == 1 {
+			<-req.Context().Done()
+		}
+	}))
+	edge := r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Header: plan.Duration(100 * time.Millisecond), Total: plan.Duration(300 * time.Millisecond), Retries: 1, Connect: plan.Duration(time.Second)}})
+	c := client(t, false)
+	if a := do(t, c, "GET", "http://"+edge+"/", ""); a.StatusCode != 200 || calls.Load() != 2 {
+		t.Errorf("after a try that hung: %d, %d tries", a.StatusCode, calls.Load())
+	}
+	start := time.Now()
+	res, err := c.Get("http://" + edge + "/drip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if _, err := io.ReadAll(res.Body); err == nil || time.Since(start) > patience/2 {
+		t.Errorf("an endless answer ended with %v after %v", err, time.Since(start))
+	}
+	eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 })
+}
