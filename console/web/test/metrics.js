@@ -10,6 +10,11 @@ const good = data => ({ status: 'success', data })
 /** @type {(expression: string) => { metric: Record<string, string>, at: (time: number) => number }[]} */
 function read(expression) {
   if (/^time\(\)/.test(expression)) return [{ metric: {}, at: () => 3 }]
+  if (/by \(gateway, service/.test(expression)) {
+    // web promises 99.5 % without errors and answers 0.4 % with errors; catalog promises nothing
+    const figure = (/** @type {string} */ name) => (/histogram_quantile/.test(expression) ? (name === 'web' ? 0.08 : 3) : name === 'web' ? 0.004 : 0.2)
+    return ['web', 'catalog'].map(service => ({ metric: { gateway: 'public', service }, at: () => figure(service) }))
+  }
   /** @type {Record<string, number>} */
   const all = /gateway/.test(expression) && !/by \(service/.test(expression) ? { public: 52 } : services
   const by = all === services ? 'service' : 'gateway'
@@ -64,7 +69,7 @@ const ago = (/** @type {number} */ seconds) => new Date(Date.now() - seconds * 1
 
 /** @type {import('../src/api/objectives').Alert[]} */
 export const alerts = [
-  { id: 'a1', name: 'TooSlow', state: 'firing', severity: 'page', service: 'finance', owner: 'finance', objective: 'latency-p95', summary: 'finance answers 92% of requests slower than 300ms.', description: 'In the last 1m 46 of 50 requests took longer than 300ms.', query: 'plat_consumer_lag', runbook: 'docs/objectives.md#tooslow', traces: `/traces?service=finance&min=300ms&from=${encodeURIComponent(ago(300))}`, since: ago(95), value: 0.92, labels: { alertname: 'TooSlow', severity: 'page', service: 'finance', window: '1m' } },
+  { id: 'a1', name: 'TooSlow', state: 'firing', severity: 'page', service: 'finance', owner: 'finance', objective: 'latency-p95', summary: 'finance answers 92% of requests slower than 300ms.', description: 'In the last 1m 46 of 50 requests took longer than 300ms.', query: 'plat_consumer_lag', runbook: 'plat explain TooSlow', traces: `/traces?service=finance&min=300ms&from=${encodeURIComponent(ago(300))}`, since: ago(95), value: 0.92, labels: { alertname: 'TooSlow', severity: 'page', service: 'finance' }, windows: [{ over: '1m', severity: 'page', state: 'firing', value: 0.92, since: ago(95) }, { over: '1h', severity: 'ticket', state: 'memory', value: 0.2, since: ago(95) }] },
   { id: 'a2', name: 'EventsWait', state: 'silenced', severity: 'ticket', service: 'finance', owner: 'finance', summary: '31 events wait for finance.', runbook: 'https://runbooks.example/events', since: ago(4000), value: 31, labels: { alertname: 'EventsWait' }, silences: ['s1'] },
   { id: 'a3', name: 'CrashLoop', state: 'ended', severity: 'page', service: 'warehouse', owner: 'fulfilment', summary: 'warehouse starts again and again.', since: ago(900), until: ago(300), value: 1, labels: { alertname: 'CrashLoop' } },
 ]

@@ -25,12 +25,12 @@ export interface Now {
 const customers = 'synthetic!="true"'
 
 // expressions are what the figures of services are, also for who asks on.
-export function expressions(by: 'service' | 'gateway', of?: string) {
+export function expressions(by: 'service' | 'gateway', of?: string, each: string = by) {
   const which = of === undefined ? (by === 'gateway' ? 'gateway!="",' : '') : `${by}="${of}",`
   const some = `{${which}${customers}}`
-  const requests = `sum by (${by}) (rate(plat_requests_total${some}[${window}]))`
-  const failed = `sum by (${by}) (rate(plat_requests_total{${which}${customers},code_class="5xx"}[${window}]))`
-  const quantile = (q: number) => `histogram_quantile(${q}, sum by (${by}, le) (rate(plat_request_duration_seconds_bucket${some}[${window}])))`
+  const requests = `sum by (${each}) (rate(plat_requests_total${some}[${window}]))`
+  const failed = `sum by (${each}) (rate(plat_requests_total{${which}${customers},code_class="5xx"}[${window}]))`
+  const quantile = (q: number) => `histogram_quantile(${q}, sum by (${each}, le) (rate(plat_request_duration_seconds_bucket${some}[${window}])))`
   const own = of === undefined ? '' : `{${by}="${of}"}`
   return {
     rate: requests,
@@ -72,6 +72,32 @@ export const serviceFigures = queryOptions({
 export const gatewayFigures = queryOptions({
   queryKey: ['figures', 'gateway'],
   queryFn: ({ signal }) => gather('gateway', ['rate', 'errors', 'p95'], signal),
+  refetchInterval: refresh,
+  staleTime: refresh,
+  retry: false,
+})
+
+// Behind is what customers get of one service behind a gateway.
+export interface Behind {
+  gateway: string
+  service: string
+  errors?: number
+  p95?: number
+}
+
+export const behindFigures = queryOptions({
+  queryKey: ['figures', 'behind'],
+  queryFn: async ({ signal }) => {
+    const all = expressions('gateway', undefined, 'gateway, service')
+    const found = new Map<string, Behind>()
+    for (const key of ['errors', 'p95'] as const) {
+      for (const { labels, value } of await now(all[key], signal)) {
+        const { gateway = '', service = '' } = labels
+        if (!Number.isNaN(value)) found.set(`${gateway} ${service}`, { ...found.get(`${gateway} ${service}`), gateway, service, [key]: value })
+      }
+    }
+    return [...found.values()]
+  },
   refetchInterval: refresh,
   staleTime: refresh,
   retry: false,

@@ -8,7 +8,7 @@ export interface Objective {
   owner: string
   name: string
   kind: 'availability' | 'latency' | 'freshness'
-  state: 'kept' | 'burning' | 'spent' | 'unknown'
+  state: 'kept' | 'burning' | 'alerting' | 'spent' | 'unknown'
   target: number // share that must be good, 0 to 1
   threshold?: number // seconds
   concurrent?: number
@@ -39,8 +39,20 @@ export interface Alert {
   until?: string
   value: number
   labels: Record<string, string> | null
+  windows?: AlertWindow[]
   silences?: string[]
   explainedBy?: string[]
+}
+
+// AlertWindow is one window in which an objective's budget burns too fast.
+export interface AlertWindow {
+  over: string
+  severity: string
+  state: 'firing' | 'memory' | 'ended'
+  value: number // share that was bad
+  description?: string
+  since: string
+  until?: string
 }
 
 export interface Delivery {

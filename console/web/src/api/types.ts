@@ -255,6 +255,7 @@ export interface MapNode {
   owner?: string
   context?: string
   state?: string
+  finding?: string // its number of instances was set by hand
 }
 
 export type EdgeKind = 'call' | 'event' | 'route'

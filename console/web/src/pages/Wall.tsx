@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { gatewayFigures, type Now, serviceFigures } from '../api/figures'
 import { alertsQuery, objectivesQuery } from '../api/objectives'
 import { journeysQuery } from '../api/probe'
-import { mapQuery, servicesQuery, systemQuery } from '../api/queries'
+import { servicesQuery, systemQuery } from '../api/queries'
 import { useConnection } from '../app/live'
 import { Absent } from '../parts/Absent'
 import { Loading, Page } from '../parts/Page'
@@ -22,7 +22,6 @@ const old = 30 // seconds, after which figures are not those of now
 export function Wall() {
   const system = useQuery(systemQuery)
   const services = useQuery(servicesQuery)
-  const map = useQuery(mapQuery)
   const gateways = useQuery(gatewayFigures)
   const figures = useQuery(serviceFigures)
   const alerts = useQuery(alertsQuery)
@@ -52,7 +51,7 @@ export function Wall() {
       }
     >
       {gateways.isError && <Absent error={gateways.error} what="metrics" again={() => void gateways.refetch()} />}
-      {system.data ? <Gateways system={system.data} map={map.data} now={gateways.data} objectives={objectives.isError ? undefined : (objectives.data ?? [])} stale={stale !== undefined || gateways.isError} /> : <Loading rows={4} />}
+      {system.data ? <Gateways system={system.data} now={gateways.data} objectives={objectives.isError ? undefined : (objectives.data ?? [])} stale={stale !== undefined || gateways.isError} /> : <Loading rows={4} />}
       <div className="wall-parts">
         <Firing alerts={firing} error={alerts.error} />
         <Worst now={figures.data} objectives={objectives.data ?? []} missing={figures.isError} />

@@ -18,12 +18,12 @@ export function promise({ kind, target, threshold, event }: Objective): string {
 // Budget is what is left of what may fail.
 export function Budget({ objective: { left, state } }: { objective: Objective }) {
   if (state === 'unknown') return <span className="dim">nothing counted yet</span>
-  const tone: Tone = left <= 0 ? 'bad' : state === 'burning' || left < 0.25 ? 'warn' : 'good'
+  const tone: Tone = left <= 0 ? 'bad' : state === 'burning' || state === 'alerting' || left < 0.25 ? 'warn' : 'good'
   return (
     <span className="budget">
       <Mark tone={tone}>
         {left <= 0 ? `spent${left < 0 ? `, ${three(1 - left)} times` : ''}` : share(left)}
-        {state === 'burning' && left > 0 && ', burning'}
+        {(state === 'burning' || state === 'alerting') && left > 0 && `, ${state}`}
       </Mark>
       <span className="budget-bar" aria-hidden>
         <span className={tone} style={{ width: `${Math.max(0, Math.min(1, left)) * 100}%` }} />

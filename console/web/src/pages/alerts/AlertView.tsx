@@ -2,6 +2,7 @@ import { Anchor, Button } from '@mantine/core'
 import { useRouter } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
 import type { Alert } from '../../api/objectives'
+import { share } from '../../parts/format'
 import { Go } from '../../parts/Go'
 import { Mark } from '../../parts/State'
 import { Age, moment } from '../../parts/time'
@@ -63,6 +64,17 @@ export function AlertView({ alert, chosen, choose }: { alert: Alert; chosen: boo
         )}
         {alert.runbook && <Runbook place={alert.runbook} />}
       </div>
+      {chosen && alert.windows && (
+        <ul className="alert-windows" aria-label="Windows that show it">
+          {alert.windows.map(({ over, severity, state, value }) => (
+            <li key={over} className={state === 'firing' ? '' : 'dim'}>
+              {over}: {share(value)} bad, {severity}
+              {state === 'memory' && ', still holds what is over'}
+              {state === 'ended' && ', clean'}
+            </li>
+          ))}
+        </ul>
+      )}
       {chosen && (
         <dl className="facts alert-labels">
           {Object.entries(alert.labels ?? {}).map(([key, value]) => (

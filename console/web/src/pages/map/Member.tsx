@@ -30,7 +30,7 @@ export const Member = memo(function Member({ data: { node, focused } }: NodeProp
         {Sign && <Sign size={14} aria-hidden />}
         {node.name}
       </div>
-      <div className="member-more">{node.kind === 'service' ? <State state={node.state} /> : [words[node.kind], node.owner].filter(Boolean).join(', ')}</div>
+      <div className="member-more">{node.kind === 'service' ? <><State state={node.state} />{node.finding && ', by hand'}</> : [words[node.kind], node.owner].filter(Boolean).join(', ')}</div>
     </div>
   )
 })

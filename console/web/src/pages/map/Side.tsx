@@ -152,7 +152,10 @@ function Focused({ node, edges, onFocus }: { node: MapNode; edges: Edge[]; onFoc
         {node.state && (
           <>
             <dt>State</dt>
-            <dd><State state={node.state} /></dd>
+            <dd>
+              <State state={node.state} />
+              {node.finding && <> (scaled by hand: <FindingLink id={node.finding} />)</>}
+            </dd>
           </>
         )}
         {node.owner && (

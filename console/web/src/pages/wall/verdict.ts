@@ -17,21 +17,32 @@ export function limitOf(objectives: Objective[], service: string): Limit {
   return { errors: errors && 1 - errors.target, slow: slow?.threshold === undefined ? undefined : slow.threshold }
 }
 
-// widest is what a gateway may do: what the most patient of its services may.
-export function widest(limits: Limit[]): Limit {
-  const most = (values: (number | undefined)[]) => {
-    const known = values.filter(value => value !== undefined)
-    return known.length > 0 ? Math.max(...known) : undefined
-  }
-  return { errors: most(limits.map(({ errors }) => errors)), slow: most(limits.map(({ slow }) => slow)) }
-}
-
 // judge compares a figure with its limit: bad beyond it, warn near it. What
 // nobody promised is neither good nor bad, and so is what is not known.
 export function judge(value: number | undefined, limit: number | undefined): Tone {
   if (value === undefined || limit === undefined || Number.isNaN(value)) return 'idle'
   if (value > limit) return 'bad'
   return value > limit * 0.75 ? 'warn' : 'good'
+}
+
+// Judged is the one of several services that is worst against its own promise.
+export interface Judged {
+  tone: Tone
+  service?: string
+  limit?: number
+}
+
+// worstBehind judges each service by what it promised itself: what one may do
+// says nothing of another.
+export function worstBehind(each: { service: string; value: number | undefined; limit: number | undefined }[]): Judged {
+  let worst: Judged & { part: number } = { tone: 'idle', part: -1 }
+  for (const { service, value, limit } of each) {
+    const tone = judge(value, limit)
+    if (tone === 'idle' || value === undefined || limit === undefined) continue
+    const part = value === 0 ? 0 : value / limit
+    if (part > worst.part) worst = { tone, service, limit, part }
+  }
+  return worst
 }
 
 export interface Worst {
