@@ -16,6 +16,25 @@ type Description struct {
 	Consumers   []Consumer      `json:"consumers" doc:"its subscriptions"`
 	Environment []Variable      `json:"environment" doc:"what its processes are given"`
 	Findings    []Finding       `json:"findings"`
+	Calls       []CallState     `json:"calls" doc:"how its calls of others are protected, and how that stands"`
+}
+
+// CallState is how the policies of one service's calls of another stand.
+type CallState struct {
+	Service   string        `json:"service" doc:"that is called"`
+	Declared  bool          `json:"declared"`
+	OnFailure string        `json:"onFailure"`
+	Policies  []PolicyState `json:"policies"`
+}
+
+// PolicyState is how one policy stands.
+type PolicyState struct {
+	Policy  string     `json:"policy" enum:"timeout,retries,breaker,bulkhead,adaptive,ejection,fallback"`
+	Setting string     `json:"setting" doc:"what the plan says, in words"`
+	State   string     `json:"state" doc:"in words"`
+	Count   uint64     `json:"count" doc:"how often it acted"`
+	Acted   *time.Time `json:"acted,omitempty" doc:"when it acted last; absent: never"`
+	Why     string     `json:"why,omitempty" doc:"what it did then, and why"`
 }
 
 // Route is one public address of a service.

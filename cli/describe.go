@@ -19,7 +19,7 @@ func (a *app) describe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "describe SERVICE",
 		Short:             "Say all that plat knows of one service",
-		Long:              "Prints one service with its declaration, its instances and their checks, its\nroutes, who calls it and whom it calls (declared and seen), its events, what its\nprocesses are given (secrets masked), and what differs from the plan.",
+		Long:              "Prints one service with its declaration, its instances and their checks, its\nroutes, who calls it and whom it calls (declared and seen), how these calls are\nprotected and why each policy last acted, its events, what its processes are given\n(secrets masked), and what differs from the plan.",
 		Example:           "  plat describe order\n  plat describe order -o json | jq .environment",
 		GroupID:           "resources",
 		Args:              args(1, 1, "one service"),
@@ -94,6 +94,7 @@ func (a *app) description(d api.Description) error {
 	_ = tw.Flush()
 	part("Instances", instanceTable(s))
 	part("Calls", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.To, e.From == s.Name }))
+	part("Policies", policyTable(d.Calls))
 	part("Called by", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.From, e.To == s.Name }))
 	part("Publishes", publishedTable(s.Name, spec.Events, d.Edges))
 	part("Receives", consumerTable(d.Consumers))
@@ -196,6 +197,21 @@ func callTable(edges []api.Edge, other func(api.Edge) (string, bool)) table {
 			continue
 		}
 		t.rows = append(t.rows, []string{name, e.Label, declared(e), seen(e), strconv.FormatUint(e.Errors, 10), age(e.Last)})
+	}
+	return t
+}
+
+// policyTable lists how the calls of a service are protected.
+func policyTable(calls []api.CallState) table {
+	t := table{header: []string{"CALLS", "POLICY", "SETTING", "STATE", "ACTED", "WHY"}, cuts: true}
+	for _, c := range calls {
+		for _, p := range c.Policies {
+			acted := "-"
+			if p.Acted != nil {
+				acted = age(*p.Acted)
+			}
+			t.rows = append(t.rows, []string{c.Service, p.Policy, p.Setting, p.State, acted, p.Why})
+		}
 	}
 	return t
 }

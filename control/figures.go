@@ -83,6 +83,7 @@ func (p *plane) sample(ctx context.Context, at time.Time) []prom.Sample {
 		s.all = append(s.all, prom.Samples(families, at)...)
 	}
 	p.sampleServices(s)
+	p.sampleCalls(s)
 	p.sampleEvents(ctx, s)
 	p.sampleTelemetry(s)
 	if h, ok := process.HostUsage(); ok {
@@ -123,6 +124,18 @@ func (p *plane) sampleServices(s *samples) {
 		s.add("gauge", "plat_instances_override", "1 while somebody set that number by hand.", one(st.Scaled), "service", st.Service)
 		s.add("counter", "plat_instance_restarts_total", "Restarts of the instances that are there.", float64(restarts), "service", st.Service)
 		s.add("gauge", "plat_requests_in_flight", "Requests that wait for an answer now.", float64(inFlight), "service", st.Service)
+	}
+}
+
+func (p *plane) sampleCalls(s *samples) {
+	for _, c := range p.gateway.Calls("") {
+		for _, f := range c.Figures {
+			kind := "gauge"
+			if f.Counter {
+				kind = "counter"
+			}
+			s.add(kind, f.Name, f.Help, f.Value, append([]string{"caller", c.Caller, "service", c.Callee}, f.Labels...)...)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 // describeEnds adds what leads to a service, whom it uses, and what differs
 // from the plan.
 func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.System, name string) {
-	d.Routes, d.Edges, d.Findings = []api.Route{}, []api.Edge{}, []api.Finding{}
+	d.Routes, d.Edges, d.Findings, d.Calls = []api.Route{}, []api.Edge{}, []api.Finding{}, p.callStates(name)
 	for _, r := range plan.Routes(sys) {
 		if r.Service == name {
 			d.Routes = append(d.Routes, api.Route{URL: p.address(r), Methods: r.Methods})
@@ -93,6 +93,23 @@ func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.
 			d.Findings = append(d.Findings, f)
 		}
 	}
+}
+
+// callStates are how the calls of a service stand.
+func (p *plane) callStates(name string) []api.CallState {
+	all := []api.CallState{}
+	for _, c := range p.gateway.Calls(name) {
+		state := api.CallState{Service: c.Callee, Declared: c.Declared, OnFailure: c.OnFailure, Policies: []api.PolicyState{}}
+		for _, l := range c.Lines {
+			line := api.PolicyState{Policy: l.Policy, Setting: l.Setting, State: l.State, Count: l.Count}
+			if l.Last != nil {
+				line.Acted, line.Why = &l.Last.Time, l.Last.Why
+			}
+			state.Policies = append(state.Policies, line)
+		}
+		all = append(all, state)
+	}
+	return all
 }
 
 // address is where a route leads from, as a person would type it.

@@ -16,11 +16,13 @@ type dependency struct {
 	guard     *policy.Guard
 	terms     atomic.Pointer[terms] // nil: nobody guards these calls
 	fallbacks fallbacks
+	pool      atomic.Pointer[pool] // of the edge that was made last; nil: the callee is external
 }
 
 // terms are what the plan says of a dependency beside its guard's config.
 type terms struct {
 	declared  bool
+	timeout   plan.Duration // until the answer begins, as it is told
 	connect   time.Duration // 0: as the gateway's limits say
 	header    time.Duration // of one try; 0: what is left
 	total     time.Duration // until the answer's end; 0: none
@@ -34,7 +36,7 @@ func undeclared() *terms { return &terms{onFailure: plan.OnFail} }
 
 func termsOf(e plan.Edge) *terms {
 	return &terms{
-		declared: true, connect: e.Policy.Connect.Std(), header: e.Policy.Header.Std(), total: e.Policy.Total.Std(),
+		declared: true, timeout: e.Timeout, connect: e.Policy.Connect.Std(), header: e.Policy.Header.Std(), total: e.Policy.Total.Std(),
 		onFailure: e.OnFailure, standard: e.Default, lastGood: e.LastGood,
 	}
 }

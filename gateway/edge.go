@@ -82,6 +82,7 @@ func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool,
 	if c.Mesh {
 		d.terms.CompareAndSwap(nil, undeclared())
 	}
+	d.pool.Store(p)
 	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, dependency: d}
 }
 

@@ -3,9 +3,12 @@ package gateway_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/plan"
@@ -161,4 +164,57 @@ func TestTimes(t *testing.T) {
 		t.Errorf("an endless answer ended with %v after %v", err, time.Since(start))
 	}
 	eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 })
+}
+
+// TestCalls: how the calls stand, in words and numbers.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, gateway.Options{},
+		backend(t, "shop-1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }),
+		backend(t, "shop-2", func(http.ResponseWriter, *http.Request) {}))
+	edge := r.guarded(t, plan.Edge{
+		OnFailure: plan.OnDegrade,
+		Policy:    plan.CallPolicy{Retries: 1, Concurrent: 7, Breaker: &plan.Breaker{Failures: 100, Calls: 1000, Within: plan.Duration(time.Minute), Open: plan.Duration(time.Second)}},
+	})
+	r.Edge("plat", "shop", time.Second) // is guarded by nobody, and not told of
+	c := client(t, false)
+	for range 40 {
+		do(t, c, "POST", "http://"+edge+"/", "")
+	}
+	all := r.Calls("")
+	if len(all) != 1 || all[0].Caller != "web" || all[0].Callee != "shop" || !all[0].Declared {
+		t.Fatalf("%+v", all)
+	}
+	got := map[string]string{}
+	for _, l := range all[0].Lines {
+		got[l.Policy] = l.Setting + "; " + l.State
+		if l.Last != nil {
+			got[l.Policy] += "; " + l.Last.Why
+			if age := time.Since(l.Last.Time); age < 0 || age > patience {
+				t.Errorf("%s acted %v ago", l.Policy, age)
+			}
+		}
+	}
+	delete(got, "adaptive") // tells of latencies
+	want := map[string]string{
+		"timeout":  "answer 5s, connect 1s; 0 given up",
+		"retries":  "1, of 20% of the calls; 0 made, 10 left",
+		"breaker":  "100% of 1000 calls in 1m, open 1s; closed, 5 of 40 failed",
+		"bulkhead": "7 at once, wait 50ms; 0 under way, 0 wait",
+		"ejection": "5 failures in a row, at most half of the instances; out: shop-1; shop-1 ejected for 10s: 5 failures in a row",
+		"fallback": "degrade; 5 answers stood in or were marked; marked an answer as degraded: shop answered 500 Internal Server Error",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	numbers := map[string]float64{}
+	for _, f := range all[0].Figures {
+		numbers[f.Name+strings.Join(f.Labels, " ")] = f.Value
+	}
+	if numbers["plat_call_ejectedinstance shop-1"] != 1 || numbers["plat_call_fallback_totalkind degrade"] != 5 || numbers["plat_call_concurrent_limit"] != 7 {
+		t.Errorf("%v", numbers)
+	}
+	if got := r.Calls("cart"); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
 }
