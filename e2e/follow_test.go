@@ -80,14 +80,14 @@ func (s shop) follows(h *house.House) {
 	if a := house.Call(t, "GET", s.url+"/albums/"+skus[0], nil); a.Status != 200 {
 		t.Fatalf("the album's page: %d", a.Status)
 	}
-	house.Until(t, "web asked warehouse by gRPC", func() (bool, string) {
+	house.Until(t, "web asked warehouse by Connect", func() (bool, string) {
 		text, err := os.ReadFile(filepath.Join(h.Dir, ".plat", "access.log"))
 		for line := range strings.Lines(string(text)) {
 			var x struct {
-				Caller, Edge, Service, Path, Proto string
-				Status                             int
+				Caller, Edge, Service, Path, Method string
+				Status                              int
 			}
-			if json.Unmarshal([]byte(line), &x) == nil && x.Service == "warehouse" && x.Path == "/musiccorp.warehouse.v1.StockService/GetAvailability" && x.Proto == "HTTP/2.0" && x.Status == 200 && (x.Caller == "web" || x.Edge == "web") {
+			if json.Unmarshal([]byte(line), &x) == nil && x.Service == "warehouse" && x.Path == "/musiccorp.warehouse.v1.StockService/GetAvailability" && x.Method == "GET" && x.Status == 200 && (x.Caller == "web" || x.Edge == "web") {
 				return true, ""
 			}
 		}
