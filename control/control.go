@@ -341,7 +341,9 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 		return err
 	}
 	p.topology.Declare(plan.Edges(sys), time.Now())
-	p.applyTelemetry(sys)
+	if err := p.applyTelemetry(sys); err != nil {
+		return err
+	}
 	p.applyObjectives(ctx, sys)
 	p.runner.Apply(part)
 	p.setJourneys(sys.Journeys)

@@ -51,9 +51,8 @@ func (p *plane) Telemetry(context.Context) (api.Telemetry, error) {
 	for _, d := range metrics.Damage {
 		out.Faults = append(out.Faults, fault.New(fault.TelemetryDamaged, d.File+": "+d.What))
 	}
-	for i, f := range p.forwards {
-		st := f.Stats()
-		out.Forwards = append(out.Forwards, api.Forward{URL: p.live().Telemetry.Forward[i].URL, Sent: st.Sent, Dropped: st.Dropped, Queued: st.Queued, Error: st.Error})
+	for _, st := range p.forwards.Stats() {
+		out.Forwards = append(out.Forwards, api.Forward{URL: st.URL, Sent: st.Sent, Dropped: st.Dropped, Queued: st.Queued, Error: st.Error})
 	}
 	return out, nil
 }

@@ -30,7 +30,7 @@ type telling struct {
 	stored   *segment.Store
 	metrics  *prom.Store
 	intake   *otlp.Receiver
-	forwards []*otlp.Forward
+	forwards otlp.Forwards
 	counted  *figures.Figures
 	otlpGRPC string // URL
 	otlpHTTP string // URL
@@ -57,15 +57,15 @@ func (p *plane) openTelemetry(ctx context.Context, run part, open *closers) (err
 		return err
 	}
 	open.add(t.metrics.Close)
-	if err := p.openForwards(kept, run); err != nil {
+	if err := p.setForwards(kept); err != nil {
 		return err
 	}
-	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log, Forward: p.forward})
+	t.rows = telemetry.New(telemetry.Options{Store: t.stored, Log: p.log, Forward: t.forwards.Take})
 	t.intake = otlp.New(otlp.Options{Rows: t.rows, Metrics: p, Log: p.log})
 	t.counted = figures.New(nil)
 	p.runs = figures.NewJourneys()
 	for name, f := range map[string]func(context.Context) error{
-		"telemetry": t.rows.Run, "telemetry store": t.stored.Run, "metrics": t.metrics.Run,
+		"telemetry": t.rows.Run, "telemetry store": t.stored.Run, "metrics": t.metrics.Run, "forwards": t.forwards.Run,
 	} {
 		run(name, p.spared(name, f))
 	}
@@ -102,8 +102,9 @@ func (p *plane) listenOTLP(run part) error {
 	return nil
 }
 
-// openForwards opens the ways to other backends.
-func (p *plane) openForwards(kept plan.Telemetry, run part) error {
+// setForwards says where telemetry goes besides.
+func (p *plane) setForwards(kept plan.Telemetry) error {
+	var list []otlp.ForwardOptions
 	for _, to := range kept.Forward {
 		o := otlp.ForwardOptions{URL: to.URL, Protocol: otlp.ProtocolHTTP, Log: p.log}
 		if to.Protocol == "grpc" {
@@ -116,21 +117,12 @@ func (p *plane) openForwards(kept plan.Telemetry, run part) error {
 			}
 			o.Headers = map[string]string{"Authorization": "Bearer " + token}
 		}
-		f, err := otlp.NewForward(o)
-		if err != nil {
-			return fault.New(fault.PlanBadURL, "telemetry cannot be forwarded to "+to.URL).Why(err.Error()).Because(err)
-		}
-		p.forwards = append(p.forwards, f)
-		run("forward to "+to.URL, p.spared("forward", f.Run))
+		list = append(list, o)
+	}
+	if err := p.forwards.Set(list); err != nil {
+		return fault.New(fault.PlanBadURL, "telemetry cannot be forwarded").Why(err.Error()).Because(err)
 	}
 	return nil
-}
-
-// forward passes on what was kept.
-func (p *plane) forward(b telemetry.Batch) {
-	for _, f := range p.forwards {
-		f.Take(b)
-	}
 }
 
 // TakeOTLP keeps metrics that came by OTLP, and passes them on.
@@ -140,9 +132,7 @@ func (p *plane) TakeOTLP(ctx context.Context, request []byte) (rejected int64, m
 	case errors.Is(err, prom.ErrMalformed):
 		err = errors.Join(telemetry.ErrMalformed, err)
 	case err == nil:
-		for _, f := range p.forwards {
-			f.TakeMetrics(request)
-		}
+		p.forwards.TakeMetrics(request)
 	}
 	return rejected, message, err
 }
@@ -173,10 +163,14 @@ func (p *plane) scrapeAll(ctx context.Context) error {
 	}
 }
 
-// applyTelemetry brings a plan to what is told: what is secret, and where the
-// histograms' buckets are. How long things are kept and where they go besides
-// holds from the next start on.
-func (p *plane) applyTelemetry(sys *plan.System) {
+// applyTelemetry brings a plan to what is told: what is secret, how long it is
+// kept, and where it goes besides.
+func (p *plane) applyTelemetry(sys *plan.System) error {
+	kept := sys.Telemetry
+	p.stored.SetLimits(kept.Keep.Std(), int64(kept.Size))
+	if err := errors.Join(p.metrics.SetLimits(kept.KeepMetrics.Std(), int64(kept.Size)), p.setForwards(kept)); err != nil {
+		return err
+	}
 	rules := telemetry.Rules{Names: sys.Telemetry.Names}
 	for _, pattern := range sys.Telemetry.Patterns {
 		if re, err := regexp.Compile(pattern); err == nil { // the plan's check let none through that does not
@@ -185,6 +179,7 @@ func (p *plane) applyTelemetry(sys *plan.System) {
 	}
 	p.rows.SetRules(rules)
 	p.launcher.SetSecrets(sys.Telemetry.Names, sys.Telemetry.Patterns)
+	return nil
 }
 
 // reach is how far back questions go that name no time.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -239,5 +240,46 @@ func asksAsOthers(t *testing.T, h *house.House, trace plat.Trace) {
 	}
 	if a := house.Call(t, http.MethodGet, h.API+"/jaeger/api/services", nil); a.Status != http.StatusUnauthorized {
 		t.Errorf("without a token: %d", a.Status)
+	}
+}
+
+// TestTelemetryFollowsThePlan: where telemetry goes changes with plat.yaml,
+// while plat runs.
+func TestTelemetryFollowsThePlan(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 100)
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- r.URL.Path:
+		default:
+		}
+	}))
+	t.Cleanup(backend.Close)
+	const text = "system: told\nowners: {team: {mail: team@told.example}}\nservices: [{path: front}]\ngateways: {public: {routes: [{path: /, service: front}]}}\n"
+	dir := system(t, map[string]string{"plat.yaml": text, "front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\n"})
+	h := house.Up(t, dir)
+	forwards := func(telemetry string, n int) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "plat.yaml"), []byte(text+telemetry), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		house.Until(t, fmt.Sprint(n, " backends"), func() (bool, string) {
+			got, err := operator(t, h).Telemetry(t.Context())
+			return err == nil && len(got.Forwards) == n, fmt.Sprintf("%+v %v", got.Forwards, err)
+		})
+	}
+	forwards("telemetry: {keep: 2h, size: 64MiB, forward: [{url: "+backend.URL+"}]}\n", 1)
+	house.Until(t, "the backend is told", func() (bool, string) {
+		house.Call(t, "GET", h.Gateway+"/", nil)
+		select {
+		case path := <-asked:
+			return strings.HasPrefix(path, "/v1/"), path
+		default:
+			return false, "nothing came"
+		}
+	})
+	forwards("", 0)
+	if out, code := h.Plat("telemetry"); code != 0 {
+		t.Errorf("plat telemetry: exit %d\n%s", code, out)
 	}
 }

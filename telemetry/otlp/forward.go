@@ -54,6 +54,7 @@ type Forward struct {
 // ForwardStats counts what was passed on since the start. Metrics count by
 // data points, spans and records by rows.
 type ForwardStats struct {
+	URL     string // set by Forwards
 	Sent    uint64 // taken by the backend
 	Dropped uint64 // too many waited, or tried for too long, or refused for good
 	Refused uint64 // of requests that the backend took, rejected within

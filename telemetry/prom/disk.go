@@ -2,6 +2,7 @@ package prom
 
 import (
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -11,6 +12,7 @@ import (
 type disk struct {
 	dir     string
 	reserve int64
+	retain  atomic.Pointer[retention] // nil: as Options say
 
 	mu    sync.Mutex
 	asked time.Time

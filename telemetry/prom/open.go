@@ -59,6 +59,8 @@ func (s *Store) tryOpen() error {
 	return nil
 }
 
+const maxExemplars = 10_000
+
 // tsdbOptions are for little memory: plat has thousands of series, not
 // millions.
 func (s *Store) tsdbOptions() *tsdb.Options {
@@ -72,7 +74,7 @@ func (s *Store) tsdbOptions() *tsdb.Options {
 	o.HeadChunksWriteBufferSize = 256 << 10
 	o.OutOfOrderTimeWindow = s.opts.OutOfOrder.Milliseconds()
 	o.EnableExemplarStorage = true
-	o.MaxExemplars = 10_000
+	o.MaxExemplars = maxExemplars
 	o.SeriesLifecycleCallback = s.cap
 	// A counter whose start is known begins with zero there, so that increase()
 	// sees its first step.

@@ -41,7 +41,7 @@ func (s *Store) askRuntime(*http.Request) (answer, error) {
 		"GOMEMLIMIT":          0,
 		"GOGC":                os.Getenv("GOGC"),
 		"GODEBUG":             os.Getenv("GODEBUG"),
-		"storageRetention":    s.opts.Keep.String() + " or " + strconv.FormatInt(s.opts.Size>>20, 10) + "MiB",
+		"storageRetention":    s.kept().words(),
 	}}, nil
 }
 
@@ -100,8 +100,8 @@ func (s *Store) askFlags(*http.Request) (answer, error) {
 		"query.max-samples":           strconv.Itoa(s.opts.Query.MaxSamples),
 		"query.timeout":               s.opts.Query.Timeout.String(),
 		"storage.tsdb.path":           s.opts.Dir,
-		"storage.tsdb.retention.size": strconv.FormatInt(s.opts.Size, 10) + "B",
-		"storage.tsdb.retention.time": s.opts.Keep.String(),
+		"storage.tsdb.retention.size": strconv.FormatInt(s.kept().size, 10) + "B",
+		"storage.tsdb.retention.time": s.kept().keep.String(),
 	}}, nil
 }
 

@@ -214,6 +214,14 @@ func TestOldAndTooManyFilesAreDeletedWhole(t *testing.T) {
 	if got := files(t, o.Dir, "spans-*"); len(got) != 2 {
 		t.Errorf("left on the disk: %v", got)
 	}
+	s.SetLimits(24*time.Hour, 0)
+	if err := s.Expire(); err != nil || s.Stats().Files != 2 {
+		t.Errorf("within wider limits: %v, %+v", err, s.Stats())
+	}
+	s.SetLimits(20*time.Minute, 0)
+	if err := s.Expire(); err != nil || s.Stats().Files != 1 {
+		t.Errorf("within narrower limits: %v, %+v", err, s.Stats())
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +230,7 @@ func TestOldAndTooManyFilesAreDeletedWhole(t *testing.T) {
 	if err := small.Expire(); err != nil {
 		t.Fatal(err)
 	}
-	if st := small.Stats(); st.Files != 0 || st.Expired != 2 || st.Spans != 0 {
+	if st := small.Stats(); st.Files != 0 || st.Expired != 1 || st.Spans != 0 {
 		t.Errorf("by size: %+v", st)
 	}
 }

@@ -454,3 +454,17 @@ func (s *Store) damaged(name, what string) {
 		s.stats.Damage = slices.Delete(s.stats.Damage, 0, n-100)
 	}
 }
+
+// SetLimits says how long rows are kept, and how large the sealed files may be
+// together; zero is the default. What is beyond goes soon.
+func (s *Store) SetLimits(keep time.Duration, size int64) {
+	limits := Options{Keep: keep, Size: size}
+	limits.defaults()
+	s.mu.Lock()
+	s.o.Keep, s.o.Size = limits.Keep, limits.Size
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
