@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 const (
@@ -113,7 +115,9 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 // decodes the JSON answer into out (nil: the answer is not read). An answer
 // that is not 2xx is a *[Problem], made of its problem+json if it is one;
 // redirects are not followed. A ctx without deadline gets 5 s; at most 10 MiB
-// of an answer are read. Nothing is retried.
+// of an answer are read. Nothing is retried: plat's listener does that, within
+// the plan. What it refused for a time (Retry-After, while a breaker is open or
+// a rate is exceeded) is not asked again before.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	if c.missing != nil {
 		return &callError{c.service, c.missing}
@@ -224,6 +228,8 @@ func problemOf(service string, resp *http.Response) *Problem {
 		p = &Problem{Detail: text}
 	}
 	p.Status, p.service = resp.StatusCode, service
+	p.degraded = resp.Header.Get(headerDegraded) != ""
+	p.retryAfter, _ = policy.RetryAfter(resp.Header, time.Now())
 	if p.CorrelationID == "" {
 		p.CorrelationID = resp.Header.Get(headerCorrelation)
 	}
@@ -298,6 +304,7 @@ type carrier struct {
 	next    http.RoundTripper
 	service *Service
 	callee  string
+	holds   holds
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -316,16 +323,26 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	if mark := TestMark(ctx); mark != "" {
 		r.Header.Set(headerTest, mark)
 	}
+	brought := marksOf(ctx)
+	r.Header.Del(policy.MarkHeader)
+	if brought != nil && brought.above > 0 { // what was tried again above is not below
+		r.Header.Set(policy.MarkHeader, strconv.Itoa(brought.above))
+	}
 	r.Header.Del(headerTimeout)
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline).Milliseconds()
 		r.Header.Set(headerTimeout, strconv.FormatInt(max(left, 1), 10))
 	}
-	resp, err := c.next.RoundTrip(r)
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-		return nil, err
+	resp := c.holds.answer(r)
+	if resp == nil {
+		var err error
+		if resp, err = c.next.RoundTrip(r); err != nil {
+			span.SetStatus(codes.Error, err.Error())
+			return nil, err
+		}
+		c.holds.note(r, resp)
 	}
+	brought.note(c.callee, resp)
 	span.SetAttributes(attribute.Int("http.response.status_code", resp.StatusCode))
 	if resp.StatusCode >= 400 {
 		span.SetStatus(codes.Error, http.StatusText(resp.StatusCode))

@@ -28,6 +28,7 @@ const (
 	environKey
 	outputKey
 	testKey
+	marksKey
 )
 
 // CorrelationID is the ID of the piece of work that ctx belongs to: the one

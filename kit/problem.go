@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Problem is an error as RFC 9457 has it (application/problem+json). As an
@@ -22,7 +25,9 @@ type Problem struct {
 	CorrelationID string       `json:"correlationId,omitempty"` // set by WriteProblem
 	Errors        []FieldError `json:"errors,omitempty"`        // each mistake in the input
 
-	service string // the neighbour that answered with it; empty for our own
+	service    string        // the neighbour that answered with it; empty for our own
+	degraded   bool          // the plan says to go on without its answer
+	retryAfter time.Duration // that the neighbour asks for; 0: none
 }
 
 // FieldError is one mistake in a request.
@@ -104,6 +109,9 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	if seconds := math.Ceil(p.retryAfter.Seconds()); seconds > 0 && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
 	w.WriteHeader(out.Status)
 	_, _ = w.Write(append(body, '\n')) // the client has gone: nobody to tell
 }
@@ -139,7 +147,9 @@ func (p *Problem) outward() *Problem {
 	}
 	switch p.status() {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return NewProblem(http.StatusServiceUnavailable, CodeUnavailable, p.service+" is not available")
+		out := NewProblem(http.StatusServiceUnavailable, CodeUnavailable, p.service+" is not available")
+		out.retryAfter = p.retryAfter
+		return out
 	case http.StatusGatewayTimeout:
 		return NewProblem(http.StatusGatewayTimeout, CodeDeadline, p.service+" did not answer in time")
 	}

@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 const (
@@ -70,8 +72,9 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := withTimeout(ctx, r.Header.Get(headerTimeout))
 	defer cancel()
-	rec := &recorder{ResponseWriter: w}
-	r = r.WithContext(ctx)
+	brought := &marks{above: policy.Retried(r.Header)}
+	rec := &recorder{ResponseWriter: w, marks: brought}
+	r = r.WithContext(context.WithValue(ctx, marksKey, brought))
 	aborted := s.dispatch(rec, r)
 	s.finish(span, rec, r, time.Since(begun))
 	if aborted {
@@ -131,6 +134,7 @@ func (s *Service) finish(span trace.Span, w *recorder, r *http.Request, took tim
 	status := w.status
 	if status == 0 {
 		status = http.StatusOK // net/http's answer to a handler that writes nothing
+		w.begin(status)
 	}
 	if r.Pattern != "" {
 		span.SetName(r.Pattern)
@@ -150,6 +154,7 @@ func (s *Service) finish(span trace.Span, w *recorder, r *http.Request, took tim
 // (flush, hijack, deadlines) for http.ResponseController.
 type recorder struct {
 	http.ResponseWriter
+	marks  *marks
 	status int
 	bytes  int64
 }
@@ -160,15 +165,21 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader notes the final status; 1xx are not final, except 101.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		w.status = status
+		w.begin(status)
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// begin is called before the final status is written.
+func (w *recorder) begin(status int) {
+	w.status = status
+	w.marks.tell(w.Header(), status)
 }
 
 // Write counts the bytes.
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.begin(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
@@ -178,7 +189,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 // Flush is for those who ask for an http.Flusher.
 func (w *recorder) Flush() {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.begin(http.StatusOK)
 	}
 	_ = http.NewResponseController(w.ResponseWriter).Flush() // http.Flusher has no error
 }
