@@ -63,29 +63,40 @@ export class Visitor {
     assert.equal(response.status(), status, `${where} answered ${response.status()}`)
   }
 
-  // inspect checks the page that is open, and takes its picture under a name
-  // if ARTIFACTS names a folder.
+  // inspect checks the page that is open. Its picture goes to the folder
+  // ARTIFACTS when something is wrong, or when PICTURES asks for all of them.
   async inspect(name) {
-    const { page } = this
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-    assert.equal(wide, 0, `${name} is ${wide} pixels wider than the screen`)
-    if (this.scripts) await this.inspectByScript(name)
-    if (process.env.ARTIFACTS) {
-      await mkdir(process.env.ARTIFACTS, { recursive: true })
-      await page.screenshot({ path: path.join(process.env.ARTIFACTS, `${name}.png`), fullPage: true })
+    if (process.env.PICTURES) await this.picture(name)
+    try {
+      await this.judge(name)
+    } catch (error) {
+      await this.picture(name)
+      throw error
     }
   }
 
-  // inspectByScript checks what only a script in the page can: that every
+  async picture(name) {
+    if (!process.env.ARTIFACTS) return
+    await mkdir(process.env.ARTIFACTS, { recursive: true })
+    await this.page.screenshot({ path: path.join(process.env.ARTIFACTS, `${name}.png`), fullPage: true })
+  }
+
+  async judge(name) {
+    const wide = await this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    assert.equal(wide, 0, `${name} is ${wide} pixels wider than the screen`)
+    if (this.scripts) await this.judgeByScript(name)
+  }
+
+  // judgeByScript checks what only a script in the page can: that every
   // picture is one, and that axe finds nobody shut out.
-  async inspectByScript(name) {
+  async judgeByScript(name) {
     const { page } = this
     await page.evaluate(() => Promise.all(Array.from(document.images, image => {
       image.loading = 'eager' // those further down, too
       return image.decode()
     })))
     await page.evaluate(axe)
-    const { violations } = await page.evaluate(() => globalThis.axe.run())
+    const violations = await page.evaluate(async () => (await globalThis.axe.run({ resultTypes: ['violations'] })).violations) // what is right is much
     const grave = violations.filter(v => v.impact === 'serious' || v.impact === 'critical')
     assert.deepEqual(grave.map(v => `${v.id}: ${v.help}: ${v.nodes.map(n => n.target).join(', ')}`), [], `${name} shuts people out`)
   }

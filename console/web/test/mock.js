@@ -118,10 +118,11 @@ export class Mock {
    * @param {import('node:http').ServerResponse} response
    */
   async pass(request, response) {
-    const answer = await fetch(this.console + request.url, { headers: { Accept: request.headers.accept ?? '*/*' } })
-    const headers = Object.fromEntries([...answer.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name)))
-    response.writeHead(answer.status, headers)
-    response.end(Buffer.from(await answer.arrayBuffer()))
+    const url = this.console + request.url
+    const { status, headers, body } = assets.get(url) ?? await fetched(url, request.headers.accept ?? '*/*')
+    if (status === 200 && url.includes('/assets/')) assets.set(url, { status, headers, body })
+    response.writeHead(status, headers)
+    response.end(body)
   }
 
   /**
@@ -133,6 +134,17 @@ export class Mock {
     response.writeHead(status, { 'Content-Type': type })
     response.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
   }
+}
+
+// assets are those that plat has answered: their names change with them.
+/** @type {Map<string, Awaited<ReturnType<typeof fetched>>>} */
+const assets = new Map()
+
+/** @type {(url: string, accept: string) => Promise<{ status: number, headers: Record<string, string>, body: Buffer }>} */
+async function fetched(url, accept) {
+  const answer = await fetch(url, { headers: { Accept: accept } })
+  const headers = Object.fromEntries([...answer.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name)))
+  return { status: answer.status, headers, body: Buffer.from(await answer.arrayBuffer()) }
 }
 
 /** @type {(body: unknown) => body is Answer} */

@@ -2,7 +2,7 @@
 // and in the light.
 import { after, before, test } from 'node:test'
 import { Mock } from './mock.js'
-import { traceID } from './telemetry.js'
+import { telemetry, traceID } from './telemetry.js'
 import { base, launch, Visitor } from './visitor.js'
 
 /** @type {import('playwright-core').Browser} */
@@ -12,6 +12,7 @@ let mock
 before(async () => {
   browser = await launch()
   mock = await Mock.start(base)
+  Object.assign(mock.answers, telemetry(2_000)) // records enough for any page
 })
 after(async () => {
   await browser?.close()
@@ -63,19 +64,32 @@ const pages = {
   'no-page': '/nowhere',
 }
 
-for (const [colorScheme, width] of /** @type {const} */ ([['light', 390], ['dark', 390], ['light', 1440], ['dark', 1440], ['dark', 2560]])) {
-  test(`every page, ${colorScheme}, ${width} pixels wide`, { timeout: 300_000 }, async t => {
-    const visitor = await Visitor.arrive(browser, mock.base, { colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' })
+// A page is loaded once on a phone and once on a desk; there it changes its
+// colours, and the desk its screen, as people do it.
+const screens = /** @type {const} */ ({ phone: [[390, 'light'], [390, 'dark']], desk: [[1440, 'light'], [1440, 'dark'], [2560, 'dark']] })
+
+for (const [screen, looks] of Object.entries(screens)) {
+  test(`every page on a ${screen}`, { timeout: 300_000 }, async t => {
+    const [[width]] = looks
+    const visitor = await Visitor.arrive(browser, mock.base, { viewport: { width, height: 900 }, reducedMotion: 'reduce' })
     visitor.expect(/Failed to load resource.*40[04]/) // the service that is not there
     visitor.expect(/tracker\.example.*Content Security Policy/) // the mail tries
     visitor.expect(/inline style violates.*MailView/) // its styles, while they are read
     for (const [name, where] of Object.entries(pages)) {
-      await t.test(name, async () => {
+      await t.test(name, async t => {
+        await visitor.page.setViewportSize({ width, height: 900 })
+        await visitor.page.emulateMedia({ colorScheme: 'light' })
         await visitor.go(where)
-        if (name.startsWith('map') && name !== 'map-list' && (width > 768 || name === 'map-as-map')) await visitor.page.locator('.react-flow__node').first().waitFor()
-        if (name.includes('logs') && name !== 'logs-errors') await visitor.page.locator('.log-line').first().waitFor()
-        if (name === 'api') await visitor.page.locator('.opblock').first().waitFor()
-        await visitor.inspect(`${colorScheme}-${width}-${name}`)
+        for (const [width, scheme] of looks) {
+          await t.test(`${scheme}, ${width} pixels wide`, async () => {
+            await visitor.page.setViewportSize({ width, height: 900 })
+            await visitor.wear(scheme)
+            if (name.startsWith('map') && name !== 'map-list' && (width > 768 || name === 'map-as-map')) await visitor.page.locator('.react-flow__node').first().waitFor()
+            if (name.includes('logs') && name !== 'logs-errors') await visitor.page.locator('.log-line').first().waitFor()
+            if (name === 'api') await visitor.page.locator('.opblock').first().waitFor()
+            await visitor.inspect(`${scheme}-${width}-${name}`)
+          })
+        }
       })
     }
     await visitor.leave()

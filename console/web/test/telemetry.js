@@ -131,10 +131,11 @@ function fits(record, asked) {
   return (asked.get('text') ?? '').toLowerCase().split(/\s+/).every(word => record.body.toLowerCase().includes(word))
 }
 
-// telemetry is what the control API answers to GET, by path.
-/** @returns {Record<string, unknown>} */
-export function telemetry() {
-  const logs = new Logs()
+// telemetry is what the control API answers to GET, by path, with so many log
+// records.
+/** @type {(records?: number) => Record<string, unknown>} */
+export function telemetry(records) {
+  const logs = new Logs(records)
   return {
     '/v1/telemetry': { path: '/home/ada/musiccorp/.plat/telemetry', otlp: [{ protocol: 'grpc', url: 'http://127.0.0.1:4317' }], prometheus: 'http://127.0.0.1:8001/prometheus', jaeger: 'http://127.0.0.1:8001/jaeger', files: 3, bytes: 90 << 20, spans: 120_000, logs: 1_000_000, series: 4_200, lost: [], forwards: [] },
     '/v1/traces': (/** @type {URLSearchParams} */ asked) => select(traces(), asked),

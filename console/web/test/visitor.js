@@ -22,6 +22,9 @@ export function launch() {
   })
 }
 
+// still tells, in the page, that nothing there moves but what moves for ever.
+const still = () => document.getAnimations().every(each => each.playState !== 'running' || each.effect?.getComputedTiming().endTime === Infinity)
+
 // Visitor is one person at one screen. Whatever goes wrong in the browser
 // meanwhile is noted and fails the test in leave().
 export class Visitor {
@@ -80,21 +83,48 @@ export class Visitor {
     await this.page.waitForFunction(() => !document.querySelector('[aria-busy=true]'))
   }
 
-  // inspect checks that the page fits the screen and shuts nobody out, and
-  // takes its picture if ARTIFACTS names a folder.
+  // wear changes the scheme of colours and waits until the page is drawn in it.
+  /** @param {'light' | 'dark'} scheme */
+  async wear(scheme) {
+    await this.page.emulateMedia({ colorScheme: scheme })
+    await this.page.locator(`html[data-mantine-color-scheme=${scheme}]`).waitFor()
+    await this.settled()
+  }
+
+  // inspect checks that the page fits the screen and shuts nobody out. Its
+  // picture goes to the folder ARTIFACTS when it does not, or when PICTURES
+  // asks for all of them.
   /** @param {string} name */
   async inspect(name) {
-    const { page } = this
-    if (process.env.ARTIFACTS) {
-      await mkdir(process.env.ARTIFACTS, { recursive: true })
-      await page.screenshot({ path: path.join(process.env.ARTIFACTS, `${name}.png`) })
+    if (process.env.PICTURES) await this.picture(name)
+    try {
+      await this.judge(name)
+    } catch (error) {
+      await this.picture(name)
+      throw error
     }
+  }
+
+  /** @param {string} name */
+  async picture(name) {
+    if (!process.env.ARTIFACTS) return
+    await mkdir(process.env.ARTIFACTS, { recursive: true })
+    await this.page.screenshot({ path: path.join(process.env.ARTIFACTS, `${name}.png`) })
+  }
+
+  // judge takes what is wrong alone out of the page: to write down and carry
+  // over all that is right took axe most of its time.
+  /** @param {string} name */
+  async judge(name) {
+    const { page } = this
+    await page.waitForFunction(still) // what fades in has its colours at the end
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
     assert.ok(wide <= 0, `${name} is ${wide} pixels wider than the screen`)
-    await page.evaluate(axe)
-    const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run())
-    const grave = violations.filter((/** @type {any} */ v) => v.impact === 'serious' || v.impact === 'critical')
-    assert.deepEqual(grave.map((/** @type {any} */ v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 5).map((/** @type {any} */ n) => `${n.target} ${n.html.slice(0, 160)}`).join(' | ')}`), [], `${name} shuts people out`)
+    if (!await page.evaluate('"axe" in globalThis')) await page.evaluate(axe)
+    /** @type {{ id: string, help: string, impact: string, nodes: { target: string[], html: string }[] }[]} */
+    const violations = await page.evaluate(async () => (await /** @type {any} */ (globalThis).axe.run({ resultTypes: ['violations'] })).violations)
+    const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    assert.deepEqual(grave.map(v => `${v.id}: ${v.help}: ${v.nodes.slice(0, 5).map(n => `${n.target} ${n.html.slice(0, 160)}`).join(' | ')}`), [], `${name} shuts people out`)
   }
 
   // photograph takes a picture for the documentation if SCREENSHOTS names a
