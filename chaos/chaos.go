@@ -13,23 +13,23 @@ import (
 // Fault is a failure that is played on purpose, for those requests for which
 // everything of its aim holds that is set. Kinds are those of the gateway.
 type Fault struct {
-	ID     string
-	Kind   string
-	Delay  time.Duration
-	Jitter time.Duration
-	Status int
-	Rate   int64
+	ID     string        `json:"id"`
+	Kind   string        `json:"kind"`
+	Delay  time.Duration `json:"delay,omitempty"`
+	Jitter time.Duration `json:"jitter,omitempty"`
+	Status int           `json:"status,omitempty"`
+	Rate   int64         `json:"rate,omitempty"`
 
-	Service   string
-	Caller    string
-	Instance  string
-	Gateway   string
-	Route     string
-	Header    string
-	Value     string
-	Journey   string
-	Synthetic bool
-	Share     float64
+	Service   string  `json:"service,omitempty"`
+	Caller    string  `json:"caller,omitempty"`
+	Instance  string  `json:"instance,omitempty"`
+	Gateway   string  `json:"gateway,omitempty"`
+	Route     string  `json:"route,omitempty"`
+	Header    string  `json:"header,omitempty"`
+	Value     string  `json:"value,omitempty"`
+	Journey   string  `json:"journey,omitempty"`
+	Synthetic bool    `json:"testCustomers"` // only they
+	Share     float64 `json:"share,omitempty"`
 }
 
 // Count is how often a fault was played.
@@ -81,8 +81,12 @@ type System interface {
 
 // Options are what a Room is made with.
 type Options struct {
-	Folder string // for what is remembered
-	System System
+	Folder  string // for what is remembered
+	System  System
+	Machine Machine
+	// Experiments gives those that lie beside the live plan, for the schedule;
+	// nil: none do.
+	Experiments func() (*plan.System, []Experiment)
 }
 
 // Room runs one experiment or rehearsal at a time. It is safe for concurrent
@@ -95,6 +99,9 @@ type Room struct {
 	stop      context.CancelCauseFunc
 	busy      string // what runs; empty: nothing
 	rehearsal Rehearsal
+	report    *Report // of the experiment that runs; nil: none does
+	schedule  Schedule
+	due       map[string]time.Time // by experiment
 }
 
 // job is what Run does next.
@@ -115,17 +122,21 @@ func Open(o Options) (*Room, error) {
 
 // Run does what is asked for until ctx ends; it returns when all is undone.
 func (r *Room) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookDue)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case now := <-tick.C:
+			r.runDue(now)
 		case j := <-r.work:
 			end := context.AfterFunc(ctx, func() { r.cancel(ctx.Err()) })
 			j.do(j.ctx)
 			end()
 			r.o.System.SetFaults(nil)
 			r.mu.Lock()
-			r.busy, r.stop = "", nil
+			r.busy, r.stop, r.report = "", nil, nil
 			r.mu.Unlock()
 		}
 	}

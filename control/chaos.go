@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/chaos"
+	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
@@ -23,7 +25,8 @@ type breakable struct {
 func (p *plane) openChaos(ctx context.Context, run part, open *closers) error {
 	transport := probeTransport()
 	open.add(func() error { transport.CloseIdleConnections(); return nil })
-	room, damage := chaos.Open(chaos.Options{Folder: p.folder.Path, System: breakable{p, transport}})
+	system := breakable{p, transport}
+	room, damage := chaos.Open(chaos.Options{Folder: p.folder.Path, System: system, Machine: system, Experiments: p.experiments})
 	if damage != nil {
 		p.log.WarnContext(ctx, "what was rehearsed is forgotten", "error", damage)
 	}
@@ -78,6 +81,70 @@ func (b breakable) Versions() map[string]string {
 	return versions
 }
 
+// Instances are those of a service that run.
+func (b breakable) Instances(service string) (ids []string) {
+	for _, st := range b.p.runner.Status() {
+		for _, in := range st.Instances {
+			if st.Service == service && in.PID > 0 {
+				ids = append(ids, in.ID)
+			}
+		}
+	}
+	return ids
+}
+
+// pid is the process of an instance.
+func (b breakable) pid(instance string) int {
+	for _, st := range b.p.runner.Status() {
+		for _, in := range st.Instances {
+			if in.ID == instance {
+				return in.PID
+			}
+		}
+	}
+	return 0
+}
+
+// Kill ends an instance at once.
+func (b breakable) Kill(instance string) error { return b.p.launcher.Kill(b.pid(instance)) }
+
+// Pause lets an instance stand still.
+func (b breakable) Pause(instance string, most time.Duration) error {
+	return b.p.launcher.Pause(b.pid(instance), most)
+}
+
+// Answers counts the requests at the entrances.
+func (b breakable) Answers() (count chaos.Answers) {
+	for _, route := range b.p.gateway.Stats().Routes {
+		for class, n := range route.Answers {
+			count.All += n
+			if class == 0 || class == 5 {
+				count.Bad += n
+			}
+		}
+	}
+	return count
+}
+
+// Alerts says which alerts fire.
+func (b breakable) Alerts() map[string][]string {
+	firing := map[string][]string{}
+	for _, e := range b.p.alerts.List() {
+		if e.Firing() && !e.Muted() {
+			service := e.Labels["service"]
+			firing[service] = append(firing[service], e.Name()+": "+e.Annotations["summary"])
+		}
+	}
+	return firing
+}
+
+// experiments are those beside the live plan that can be used.
+func (p *plane) experiments() (*plan.System, []chaos.Experiment) {
+	sys := p.live()
+	all, _ := chaos.Folder(os.DirFS(p.o.Root), sys) // who asks for one is told what is wrong with it
+	return sys, all
+}
+
 // retold puts what a room tells into the API's type, whose JSON is the same.
 func retold[T any](told any) T {
 	var out T
@@ -99,6 +166,42 @@ func (p *plane) Rehearse(services []string) error {
 	p.settledPlan()
 	return p.chaos.Rehearse(p.live(), services)
 }
+
+// Chaos tells which experiments there are, and what has run.
+func (p *plane) Chaos() api.Chaos {
+	all, findings := chaos.Folder(os.DirFS(p.o.Root), p.live())
+	return api.Chaos{
+		Experiments: retold[[]api.Experiment](append([]chaos.Experiment{}, all...)), Findings: append([]*fault.Fault{}, findings...),
+		Reports: retold[[]api.ChaosReport](p.chaos.Reports()), Schedule: retold[api.ChaosSchedule](p.chaos.Schedule()),
+	}
+}
+
+// ChaosReport is what an experiment showed.
+func (p *plane) ChaosReport(which string) (api.ChaosReport, error) {
+	report, err := p.chaos.Report(which)
+	return retold[api.ChaosReport](report), err
+}
+
+// Experiment starts an experiment: one that lies beside the plan, or the one
+// that is given.
+func (p *plane) Experiment(ask api.NewExperiment) (id string, err error) {
+	p.settledPlan()
+	sys := p.live()
+	var x chaos.Experiment
+	var findings []*fault.Fault
+	if ask.Text != "" {
+		x, findings = chaos.Read(ask.File, []byte(ask.Text), sys)
+	} else {
+		x, findings = chaos.Named(os.DirFS(p.o.Root), sys, ask.Name)
+	}
+	if len(findings) > 0 {
+		return "", plan.Result{Findings: findings}.Err()
+	}
+	return p.chaos.Experiment(sys, x, false)
+}
+
+// ScheduleChaos lets experiments run by themselves for a while.
+func (p *plane) ScheduleChaos(d time.Duration) error { return p.chaos.SetSchedule(d) }
 
 // StopChaos ends what is let fail.
 func (p *plane) StopChaos() error { return p.chaos.Stop() }

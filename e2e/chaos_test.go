@@ -1,7 +1,12 @@
 package e2e_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/internal/house"
@@ -119,5 +124,95 @@ func TestRehearsal(t *testing.T) {
 	out, code = h.Plat("rehearse", "front")
 	if code != 0 {
 		t.Errorf("plat rehearse with a true promise: exit %d\n%s", code, out)
+	}
+}
+
+// save puts a file beside a system's plan.
+func save(t *testing.T, h *house.House, name, text string) {
+	t.Helper()
+	path := filepath.Join(h.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestExperiment lets things fail: what customers do not notice is steady, and
+// what hurts them ends by itself, long before its time.
+func TestExperiment(t *testing.T) {
+	t.Parallel()
+	h := house.Up(t, breaking(t))
+	save(t, h, "experiments/without-hints.yaml", "experiment: without-hints\nowner: team\nsteady: {journeys: [visit]}\nduration: 2s\n"+
+		"faults:\n  - {do: no-answer, from: front, service: hints}\n  - {do: kill, service: points}\n")
+	save(t, h, "experiments/without-stock.yaml", "experiment: without-stock\nowner: team\nsteady: {journeys: [visit]}\nduration: 5m\n"+
+		"faults: [{do: abort, from: front, service: stock, customers: all}]\n")
+	save(t, h, "experiments/bad.yaml", "experiment: bad\nowner: nobody\n")
+	out, code := h.Plat("chaos", "list")
+	contains(t, "plat chaos list", out, "without-hints", "without-stock", "experiments/bad.yaml:2:8: error: there is no owner nobody")
+	if code != 0 {
+		t.Errorf("plat chaos list: exit %d", code)
+	}
+	out, code = h.Plat("chaos", "run", "without-hints")
+	if code != 0 {
+		t.Errorf("plat chaos run without-hints: exit %d\n%s", code, out)
+	}
+	contains(t, "plat chaos run", out, "without-hints: steady", "kill points-1", "plat trace ")
+	out, code = h.Plat("chaos", "run", "without-stock")
+	if code != 1 {
+		t.Errorf("plat chaos run without-stock: exit %d\n%s", code, out)
+	}
+	contains(t, "plat chaos run", out, "without-stock: customers hurt", `502 Bad Gateway at "ask" of visit`)
+	report, err := operator(t, h).ChaosReport(t.Context(), "without-stock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := report.Undone.Sub(report.Injected); failed > time.Minute || report.Recovered.IsZero() || report.Journeys[0].Failed != 1 || report.Played["without-stock/1"].Played == 0 {
+		t.Errorf("it failed for %s: %+v", failed, report)
+	}
+	if a := house.Call(t, "GET", h.Gateway+"/call/stock", nil); a.Status != 200 {
+		t.Errorf("a customer afterwards: %d %s", a.Status, a.Body)
+	}
+	for file, want := range map[string]string{"bad": "there is no experiment bad", "without-hint": "did you mean without-hints?", "./none.yaml": "cannot be read"} {
+		out, code := h.Plat("chaos", "run", file)
+		if code == 0 {
+			t.Errorf("plat chaos run %s: exit 0", file)
+		}
+		contains(t, "plat chaos run "+file, out, want)
+	}
+	if out, code := h.Plat("chaos", "stop"); code != 1 || !strings.Contains(out, "chaos-not-running") {
+		t.Errorf("plat chaos stop: exit %d\n%s", code, out)
+	}
+}
+
+// TestKilledWhilePaused: an instance stands still, and plat is killed; nothing
+// is left standing, and the next plat finds all well.
+func TestKilledWhilePaused(t *testing.T) {
+	t.Parallel()
+	h := house.Up(t, breaking(t))
+	c := operator(t, h)
+	started, err := c.Experiment(t.Context(), api.NewExperiment{
+		File: "still.yaml", Text: "experiment: still\nowner: team\nsteady: {objectives: [front]}\nduration: 10m\nfaults: [{do: pause, service: points}]\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := c.Service(t.Context(), "points")
+	if err != nil || len(svc.Instances) != 1 {
+		t.Fatalf("%+v, %v", svc, err)
+	}
+	house.Until(t, "points stands still", func() (bool, string) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", svc.Instances[0].PID))
+		return err == nil && strings.Contains(string(text), ") T "), string(text)
+	})
+	killed(t, h)
+	again(t, h)
+	report, err := operator(t, h).ChaosReport(t.Context(), "last")
+	if err != nil || report.ID != started.ID || report.State != "stopped" {
+		t.Errorf("what is known of it: %+v, %v", report, err)
+	}
+	if out, code := h.Plat("probe", "run"); code != 0 {
+		t.Errorf("plat probe run: exit %d\n%s", code, out)
 	}
 }

@@ -2,12 +2,13 @@ package fault
 
 // Codes of faults in the chaos room; see each entry.
 const (
-	ChaosPlayed       Code = "chaos-played"
-	ChaosUnknown      Code = "chaos-unknown"
-	ChaosRunning      Code = "chaos-running"
-	ChaosNotRunning   Code = "chaos-not-running"
-	ChaosNotSteady    Code = "chaos-not-steady"
-	ChaosFalsePromise Code = "chaos-false-promise"
+	ChaosPlayed        Code = "chaos-played"
+	ChaosUnknown       Code = "chaos-unknown"
+	ChaosRunning       Code = "chaos-running"
+	ChaosNotRunning    Code = "chaos-not-running"
+	ChaosNotSteady     Code = "chaos-not-steady"
+	ChaosFalsePromise  Code = "chaos-false-promise"
+	ChaosBadExperiment Code = "chaos-bad-experiment"
 )
 
 func chaosEntries() []Entry {
@@ -30,5 +31,8 @@ func chaosEntries() []Entry {
 		{ChaosFalsePromise, "What the plan promises of a failing dependency is not so",
 			"The rehearsal let the dependency fail, and customers saw something else than its on-failure says.",
 			"Mend the service so that it does what it declares, or declare what it does: `plat rehearse -o yaml` has the evidence."},
+		{ChaosBadExperiment, "An experiment cannot be run as it is written",
+			"Its file says something that makes no sense, or names what the live plan does not have. Nothing was broken.",
+			"Correct the file at the place that is named; docs/chaos.md tells what may stand in it."},
 	}
 }

@@ -23,7 +23,7 @@ func statusOf(code fault.Code) int {
 	switch code {
 	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence, fault.TelemetryNotFound, fault.ChaosUnknown:
 		return http.StatusNotFound
-	case fault.BadArgument, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat, fault.TelemetryBadQuery:
+	case fault.BadArgument, fault.ChaosBadExperiment, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat, fault.TelemetryBadQuery:
 		return http.StatusUnprocessableEntity
 	case fault.Unauthorized:
 		return http.StatusUnauthorized

@@ -71,6 +71,7 @@ type Options struct {
 	Mailbox      Mailbox
 	Prober       Prober
 	Chaos        Chaos
+	Experimenter Experimenter
 	Watch        Watch
 	Tracer       Tracer
 	Logbook      Logbook
@@ -112,6 +113,7 @@ func New(o Options) http.Handler {
 	registerMail(a, o.Mailbox)
 	registerProbes(a, o.Prober)
 	registerChaos(a, o.Chaos)
+	registerExperiments(a, o.Experimenter)
 	registerAlerts(a, o.Watch)
 	registerTelemetry(a, o.Tracer, o.Logbook)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)

@@ -34,7 +34,8 @@ type child struct {
 	ended      chan struct{}      // closed when the program was reaped
 	exit       message            // set before ended is closed
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex  // guards what follows
+	resume   *time.Timer // lets it go on when it is paused; nil: it is not
 	tail     []string
 	captured int
 	dropped  int // bytes of output beyond captureMax
@@ -122,6 +123,7 @@ func (c *child) await() (l lateness) {
 				kill = time.After(grace)
 			}
 			c.signal(syscall.SIGTERM)
+			c.pause(0) // who stands still does not hear it
 		case <-kill:
 			l.killed = true
 			c.signal(syscall.SIGKILL)
@@ -145,6 +147,23 @@ func (c *child) signal(s syscall.Signal) {
 	if c.k.byPID[c.pid] == c { // not reaped: the number is still its own
 		_ = syscall.Kill(-c.pid, s)
 	}
+}
+
+// pause lets the program's process group stand still for this long, 0: go on
+// now. The guard itself keeps the time: whoever asked may be gone by then.
+func (c *child) pause(most time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.resume != nil {
+		c.resume.Stop()
+		c.resume = nil
+	}
+	if most <= 0 {
+		c.signal(syscall.SIGCONT)
+		return
+	}
+	c.signal(syscall.SIGSTOP)
+	c.resume = time.AfterFunc(most, func() { c.pause(0) })
 }
 
 // sweep ends what the program left behind, and tells how many there were at

@@ -368,7 +368,7 @@ func (g *Guard) launch(ctx context.Context, m message, exited func(runner.Exit),
 	if err != nil {
 		return nil, err
 	}
-	p := &process{link: l, exited: exited, output: output, started: make(chan message, 1), gone: make(chan runner.Exit, 1)}
+	p := &process{link: l, exited: exited, output: output, up: make(chan struct{}), started: make(chan message, 1), gone: make(chan runner.Exit, 1)}
 	l.mu.Lock()
 	if l.broken {
 		l.mu.Unlock()

@@ -135,6 +135,15 @@ func (k *keeper) obey(in reader) error {
 			if c != nil {
 				c.stop(time.Duration(m.GraceMS) * time.Millisecond)
 			}
+		case "pause", "kill":
+			k.mu.Lock()
+			c := k.byRun[m.Run]
+			k.mu.Unlock()
+			if c != nil && m.Do == "kill" {
+				c.signal(syscall.SIGKILL)
+			} else if c != nil {
+				c.pause(time.Duration(m.GraceMS) * time.Millisecond)
+			}
 		case "note":
 			instance := m.Instance
 			if instance == "" {

@@ -14,7 +14,7 @@ import (
 // wireVersion changes with every change of the messages. Both ends are the
 // same binary; it is checked all the same, since a binary may be replaced
 // while plat runs.
-const wireVersion = "3"
+const wireVersion = "4"
 
 // maxMessage bounds one message, both ways.
 const maxMessage = 1 << 20
@@ -22,7 +22,7 @@ const maxMessage = 1 << 20
 // message is every message of the wire: what Do or Event says tells which
 // fields are set.
 type message struct {
-	Do    string `json:"do,omitempty"`    // to the guard: launch, stop, note
+	Do    string `json:"do,omitempty"`    // to the guard: launch, stop, pause, kill, note
 	Event string `json:"event,omitempty"` // from the guard: hello, launched, failed, output, exit, gone
 	Run   uint64 `json:"run,omitempty"`   // names one launched program; never used again
 
@@ -38,7 +38,7 @@ type message struct {
 
 	Secrets *secretRules `json:"secrets,omitempty"` // launch: what is secret in its output, beside what always is
 
-	GraceMS int64  `json:"grace_ms,omitempty"` // stop
+	GraceMS int64  `json:"grace_ms,omitempty"` // stop, pause
 	Text    string `json:"text,omitempty"`     // note, output, failed, hello (the version)
 
 	PID    int      `json:"pid,omitempty"`  // launched

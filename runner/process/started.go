@@ -15,11 +15,12 @@ type process struct {
 	exited func(runner.Exit) // may be nil
 	output func(string)      // lines of a build's output; may be nil
 
-	// Set by take before started is sent, then never changed.
+	// Set by take before started is sent and up closed, then never changed.
 	pid        int
 	unenforced string
 
-	started chan message // launched or failed, once
+	up      chan struct{} // closed when it was launched
+	started chan message  // launched or failed, once
 	gone    chan runner.Exit
 
 	once sync.Once // exited is called once
@@ -48,6 +49,7 @@ func (p *process) take(m message) {
 	case "launched", "failed":
 		if m.Event == "launched" {
 			p.pid, p.unenforced = m.PID, m.Reason
+			close(p.up)
 		}
 		p.started <- m
 	case "output":

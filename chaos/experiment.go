@@ -1,0 +1,373 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan"
+)
+
+// ExperimentFile declares what is to fail, and what must hold meanwhile.
+type ExperimentFile struct {
+	Plat       *int                  `json:"plat,omitempty" jsonschema:"enum=1"`
+	Experiment string                `json:"experiment"`
+	Owner      string                `json:"owner"`
+	About      string                `json:"about,omitempty"`
+	Steady     SteadyFile            `json:"steady"`
+	Faults     []ExperimentFaultFile `json:"faults"`
+	Duration   *plan.Duration        `json:"duration,omitempty" plan:"positive"`
+	Limits     LimitsFile            `json:"limits,omitempty"`
+	Every      *plan.Duration        `json:"every,omitempty" plan:"positive"`
+}
+
+// SteadyFile is what must hold before, while and after something fails.
+type SteadyFile struct {
+	Journeys   []string      `json:"journeys,omitempty"`   // they pass
+	Objectives []string      `json:"objectives,omitempty"` // of these services no alert fires
+	Answers    *plan.Percent `json:"answers,omitempty"`    // of the requests at the entrances, answered below 500
+}
+
+// LimitsFile is when customers are hurt so much that it ends early.
+type LimitsFile struct {
+	Failures *int          `json:"failures,omitempty" jsonschema:"minimum=1,maximum=1000"` // of journeys
+	Answers  *plan.Percent `json:"answers,omitempty"`
+}
+
+// ExperimentFaultFile is one thing that fails.
+type ExperimentFaultFile struct {
+	Do        string            `json:"do" jsonschema:"enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=kill,enum=pause"`
+	Service   string            `json:"service"`
+	Instance  string            `json:"instance,omitempty"`
+	From      string            `json:"from,omitempty"`
+	Gateway   string            `json:"gateway,omitempty"`
+	Route     string            `json:"route,omitempty"`
+	Header    map[string]string `json:"header,omitempty"`
+	Share     *plan.Percent     `json:"share,omitempty"`
+	Customers string            `json:"customers,omitempty" jsonschema:"enum=test,enum=all"`
+	Delay     *plan.Duration    `json:"delay,omitempty" plan:"positive"`
+	Jitter    *plan.Duration    `json:"jitter,omitempty" plan:"positive"`
+	Status    *int              `json:"status,omitempty" jsonschema:"minimum=400,maximum=599"`
+	Rate      *plan.Size        `json:"rate,omitempty"`
+}
+
+// Experiment is what is to fail, and what must hold meanwhile.
+type Experiment struct {
+	Name     string        `json:"experiment"`
+	Owner    string        `json:"owner"`
+	About    string        `json:"about,omitempty"`
+	File     string        `json:"file"`
+	Journeys []string      `json:"journeys"`
+	Services []string      `json:"objectives,omitempty"`
+	Answers  float64       `json:"answers,omitempty"` // share, 0: does not matter
+	Duration time.Duration `json:"duration"`          // nanoseconds
+	Failures int           `json:"failures"`          // of journeys, at which it ends
+	Least    float64       `json:"leastAnswers"`      // share of answers below which it ends
+	Every    time.Duration `json:"every,omitempty"`   // 0: by hand alone
+	Faults   []Fault       `json:"faults"`            // of requests
+	Harms    []Harm        `json:"harms,omitempty"`   // of instances
+}
+
+// Harm is something that is done to an instance.
+type Harm struct {
+	Do       string `json:"do"` // kill, pause
+	Service  string `json:"service"`
+	Instance string `json:"instance,omitempty"` // empty: any one
+}
+
+// Bounds of experiments.
+const (
+	folder          = "experiments" // beside plat.yaml
+	maxExperiments  = 100
+	maxFaults       = 20
+	defaultDuration = 30 * time.Second
+	longest         = 10 * time.Minute
+	leastEvery      = time.Minute
+)
+
+// Folder reads the experiments that lie beside the plan, by name. The findings
+// are of those that cannot be used.
+func Folder(fsys fs.FS, sys *plan.System) (all []Experiment, findings []*fault.Fault) {
+	entries, err := fs.ReadDir(fsys, folder)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			findings = append(findings, fault.New(fault.ChaosBadExperiment, "the folder "+folder+" cannot be read").Because(err))
+		}
+		return nil, findings
+	}
+	for _, e := range entries {
+		file := path.Join(folder, e.Name())
+		if ext := path.Ext(file); e.IsDir() || ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		if len(all) == maxExperiments {
+			findings = append(findings, fault.Newf(fault.ChaosBadExperiment, "there are more than %d experiments", maxExperiments).At(file, 0, 0))
+			break
+		}
+		text, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			findings = append(findings, fault.New(fault.ChaosBadExperiment, "the experiment cannot be read").Because(err).At(file, 0, 0))
+			continue
+		}
+		x, wrong := Read(file, text, sys)
+		if len(wrong) > 0 {
+			findings = append(findings, wrong...)
+			continue
+		}
+		if i := slices.IndexFunc(all, func(other Experiment) bool { return other.Name == x.Name }); i >= 0 {
+			findings = append(findings, fault.Newf(fault.ChaosBadExperiment, "another experiment is called %s", x.Name).Why("it is in "+all[i].File).Fix("give one of them another name").At(file, 0, 0))
+			continue
+		}
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b Experiment) int { return strings.Compare(a.Name, b.Name) })
+	return all, findings
+}
+
+// Named is the experiment of this name that lies beside the plan; with a
+// finding it cannot be used.
+func Named(fsys fs.FS, sys *plan.System, name string) (Experiment, []*fault.Fault) {
+	all, findings := Folder(fsys, sys)
+	var names []string
+	for _, x := range all {
+		if x.Name == name {
+			return x, nil
+		}
+		names = append(names, x.Name)
+	}
+	f := fault.Newf(fault.ChaosUnknown, "there is no experiment %s in the folder %s", name, folder)
+	if near := plan.Nearest(name, names); near != "" {
+		f.Fix("did you mean " + near + "?")
+	}
+	return Experiment{}, append([]*fault.Fault{f}, findings...)
+}
+
+// Read reads one experiment and holds it to the plan; with a finding it cannot
+// be used.
+func Read(file string, text []byte, sys *plan.System) (Experiment, []*fault.Fault) {
+	var f ExperimentFile
+	r := &reading{Beside: plan.ReadBeside(file, text, &f), sys: sys, file: f}
+	x := Experiment{File: file, Name: f.Experiment, Owner: f.Owner, About: strings.TrimSpace(f.About), Journeys: []string{}, Faults: []Fault{}}
+	if r.Readable() {
+		r.head()
+		r.steady(&x)
+		r.limits(&x)
+		for i := range f.Faults {
+			r.fault(&x, i)
+		}
+	}
+	return x, r.Findings()
+}
+
+// reading checks one file.
+type reading struct {
+	*plan.Beside
+	sys  *plan.System
+	file ExperimentFile
+}
+
+// bad makes a finding.
+func bad(format string, args ...any) *fault.Fault {
+	return fault.Newf(fault.ChaosBadExperiment, format, args...)
+}
+
+// one finds a name that is none of those that there are.
+func (r *reading) one(what, name string, known []string, path ...any) {
+	if name == "" || slices.Contains(known, name) {
+		return
+	}
+	f := bad("there is no %s %s", what, name)
+	if len(known) > 0 {
+		slices.Sort(known)
+		f.Why("expected one of " + strings.Join(known, ", "))
+	}
+	if near := plan.Nearest(name, known); near != "" {
+		f.Fix("did you mean " + near + "?")
+	}
+	r.Value(f, path...)
+}
+
+// services are those that can be asked; with others, also those not ours.
+func (r *reading) services(others bool) (names []string) {
+	for _, svc := range r.sys.Services {
+		names = append(names, svc.Name)
+	}
+	if others {
+		for _, e := range r.sys.External {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+func (r *reading) head() {
+	if name := r.file.Experiment; name == "" && !r.Has("experiment") {
+		r.Key(bad("the experiment has no name").Fix("add experiment: with a name such as web-without-stock"))
+	} else if !label(name) {
+		r.Value(bad("%q is no name", name).Why("expected lower case letters, digits and hyphens, at most 63").Fix("write it like web-without-stock"), "experiment")
+	}
+	owners := make([]string, 0, len(r.sys.Owners))
+	for name := range r.sys.Owners {
+		owners = append(owners, name)
+	}
+	if r.file.Owner == "" && !r.Has("owner") {
+		r.Key(bad("the experiment has no owner").Why("somebody must answer for what it does").Fix("add owner: with one of the system's owners"))
+	}
+	r.one("owner", r.file.Owner, owners, "owner")
+	switch {
+	case len(r.file.Faults) == 0 && !r.Has("faults"):
+		r.Key(bad("nothing fails").Why("expected faults").Fix("add faults: [{do: no-answer, service: NAME}]"))
+	case len(r.file.Faults) > maxFaults:
+		r.Key(bad("%d things fail at once", len(r.file.Faults)).Why(fmt.Sprintf("expected at most %d", maxFaults)).Fix("make several experiments of it"), "faults")
+	}
+}
+
+func label(s string) bool {
+	return s != "" && len(s) <= 63 && s[0] != '-' && s[len(s)-1] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func (r *reading) steady(x *Experiment) {
+	s := r.file.Steady
+	if len(s.Journeys) == 0 && s.Answers == nil && len(s.Objectives) == 0 {
+		r.Key(bad("nothing must hold while things fail").Why("an experiment without a steady state tells nothing").
+			Fix("add steady: {journeys: [NAME]}, {objectives: [SERVICE]} or {answers: 99%}"), "steady")
+	}
+	var journeys []string
+	for _, j := range r.sys.Journeys {
+		journeys = append(journeys, j.Name)
+	}
+	for i, name := range s.Journeys {
+		r.one("journey", name, journeys, "steady", "journeys", i)
+	}
+	for i, name := range s.Objectives {
+		r.one("service", name, r.services(false), "steady", "objectives", i)
+	}
+	x.Journeys, x.Services = append(x.Journeys, s.Journeys...), s.Objectives
+	if s.Answers != nil {
+		x.Answers = float64(*s.Answers) / 100
+	}
+}
+
+func (r *reading) limits(x *Experiment) {
+	x.Duration, x.Failures, x.Least = defaultDuration, 1, x.Answers
+	if d := r.file.Duration; d != nil {
+		if x.Duration = d.Std(); x.Duration > longest {
+			r.Value(bad("it lasts %s", *d).Why("expected at most "+longest.String()).Fix("make it shorter, and let it run more often: every"), "duration")
+		}
+	}
+	if n := r.file.Limits.Failures; n != nil {
+		x.Failures = *n
+	}
+	if least := r.file.Limits.Answers; least != nil {
+		x.Least = float64(*least) / 100
+		if x.Least > x.Answers && x.Answers > 0 {
+			r.Value(bad("it ends below %s, and is steady from %s on", *least, *r.file.Steady.Answers).Why("a limit is what goes further than the steady state").Fix("write a lower limit, or leave it out"), "limits", "answers")
+		}
+	}
+	if every := r.file.Every; every != nil {
+		if x.Every = every.Std(); x.Every < leastEvery || x.Every < 2*x.Duration {
+			r.Value(bad("every is %s", *every).Why(fmt.Sprintf("expected at least %s, and twice its duration", leastEvery)).Fix("let it run less often"), "every")
+		}
+	}
+}
+
+// fault checks and takes one of the faults.
+func (r *reading) fault(x *Experiment, i int) {
+	f := r.file.Faults[i]
+	at := func(key string) []any { return []any{"faults", i, key} }
+	harm := f.Do == "kill" || f.Do == "pause"
+	if f.Do == "" && !r.Has(at("do")...) {
+		r.Key(bad("it is not said what fails").Fix("add do: with one of latency, error, abort, reset, truncate, stall, slow, no-answer, no-instance, kill, pause"), "faults", i)
+		return
+	}
+	if f.Service == "" && (harm || f.From == "" && f.Gateway == "" && f.Route == "") {
+		r.Key(bad("it is not said who fails").Why("expected a service, or for requests from, gateway or route").Fix("add service: NAME"), "faults", i)
+	}
+	r.one("service", f.Service, r.services(!harm), at("service")...)
+	r.one("service", f.From, r.services(false), at("from")...)
+	var gateways, routes []string
+	for _, g := range r.sys.Gateways {
+		gateways = append(gateways, g.Name)
+		for _, route := range g.Routes {
+			routes = append(routes, route.Path)
+		}
+	}
+	r.one("gateway", f.Gateway, gateways, at("gateway")...)
+	r.one("route", f.Route, routes, at("route")...)
+	r.fits(f, at, harm)
+	if f.From != "" && (f.Gateway != "" || f.Route != "") {
+		r.Key(bad("from and an entrance at once").Why("a request comes from a service, or from outside").Fix("make two faults of it"), at("from")...)
+	}
+	if harm {
+		x.Harms = append(x.Harms, Harm{f.Do, f.Service, f.Instance})
+		return
+	}
+	x.Faults = append(x.Faults, f.fault(fmt.Sprintf("%s/%d", x.Name, i+1)))
+}
+
+// fits finds keys that mean nothing for what is done, and those that lack.
+func (r *reading) fits(f ExperimentFaultFile, at func(string) []any, harm bool) {
+	for _, k := range []struct {
+		key  string
+		set  bool
+		fits bool
+	}{
+		{"delay", f.Delay != nil, f.Do == "latency"}, {"jitter", f.Jitter != nil, f.Do == "latency"},
+		{"status", f.Status != nil, f.Do == "error"}, {"rate", f.Rate != nil, f.Do == "slow"},
+		{"from", f.From != "", !harm}, {"gateway", f.Gateway != "", !harm}, {"route", f.Route != "", !harm},
+		{"header", len(f.Header) > 0, !harm}, {"share", f.Share != nil, !harm}, {"customers", f.Customers != "", !harm},
+	} {
+		if k.set && !k.fits {
+			r.Key(bad("%s means nothing for %s", k.key, f.Do).Fix("delete it"), at(k.key)...)
+		}
+	}
+	if f.Do == "latency" && f.Delay == nil && !r.Has(at("delay")...) {
+		r.Key(bad("it is not said how long a request is held back").Fix("add delay: 2s"), at("do")...)
+	}
+	if len(f.Header) > 1 {
+		r.Key(bad("%d header fields at once", len(f.Header)).Why("expected one").Fix("keep one of them"), at("header")...)
+	}
+	if !harm && f.Customers != "all" && len(r.file.Steady.Journeys) == 0 {
+		r.Key(bad("nobody is met").Why("it is for the experiment's own customers, who go the journeys under steady, and there is none").Fix("add steady: {journeys: [NAME]}, or customers: all"), "faults", at("do")[1])
+	}
+	if f.Share != nil && *f.Share == 0 {
+		r.Value(bad("the share is 0%%").Why("nobody would be met").Fix("write a share above 0%"), at("share")...)
+	}
+}
+
+// fault is what the gateway plays.
+func (f ExperimentFaultFile) fault(id string) Fault {
+	out := Fault{
+		ID: id, Kind: f.Do, Service: f.Service, Caller: f.From, Instance: f.Instance, Gateway: f.Gateway, Route: f.Route,
+		Status: 503,
+	}
+	if f.Customers != "all" {
+		out.Synthetic, out.Journey = true, ExperimentMark
+	}
+	for name, value := range f.Header {
+		out.Header, out.Value = name, value
+	}
+	if f.Share != nil {
+		out.Share = float64(*f.Share) / 100
+	}
+	if f.Delay != nil {
+		out.Delay = f.Delay.Std()
+	}
+	if f.Jitter != nil {
+		out.Jitter = f.Jitter.Std()
+	}
+	if f.Status != nil {
+		out.Status = *f.Status
+	}
+	if f.Rate != nil {
+		out.Rate = int64(*f.Rate)
+	} else if f.Do == "slow" {
+		out.Rate = 1024
+	}
+	return out
+}
