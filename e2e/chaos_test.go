@@ -89,7 +89,7 @@ func TestRehearsal(t *testing.T) {
 	if sees := verdicts["hints"].Sees; sees != "nothing: every journey passes" {
 		t.Errorf("without hints customers see %q", sees)
 	}
-	contains(t, "what customers see without stock", verdicts["stock"].Sees, `504 Gateway Timeout at "ask" of visit`)
+	contains(t, "what customers see without stock", verdicts["stock"].Sees, `at "ask" of visit, after `)
 
 	// Nothing of it stays: customers, test or not, see all well.
 	if out, code := h.Plat("probe", "run"); code != 0 {
@@ -163,7 +163,7 @@ func TestExperiment(t *testing.T) {
 	if code != 1 {
 		t.Errorf("plat chaos run without-stock: exit %d\n%s", code, out)
 	}
-	contains(t, "plat chaos run", out, "without-stock: customers hurt", `502 Bad Gateway at "ask" of visit`)
+	contains(t, "plat chaos run", out, "without-stock: customers hurt", `at "ask" of visit, after `)
 	report, err := operator(t, h).ChaosReport(t.Context(), "without-stock")
 	if err != nil {
 		t.Fatal(err)
