@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write api.txt anew")
 func TestTheExportedAPI(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, dir := range []string{".", "fresh", "message"} {
+	for _, dir := range []string{".", "fresh", "idempotency", "message"} {
 		fmt.Fprintf(&b, "package %s\n\n", filepath.Join("kit", dir))
 		for _, decl := range exported(t, dir) {
 			fmt.Fprintf(&b, "%s\n", decl)
@@ -147,7 +147,7 @@ func TestDirectRequires(t *testing.T) {
 		t.Errorf("direct requires (-DEPENDENCIES.md +go.mod):\n%s", d)
 	}
 	used := map[string]bool{}
-	for _, dir := range []string{".", "message", "internal/uuid"} {
+	for _, dir := range []string{".", "idempotency", "message", "internal/uuid"} {
 		for file := range sources(t, dir) {
 			for _, spec := range file.Imports {
 				path := strings.Trim(spec.Path.Value, `"`)

@@ -95,6 +95,41 @@ func TestADoubledEventHasOneEffect(t *testing.T) {
 	awaitAllAcknowledged(t, w, financeFrom)
 }
 
+// TestTenThousandCopiesHaveOneEffect sends one event again and again, as a
+// publisher gone mad does, past the stream's own detection of duplicates.
+func TestTenThousandCopiesHaveOneEffect(t *testing.T) {
+	t.Parallel()
+	const copies = 10_000
+	w := shop(t)
+	w.consumer(financeFrom, "order.placed")
+	finance := w.finance(record)
+	for i := range copies {
+		m := nats.NewMsg("event.order.placed")
+		m.Header.Set("Nats-Msg-Id", fmt.Sprint("copy-", i))
+		for k, v := range cloudEvent("same") {
+			m.Header[k] = []string{v}
+		}
+		m.Data = []byte(`{"text":"once"}`)
+		if _, err := w.js.PublishMsgAsync(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-w.js.PublishAsyncComplete():
+	case <-time.After(patience):
+		t.Fatal("the copies are not stored")
+	}
+	w.raw("other", cloudEvent("other"), `{"text":"last"}`)
+	await(t, "the last event", func() bool { return slices.Contains(finance.effects(), "last") })
+	awaitAllAcknowledged(t, w, financeFrom)
+	if d := cmp.Diff([]string{"once", "last"}, finance.effects()); d != "" {
+		t.Errorf("effects (-want +got):\n%s", d)
+	}
+	if n := w.count(financeFrom.Stream); n != copies+1 {
+		t.Errorf("the stream has %d events, want %d: they were no copies for the inbox", n, copies+1)
+	}
+}
+
 // TestTwoSourcesMayCountAlike holds that an ID is unique in its source alone.
 func TestTwoSourcesMayCountAlike(t *testing.T) {
 	t.Parallel()

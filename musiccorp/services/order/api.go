@@ -53,7 +53,7 @@ func (s *service) serve(mux *http.ServeMux) *huma.OpenAPI {
 		Summary:       "Place an order",
 		Description:   "The order is taken and goes on by itself; read it again to see how far it is.",
 		DefaultStatus: http.StatusAccepted, MaxBodyBytes: 64 << 10,
-		Errors: []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Errors: []int{http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, s.place)
 	huma.Register(api, huma.Operation{
 		OperationID: "read-order", Method: http.MethodGet, Path: "/api/orders/{id}",

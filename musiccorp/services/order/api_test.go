@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/kit/idempotency"
 )
 
 func TestPlace(t *testing.T) {
@@ -63,13 +64,13 @@ func TestPlaceAgain(t *testing.T) {
 	}
 	r.neighbours.down.Store("/")
 	status, header, again := place("k", basketOf(ada, basketLine{"MC-0001", 1}))
-	if status != http.StatusAccepted || string(again) != string(first) || header.Get("Location") != pathOf(id) {
+	if status != http.StatusAccepted || string(again) != string(first) || header.Get("Location") != pathOf(id) || header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the same request is answered %d %s, want what came first: %s", status, again, first)
 	}
 	r.neighbours.down.Store("none")
 
 	status, _, answer := place("k", basketOf(ada, basketLine{"MC-0001", 2}))
-	if p := parse[kit.Problem](t, http.StatusUnprocessableEntity, status, answer); p.Errors[0].Location != "header.Idempotency-Key" {
+	if p := parse[kit.Problem](t, http.StatusUnprocessableEntity, status, answer); p.Code != idempotency.CodeKeyReused {
 		t.Errorf("the key with another body: %s", answer)
 	}
 	status, _, answer = place("k", basketOf(bob, basketLine{"MC-0001", 2}))
@@ -108,8 +109,6 @@ func TestPlaceMistakes(t *testing.T) {
 		body      any
 		want      []string // locations
 	}{
-		{"no key", "", basketOf(ada, basketLine{"MC-0001", 1}), []string{"header.Idempotency-Key"}},
-		{"long key", strings.Repeat("k", 256), basketOf(ada, basketLine{"MC-0001", 1}), []string{"header.Idempotency-Key"}},
 		{"no lines", "k", basket{Customer: ada, Lines: []basketLine{}}, []string{"body.lines"}},
 		{"null lines", "k", basket{Customer: ada}, []string{"body.lines"}},
 		{"no customer", "k", map[string]any{"lines": []basketLine{{"MC-0001", 1}}}, []string{"body"}},
@@ -137,6 +136,12 @@ func TestPlaceMistakes(t *testing.T) {
 				t.Errorf("content type %q, correlation ID %q", ct, p.CorrelationID)
 			}
 		})
+	}
+	for key, code := range map[string]string{"": idempotency.CodeKeyMissing, strings.Repeat("k", 256): idempotency.CodeKeyMalformed} {
+		status, _, answer := r.call(t, http.MethodPost, "/api/orders", key, basketOf(ada, basketLine{"MC-0001", 1}))
+		if p := parse[kit.Problem](t, http.StatusBadRequest, status, answer); p.Code != code {
+			t.Errorf("key %q: %s", key, answer)
+		}
 	}
 	if len(r.published) != 0 {
 		t.Errorf("%d events were published", len(r.published))

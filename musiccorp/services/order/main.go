@@ -8,8 +8,10 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"net/http"
 
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/kit/idempotency"
 	"github.com/plat-dev/plat/kit/message"
 )
 
@@ -46,6 +48,13 @@ func newService(k *kit.Service) (*service, error) {
 		publish: bus.Publish,
 	}
 	s.subscribe(bus)
-	s.serve(k.Mux())
+	keys, err := idempotency.Open(k, db, onceEach)
+	if err != nil {
+		return nil, err
+	}
+	api := http.NewServeMux()
+	s.serve(api)
+	k.Handle("/", api)
+	k.Handle("POST /api/orders", keys.Wrap(api))
 	return s, nil
 }

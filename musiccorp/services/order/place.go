@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/kit/idempotency"
 	"github.com/plat-dev/plat/kit/message"
 )
 
@@ -33,7 +33,7 @@ type basket struct {
 }
 
 type placeInput struct {
-	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"255" doc:"Chosen by the caller, new for each order. Sent again with the same body it is answered as the first time."`
+	Key  string `header:"Idempotency-Key" required:"true" doc:"Chosen by the caller, new for each order, at most 255 characters. Sent again with the same body within a day it is answered as the first time, marked by Idempotent-Replayed: true. In double quotes, or without if it has none of its own."`
 	Body basket
 }
 
@@ -42,38 +42,27 @@ type placeOutput struct {
 	Body     orderBody
 }
 
-// place takes an order. A request that comes again, even at the same time,
-// makes no second order: it is answered as the first was.
-func (s *service) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
-	canonical, err := json.Marshal(in.Body)
-	if err != nil {
-		return nil, err
-	}
-	fingerprint := sha256.Sum256(canonical)
-	r := request{customer: in.Body.Customer, key: in.Key, fingerprint: fingerprint[:]}
-
-	o, err := orderOf(ctx, s.db, r)
-	if errors.Is(err, errNotFound) {
-		o, err = s.placeNew(ctx, r, in.Body)
-	}
-	if errors.Is(err, errKeyReused) {
-		return nil, huma.Error422UnprocessableEntity("the idempotency key belongs to another order",
-			&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "was used with another body"})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &placeOutput{Location: pathOf(o.ID), Body: bodyOf(o.asPlaced())}, nil
+// onceEach says whose a key is, and how patient a request is while the same
+// one is running. Customers have no credentials yet: the one in the basket is
+// the one who orders.
+var onceEach = idempotency.Options{
+	Wait: time.Second,
+	Scope: func(_ *http.Request, body []byte) string {
+		var b struct{ Customer string }
+		_ = json.Unmarshal(body, &b) // a basket that is none is refused without a trace
+		return b.Customer
+	},
 }
 
-// placeNew asks the neighbours, then stores order, key and event in one
-// transaction. Where the same request was faster, its order is the answer.
-func (s *service) placeNew(ctx context.Context, r request, b basket) (*Order, error) {
-	lines, err := s.confirm(ctx, b)
+// place takes an order: it asks the neighbours, then stores order and event in
+// the transaction of the idempotency key. A request that comes again, even at
+// the same time, makes no second order: it is answered as the first was.
+func (s *service) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
+	lines, err := s.confirm(ctx, in.Body)
 	if err != nil {
 		return nil, err
 	}
-	o, err := newOrder(b.Customer, lines, time.Now().UTC())
+	o, err := newOrder(in.Body.Customer, lines, time.Now().UTC())
 	if err != nil {
 		return nil, err
 	}
@@ -81,29 +70,18 @@ func (s *service) placeNew(ctx context.Context, r request, b basket) (*Order, er
 	if err != nil {
 		return nil, err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := idempotency.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-
-	if first, err := orderOf(ctx, tx, r); !errors.Is(err, errNotFound) {
-		return first, err
-	}
 	if err := saveOrder(ctx, tx, o); err != nil {
-		return nil, err
-	}
-	if err := saveRequest(ctx, tx, r, o.ID); err != nil {
 		return nil, err
 	}
 	if err := s.publish(ctx, tx, placed); err != nil {
 		return nil, err
 	}
-	if err := tx.Commit(); err != nil {
-		return nil, err
-	}
 	s.log.InfoContext(ctx, "order placed", "order", o.ID, "customer", o.Customer, "lines", len(o.Lines), "total", o.Total.Amount)
-	return o, nil
+	return &placeOutput{Location: pathOf(o.ID), Body: bodyOf(o)}, nil
 }
 
 // confirm asks customer and catalog about everything in the basket at once,

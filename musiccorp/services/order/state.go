@@ -101,13 +101,6 @@ func newOrder(customer string, lines []Line, now time.Time) (*Order, error) {
 	}, nil
 }
 
-// asPlaced is the order as it was answered to whoever placed it.
-func (o Order) asPlaced() *Order {
-	o.Status, o.Reason, o.Code, o.Parcel = Placed, "", "", ""
-	o.History = o.History[:1]
-	return &o
-}
-
 // Pay records that the payment was taken. A parcel that was heard of before
 // its payment leaves now.
 func (o *Order) Pay(payment string, now time.Time) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"embed"
@@ -18,10 +17,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-var (
-	errNotFound  = errors.New("not found")
-	errKeyReused = errors.New("idempotency key was used with another request")
-)
+var errNotFound = errors.New("not found")
 
 // querier reads from the store, inside a transaction or outside.
 type querier interface {
@@ -119,40 +115,4 @@ func scanOrder(row interface{ Scan(dest ...any) error }) (*Order, error) {
 	}
 	return &o, errors.Join(
 		json.Unmarshal(total, &o.Total), json.Unmarshal(lines, &o.Lines), json.Unmarshal(history, &o.History))
-}
-
-// request identifies what a customer asked for: the key that they chose, and
-// the fingerprint of the request that came with it.
-type request struct {
-	customer    string
-	key         string
-	fingerprint []byte
-}
-
-// saveRequest remembers which order the request made.
-func saveRequest(ctx context.Context, tx *sql.Tx, r request, order string) error {
-	_, err := tx.ExecContext(ctx,
-		`INSERT INTO idempotency_keys (customer, key, fingerprint, order_id) VALUES (?, ?, ?, ?)`,
-		r.customer, r.key, r.fingerprint, order)
-	return err
-}
-
-// orderOf finds the order that the request made before. It answers
-// errNotFound to a new key, and errKeyReused to a known key that comes with
-// another request.
-func orderOf(ctx context.Context, q querier, r request) (*Order, error) {
-	var fingerprint []byte
-	var id string
-	err := q.QueryRowContext(ctx,
-		`SELECT fingerprint, order_id FROM idempotency_keys WHERE customer = ? AND key = ?`,
-		r.customer, r.key).Scan(&fingerprint, &id)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, errNotFound
-	case err != nil:
-		return nil, err
-	case !bytes.Equal(fingerprint, r.fingerprint):
-		return nil, errKeyReused
-	}
-	return findOrder(ctx, q, id)
 }

@@ -16,7 +16,9 @@ CREATE TABLE orders (
 
 CREATE INDEX orders_of_customer ON orders (customer, id);
 
--- Which order a customer's idempotency key made, and from which request.
+-- Which order a customer's idempotency key made, and from which request. The
+-- kit remembers keys now (plat_idempotency); this table is for releases from
+-- before that, which may run beside this one.
 CREATE TABLE idempotency_keys (
     customer    TEXT NOT NULL,
     key         TEXT NOT NULL,
