@@ -130,6 +130,8 @@ type LogRecord struct {
 	SpanID        string            `json:"spanId,omitempty"`
 	CorrelationID string            `json:"correlationId,omitempty"`
 	Attributes    map[string]string `json:"attributes,omitempty"`
+	Inferred      bool              `json:"inferred,omitempty" doc:"the record names no trace: its instance answered a request of traceId when it was written; without traceId, of oneOf traces"`
+	OneOf         int               `json:"oneOf,omitempty" doc:"with inferred: traces of which requests were under way at the instance at that moment"`
 }
 
 // LogSearch is the answer of GET /v1/logs/search: the newest first. The same

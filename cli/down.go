@@ -20,7 +20,7 @@ func (a *app) down() *cobra.Command {
 		GroupID: "app",
 		Args:    args(0, 0, "no arguments"),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "give up waiting after this time")
+	lengthVar(cmd, &timeout, "timeout", time.Minute, "give up waiting after this time")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, run, err := a.connect()
 		if fault.Is(err, fault.NotRunning) {

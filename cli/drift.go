@@ -27,7 +27,7 @@ func (a *app) drift() *cobra.Command {
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
 	cmd.Flags().BoolVar(&patch, "patch", false, "print the changes of the plan that settle findings, as one diff")
-	cmd.Flags().DurationVar(&unused, "unused", 0, "how long a caller may be in use without a call that it declares (default 1h)")
+	lengthVar(cmd, &unused, "unused", 0, "how long a caller may be in use without a call that it declares (default 1h)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, _, err := a.connect()
 		if err != nil {

@@ -28,36 +28,36 @@ func (a *app) logs() *cobra.Command {
 		Short: "Print the services' output",
 		Long: "Prints the output of the named services, or of all, in the order of time.\nThe log files themselves are in .plat/logs.\n\n" +
 			"--grep and --errors pick lines, and --tail counts those that they pick; with -f it\ncounts before. An error is a JSON line of level error or worse, or a line with a word\nsuch as ERROR, FATAL, panic: or Traceback; plat ps counts by the same rule.\n\n" +
-			"--trace, --search, --where and --severity ask what telemetry keeps instead: for days,\nof everything that came by OTLP as well, and of one trace or piece of work over all\nservices.",
+			"--trace, --search, --where and --severity ask what telemetry keeps instead: for days,\nof everything that came by OTLP as well, and of one trace or piece of work over all\nservices. So does -o wide, which says to which trace each record belongs: a program\nwithout tracing names none, so it is inferred from what plat's listeners gave to that\ninstance at that moment.",
 
-		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs -t --since 5m --tail 100 web\n  plat logs --errors\n  plat logs -f --grep timeout order\n  plat logs -o json order | jq -r .text\n  plat logs --trace 657db9c045a3a6afd528136cbcb86402\n  plat logs --search '\"card declined\"' --since 24h\n  plat logs --where order=01a219e5-d841-7177-958e-65b5a382d1aa",
+		Example:           "  plat logs\n  plat logs -f order warehouse\n  plat logs -t --since 5m --tail 100 web\n  plat logs --errors\n  plat logs -f --grep timeout order\n  plat logs -o json order | jq -r .text\n  plat logs --trace 657db9c045a3a6afd528136cbcb86402\n  plat logs --search '\"card declined\"' --since 24h\n  plat logs --where order=01a219e5-d841-7177-958e-65b5a382d1aa\n  plat logs -o wide --since 5m order",
 		GroupID:           "monitoring",
 		Args:              args(0, -1, "services"),
 		ValidArgsFunction: a.serviceNames,
 	}
 	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with what comes")
-	cmd.Flags().DurationVar(&since, "since", 0, "only lines of this last time, as 5m")
+	lengthVar(cmd, &since, "since", 0, "only lines of this last time, as 5m, 2h or 3d")
 	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only this many last lines of each service")
 	cmd.Flags().BoolVarP(&times, "timestamps", "t", false, "begin each line with its time")
 	cmd.Flags().StringVar(&pick.Text, "grep", "", "only lines with this text, in upper or lower case")
 	cmd.Flags().BoolVar(&pick.Errors, "errors", false, "only lines that tell of errors")
 	kept.flags(cmd)
-	a.outputs(cmd, "table", "json")
+	a.outputs(cmd, "table", "wide", "json")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		if since < 0 || q.Tail < 0 {
-			return usage(cmd, "--since and --tail count backwards from now and are not negative")
+		if q.Tail < 0 {
+			return usage(cmd, "--tail counts backwards from now and is not negative")
 		}
 		q.Services = names
 		if since > 0 {
 			q.Since = time.Now().Add(-since)
 		}
 		client, _, err := a.connect()
-		if kept.asked() {
+		if kept.asked() || a.output == "wide" {
 			if err != nil {
 				return err
 			}
 			if pick != (lines.Filter{}) {
-				return usage(cmd, "--grep and --errors pick lines of the log files: with --trace, --search, --where and --severity take --search and --severity ERROR")
+				return usage(cmd, "--grep and --errors pick lines of the log files: with --trace, --search, --where, --severity and -o wide take --search and --severity ERROR")
 			}
 			return a.searchLogs(cmd, client, kept, q, times)
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -48,11 +49,11 @@ func (a *app) searchLogs(cmd *cobra.Command, client *api.Client, k keptQuery, q 
 		if q.Tail > 0 {
 			t.Logs = t.Logs[max(len(t.Logs)-q.Tail, 0):]
 		}
-		return a.printRecords(t.Logs, times)
+		return a.printRecords(t.Logs, times, true)
 	}
 	ask := api.LogSearchQuery{From: q.Since, Services: q.Services, Severity: k.severity, Where: k.where, Text: k.search}
 	if q.Follow {
-		each := a.recordPrinter(nil, times)
+		each := a.recordPrinter(nil, times, false)
 		return client.FollowLogs(ctx, ask, each)
 	}
 	records, more, err := findRecords(ctx, client, ask, q.Tail)
@@ -62,7 +63,7 @@ func (a *app) searchLogs(cmd *cobra.Command, client *api.Client, k keptQuery, q 
 	if more && q.Tail == 0 {
 		a.words("%s", a.paint.dim("there are older ones: narrow with --since, or take --tail N"))
 	}
-	return a.printRecords(records, times)
+	return a.printRecords(records, times, false)
 }
 
 // findRecords reads page after page, and gives the records by time.
@@ -87,8 +88,8 @@ func findRecords(ctx context.Context, client *api.Client, ask api.LogSearchQuery
 	return records, more, nil
 }
 
-func (a *app) printRecords(records []api.LogRecord, times bool) error {
-	each := a.recordPrinter(records, times)
+func (a *app) printRecords(records []api.LogRecord, times, ofTrace bool) error {
+	each := a.recordPrinter(records, times, ofTrace)
 	for _, l := range records {
 		if err := each(l); err != nil {
 			return err
@@ -100,8 +101,9 @@ func (a *app) printRecords(records []api.LogRecord, times bool) error {
 	return nil
 }
 
-// recordPrinter prints records as the lines that they were.
-func (a *app) recordPrinter(records []api.LogRecord, times bool) func(api.LogRecord) error {
+// recordPrinter prints records as the lines that they were; wide, with their
+// traces. Of those of a trace it says which are inferred.
+func (a *app) recordPrinter(records []api.LogRecord, times, ofTrace bool) func(api.LogRecord) error {
 	if a.output == "json" {
 		enc := json.NewEncoder(a.Out)
 		enc.SetEscapeHTML(false)
@@ -124,6 +126,27 @@ func (a *app) recordPrinter(records []api.LogRecord, times bool) func(api.LogRec
 				line.Text += " " + key + "=" + l.Attributes[key]
 			}
 		}
+		switch {
+		case a.output == "wide":
+			line.Text += p.Paint("2", traceNote(l))
+		case ofTrace && l.Inferred:
+			line.Text += p.Paint("2", " (inferred)")
+		}
 		return p.Print(line)
 	}
+}
+
+// traceNote says to which trace a record belongs, and whether that is inferred.
+func traceNote(l api.LogRecord) string {
+	switch {
+	case l.TraceID == "" && l.Inferred:
+		return fmt.Sprintf(" (inferred: one of %d traces)", l.OneOf)
+	case l.TraceID == "":
+		return ""
+	case l.Inferred && l.OneOf > 1:
+		return fmt.Sprintf(" (inferred: trace %s, one of %d)", l.TraceID, l.OneOf)
+	case l.Inferred:
+		return " (inferred: trace " + l.TraceID + ")"
+	}
+	return " (trace " + l.TraceID + ")"
 }

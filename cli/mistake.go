@@ -120,7 +120,7 @@ func flagMistake(cmd *cobra.Command, err error) error {
 func kindOf(flag *pflag.Flag) string {
 	switch flag.Value.Type() {
 	case "duration":
-		return "a duration with its unit, as 5s or 10m"
+		return "a duration with its unit, as 5s, 10m or 2d"
 	case "int":
 		return "a number"
 	case "bool":

@@ -118,7 +118,7 @@ func (a *app) wait() *cobra.Command {
 		Args:              args(0, -1, "services"),
 		ValidArgsFunction: a.serviceNames,
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "give up after this time")
+	lengthVar(cmd, &timeout, "timeout", time.Minute, "give up after this time")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		client, _, err := a.connect()
 		if err != nil {

@@ -15,7 +15,8 @@ import (
 
 func (a *app) silence() *cobra.Command {
 	var match []string
-	var lasts, reason, by string
+	var lasts time.Duration
+	var reason, by string
 	cmd := &cobra.Command{
 		Use:     "silence [ALERT]",
 		Short:   "Tell nobody of an alert for a while",
@@ -29,7 +30,7 @@ func (a *app) silence() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringArrayVar(&match, "match", nil, "a condition on a label, as service=order; may be repeated")
-	cmd.Flags().StringVar(&lasts, "for", "", "how long, as 30m, 2h or 3d")
+	lengthVar(cmd, &lasts, "for", 0, "how long, as 30m, 2h or 3d")
 	cmd.Flags().StringVar(&reason, "reason", "", "why nobody need be told")
 	cmd.Flags().StringVar(&by, "by", "", "who answers for it (default: you)")
 	a.outputs(cmd, "table", "json", "yaml", "name")
@@ -37,14 +38,10 @@ func (a *app) silence() *cobra.Command {
 		if len(given) == 0 && len(match) == 0 {
 			return usage(cmd, "expected an alert, or --match")
 		}
-		if lasts == "" || reason == "" {
+		if lasts <= 0 || reason == "" {
 			return usage(cmd, "expected --for and --reason: a silence has an end and a reason")
 		}
-		length, err := plan.ParseDuration(lasts)
-		if err != nil {
-			return usage(cmd, "--for: "+err.Error())
-		}
-		wanted := api.NewSilence{By: by, Reason: reason, Ends: time.Now().Add(length.Std())}
+		wanted := api.NewSilence{By: by, Reason: reason, Ends: time.Now().Add(lasts)}
 		if wanted.By == "" {
 			wanted.By = me()
 		}

@@ -29,7 +29,7 @@ func (a *app) top() *cobra.Command {
 		GroupID: "monitoring",
 		Args:    args(0, 0, "no arguments"),
 	}
-	cmd.Flags().DurationVar(&window, "window", time.Minute, "the last time that rates are over, 15s to 24h")
+	lengthVar(cmd, &window, "window", time.Minute, "the last time that rates are over, 15s to 24h")
 	cmd.Flags().BoolVar(&once, "once", false, "print once")
 	a.outputs(cmd, "table", "json", "yaml", "name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

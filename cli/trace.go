@@ -28,18 +28,18 @@ func (a *app) traces() *cobra.Command {
 		Args:              args(0, 1, "a service"),
 		ValidArgsFunction: a.serviceNames,
 	}
-	cmd.Flags().DurationVar(&since, "since", 0, "only of this last time, as 15m")
+	lengthVar(cmd, &since, "since", 0, "only of this last time, as 15m, 2h or 3d")
 	cmd.Flags().BoolVar(&q.Errors, "errors", false, "with a span that failed")
-	cmd.Flags().DurationVar(&q.Min, "min", 0, "with a span that took at least so long")
-	cmd.Flags().DurationVar(&q.Max, "max", 0, "with a span that took at most so long")
+	lengthVar(cmd, &q.Min, "min", 0, "with a span that took at least so long")
+	lengthVar(cmd, &q.Max, "max", 0, "with a span that took at most so long")
 	cmd.Flags().StringVar(&q.Name, "name", "", "with a span of this name")
 	cmd.Flags().StringVar(&q.Text, "text", "", "words in a span's name, status or attributes")
 	cmd.Flags().StringArrayVar(&q.Where, "where", nil, "attribute=value, or attribute!=value; may be repeated")
 	cmd.Flags().IntVar(&q.Limit, "limit", 20, "how many, at most 1500")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		if since < 0 || q.Min < 0 || q.Max < 0 || q.Limit < 1 || q.Limit > 1500 {
-			return usage(cmd, "--since, --min and --max are not negative, --limit is 1 to 1500")
+		if q.Limit < 1 || q.Limit > 1500 {
+			return usage(cmd, "--limit is 1 to 1500")
 		}
 		if len(names) == 1 {
 			q.Service = names[0]

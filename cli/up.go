@@ -44,7 +44,7 @@ func (a *app) up() *cobra.Command {
 	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "build and start anew what is saved")
 	cmd.Flags().StringVar(&f.gateway, "gateway", "", "address of the gateway (default 127.0.0.1:8000, or any free port)")
 	cmd.Flags().StringVar(&f.api, "api", "", "address of the control API (default 127.0.0.1:8001, or any free port)")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "with -d: wait this long for the services")
+	lengthVar(cmd, &f.timeout, "timeout", 5*time.Minute, "with -d: wait this long for the services")
 	cmd.Flags().BoolVar(&f.child, "detached-child", false, "this is the process in the background of plat up -d")
 	_ = cmd.Flags().MarkHidden("detached-child") // the flag was just made
 	a.environment(cmd)

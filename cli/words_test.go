@@ -118,7 +118,7 @@ func TestMistakes(t *testing.T) {
 		{"ps -o csv", "-o csv is not one of table, wide, json, yaml, name"},
 		{"plan -o wide", "-o wide is not one of"},
 		{"logs --tail x", "--tail x is not a number"},
-		{"logs --since 5", "is not a duration with its unit, as 5s or 10m"},
+		{"logs --since 5", "is not a duration with its unit, as 5s, 10m or 2d"},
 		{"logs --tail", "--tail wants a value: a number"},
 		{"ps -o", "--output wants a value"},
 		{"completion bsh", "bsh is none of bash, zsh, fish, powershell"},

@@ -16,10 +16,7 @@ import (
 	"github.com/plat-dev/plat/telemetry"
 )
 
-// listenerScope is the scope of the spans that plat's own listeners make.
-const listenerScope = "plat/gateway"
-
-// eventScope is that of the spans that it makes for events.
+// eventScope is the scope of the spans that plat makes for events.
 const eventScope = "plat/event"
 
 // observe tells of an exchange: its figures, and its span, which stands for a
@@ -48,7 +45,7 @@ func (p *plane) observe(x *gateway.Exchange) {
 	}
 	parent, _ := telemetry.ParseSpanID(x.Trace.Parent) // none is zero
 	s := telemetry.Span{
-		Resource: &telemetry.Resource{Service: service, Instance: x.Upstream}, Scope: listenerScope,
+		Resource: &telemetry.Resource{Service: service, Instance: x.Upstream}, Scope: telemetry.ScopeListener,
 		TraceID: trace, ID: span, Parent: parent, Start: x.Start.UnixNano(), Duration: int64(x.Duration),
 		Name: x.Method, Kind: telemetry.KindServer, CorrelationID: x.CorrelationID, Attributes: attributes(x),
 	}

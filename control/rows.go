@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -252,8 +251,8 @@ func (p *plane) Trace(ctx context.Context, id string) (api.Trace, error) {
 		}
 	}
 	out.Duration = end - first.Start
-	for i := range logs {
-		out.Logs = append(out.Logs, recordOf(&logs[i]))
+	if out.Logs, err = p.recordsOf(ctx, trees, logs); err != nil {
+		return api.Trace{}, err
 	}
 	if out.CorrelationID != "" {
 		near := moment(first.Start)
@@ -319,6 +318,50 @@ func recordOf(l *telemetry.Log) api.LogRecord {
 	return out
 }
 
+// inferredOf is a record of which the trace is inferred.
+func inferredOf(l *telemetry.Log, x telemetry.Inference) api.LogRecord {
+	out := recordOf(l)
+	if x.OneOf > 0 {
+		out.Inferred, out.OneOf = true, x.OneOf
+		if !x.TraceID.IsZero() {
+			out.TraceID, out.SpanID = x.TraceID.String(), x.SpanID.String()
+		}
+	}
+	return out
+}
+
+// recordsOf are the records of traces, those that are inferred among them, by
+// time. What is inferred for two of them stands once.
+func (p *plane) recordsOf(ctx context.Context, trees []telemetry.Tree, logs []telemetry.Log) ([]api.LogRecord, error) {
+	records := make([]api.LogRecord, 0, len(logs))
+	for i := range logs {
+		records = append(records, recordOf(&logs[i]))
+	}
+	type line struct {
+		at             int64
+		instance, text string
+	}
+	seen := map[line]bool{}
+	for i := range trees {
+		more, inferred, err := p.rows.InferredLogs(ctx, &trees[i])
+		if err != nil {
+			return nil, err
+		}
+		for j := range more {
+			l := &more[j]
+			if key := (line{l.Time, l.Resource.Instance, l.Body}); !seen[key] {
+				seen[key] = true
+				records = append(records, inferredOf(l, inferred[j]))
+			}
+		}
+		if len(records) >= apiTraceLogs {
+			break
+		}
+	}
+	slices.SortStableFunc(records, func(a, b api.LogRecord) int { return a.Time.Compare(b.Time) })
+	return records[:min(len(records), apiTraceLogs)], nil
+}
+
 // logQuery reads a question for records.
 func (p *plane) logQuery(q api.LogSearchQuery) (out telemetry.LogQuery, err error) {
 	if out.Where, err = conditions(q.Where); err != nil {
@@ -355,38 +398,12 @@ func (p *plane) SearchLogs(ctx context.Context, q api.LogSearchQuery) (api.LogSe
 	if limit == 0 {
 		limit = defaultRecords
 	}
-	skip := 0
-	if q.Before != "" {
-		at, seen, _ := strings.Cut(q.Before, "-")
-		ns, err := strconv.ParseInt(at, 10, 64)
-		n, err2 := strconv.Atoi(seen)
-		if err != nil || err2 != nil || n < 0 {
-			return out, fault.Newf(fault.TelemetryBadQuery, "before is %q", q.Before).Why("expected what the page before says")
-		}
-		query.To, skip = time.Unix(0, ns+1), n // those of that moment come again, and are passed over
+	page, err := p.rows.Page(ctx, query, q.Before, limit)
+	for i := range page.Logs {
+		out.Records = append(out.Records, inferredOf(&page.Logs[i], page.Inferred[i]))
 	}
-	var last int64
-	same := skip // records of the moment last that were given, the pages before included
-	first := true
-	err = p.stored.Logs(ctx, query, func(l *telemetry.Log) error {
-		if skip > 0 {
-			skip--
-			last, first = l.Time, false
-			return nil
-		}
-		if len(out.Records) == limit {
-			out.More, out.Before = true, fmt.Sprintf("%d-%d", last, same)
-			return telemetry.ErrEnough
-		}
-		if first || l.Time != last {
-			same = 0
-		}
-		last, first = l.Time, false
-		same++
-		out.Records = append(out.Records, recordOf(l))
-		return nil
-	})
-	return out, enough(err)
+	out.More, out.Before = page.More, page.Before
+	return out, err
 }
 
 // enough takes away the error of an asker that has enough.

@@ -80,6 +80,9 @@ func rowsOf(t api.Trace, logs bool) []row {
 			for _, key := range slices.Sorted(keysOf(l.Attributes)) {
 				text += " " + key + "=" + l.Attributes[key]
 			}
+			if l.Inferred {
+				text += inferred(l.OneOf)
+			}
 			r := row{name: strings.Repeat("  ", depth+1) + "· " + strings.TrimSpace(l.Severity+" "+text), at: l.Time, failed: l.Severity == "ERROR" || l.Severity == "FATAL"}
 			if ok {
 				within[l.SpanID] = append(within[l.SpanID], r)
@@ -106,6 +109,14 @@ func rowsOf(t api.Trace, logs bool) []row {
 		rows = append(rows, within[s.ID]...)
 	}
 	return append(rows, loose...)
+}
+
+// inferred marks a record whose trace is no fact.
+func inferred(oneOf int) string {
+	if oneOf > 1 {
+		return fmt.Sprintf(" (inferred: one of %d traces)", oneOf)
+	}
+	return " (inferred)"
 }
 
 func keysOf(m map[string]string) func(func(string) bool) {

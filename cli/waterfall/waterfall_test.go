@@ -22,6 +22,8 @@ func TestPrint(t *testing.T) {
 	}, Logs: []api.LogRecord{
 		{Time: at.Add(-time.Second), Service: "web", Body: "before", Severity: "INFO"},
 		{Time: at, SpanID: "2", Service: "order", Body: "no stock", Severity: "ERROR", Attributes: map[string]string{"b": "2", "a": "1"}},
+		{Time: at, SpanID: "3", Service: "stock", Body: "old", Inferred: true, OneOf: 1},
+		{Time: at, SpanID: "3", Service: "stock", Body: "older", Inferred: true, OneOf: 3},
 		{Time: at.Add(time.Hour), Service: "web", Body: "after"},
 	}}
 	for name, c := range map[string]struct {
@@ -34,6 +36,8 @@ web  GET /                                                                    10
   order  POST order                                                            40ms  failed: 503
     · ERROR no stock a=1 b=2
     stock  long long long long long long long long long long long long …      1.5µs
+      · old (inferred)
+      · older (inferred: one of 3 traces)
 · web: after
 `},
 		"on a terminal": {waterfall.Options{Width: 60}, `

@@ -82,6 +82,8 @@ export interface LogRecord {
   spanId?: string
   correlationId?: string
   attributes?: Record<string, string>
+  inferred?: boolean // names no trace: by instance and time
+  oneOf?: number // traces that were under way there then
 }
 
 export type LogSeverity = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR' | 'FATAL'

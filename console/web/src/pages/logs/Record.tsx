@@ -4,6 +4,7 @@ import type { LogRecord } from '../../api/telemetry'
 import { between } from '../../app/range'
 import { Copy } from '../../parts/Copy'
 import { Go } from '../../parts/Go'
+import { Inferred } from '../../parts/Inferred'
 import { moment } from '../../parts/time'
 import { flip as narrow } from './Facets'
 import type { Search } from './question'
@@ -74,6 +75,7 @@ function Whole({ record, search, set }: { record: LogRecord; search: Search; set
             Its trace
           </Go>
         )}
+        <Inferred log={record} />
         {record.traceId && <button type="button" className="link" onClick={() => set({ trace: record.traceId })}>Records of this trace</button>}
         {record.correlationId && <button type="button" className="link" onClick={() => set({ correlation: record.correlationId })}>Records of this correlation ID</button>}
         <Go to="/logs" search={{ service: record.service, ...around }}>

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react'
 import { Copy } from '../../parts/Copy'
 import { duration, share } from '../../parts/format'
 import { Go } from '../../parts/Go'
+import { Inferred } from '../../parts/Inferred'
 import { Mark } from '../../parts/State'
 import { withWhere } from '../../parts/where'
 import type { LogItem, Model, SpanItem } from './model'
@@ -78,6 +79,7 @@ export function Details({ item, model, choose }: { item: SpanItem; model: Model;
           {logs.map(({ id, log, at }) => (
             <div key={id} className="span-part">
               <span className={log.severity === 'ERROR' || log.severity === 'FATAL' ? 'bad' : log.severity === 'WARN' ? 'warn' : 'dim'}>{log.severity?.toLowerCase()}</span> <span className="dim">after {duration(Math.max(0, at))}</span>
+              <Inferred log={log} />
               <div className="mono">{log.body}</div>
             </div>
           ))}

@@ -2,6 +2,7 @@ import { IconAlertCircleFilled, IconChevronDown, IconChevronRight } from '@table
 import { memo } from 'react'
 import { colourOf } from '../../parts/colours'
 import { duration } from '../../parts/format'
+import { Inferred } from '../../parts/Inferred'
 import type { Item, LogItem, SpanItem } from './model'
 import type { Sight } from './Overview'
 
@@ -106,6 +107,7 @@ function LogText({ item: { log } }: { item: LogItem }) {
       <span className={`log-sign ${tone}`}>{log.severity?.toLowerCase() ?? 'log'}</span>
       <span className="span-text mono" title={log.body}>
         {log.body}
+        <Inferred log={log} />
       </span>
     </>
   )
