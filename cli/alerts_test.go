@@ -143,3 +143,54 @@ func TestSilence(t *testing.T) {
 		}
 	}
 }
+
+func TestTelemetryToken(t *testing.T) {
+	t.Parallel()
+	root := running(t, http.NewServeMux())
+	first, _, code := plat(t, 0, "telemetry", "token", "-C", root)
+	if code != 0 || len(strings.TrimSpace(first)) != 64 {
+		t.Fatalf("exit %d, %q", code, first)
+	}
+	if again, _, _ := plat(t, 0, "telemetry", "token", "-C", root); again != first {
+		t.Error("it does not last")
+	}
+	if other, _, _ := plat(t, 0, "telemetry", "token", "--new", "-C", root); other == first || len(other) != len(first) {
+		t.Errorf("a new one is %q", other)
+	}
+	if out, _, code := plat(t, 0, "telemetry", "token", "--revoke", "-C", root); code != 0 || out != "" {
+		t.Errorf("revoked: exit %d, %q", code, out)
+	}
+	if token, err := state.ReadingToken(filepath.Join(root, state.Name)); token != "" || err != nil {
+		t.Errorf("revoked, and %q, %v", token, err)
+	}
+	if _, said, code := plat(t, 0, "telemetry", "token", "--new", "--revoke", "-C", root); code != 2 {
+		t.Errorf("both: exit %d, %s", code, said)
+	}
+	if _, said, code := plat(t, 0, "telemetry", "token", "-C", t.TempDir()); code == 0 {
+		t.Errorf("nowhere: exit %d, %s", code, said)
+	}
+}
+
+func TestExplainAlerts(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"ServiceDown", "servicedown"} {
+		out, said, code := plat(t, 0, "explain", name)
+		for _, want := range []string{"ServiceDown (page)\n", "What to do: ", "\n  plat scale SERVICE=plan\n"} {
+			if code != 0 || !strings.Contains(out, want) {
+				t.Errorf("%s: exit %d, %q in\n%s%s", name, code, want, out, said)
+			}
+		}
+	}
+	if out, _, code := plat(t, 0, "explain", "--alerts"); code != 0 || !strings.Contains(out, "TooManySeries") {
+		t.Errorf("--alerts: exit %d\n%s", code, out)
+	}
+	if out, _, _ := plat(t, 0, "explain", "TooSlow", "-o", "json"); !strings.Contains(out, `"name": "TooSlow"`) {
+		t.Errorf("-o json: %s", out)
+	}
+	if _, said, code := plat(t, 0, "explain", "TooSloww"); code == 0 || !strings.Contains(said, "did you mean TooSlow?") {
+		t.Errorf("mistyped: exit %d, %s", code, said)
+	}
+	if _, _, code := plat(t, 0, "explain", "--alerts", "--fields"); code != 2 {
+		t.Errorf("both: exit %d", code)
+	}
+}

@@ -27,9 +27,11 @@ func (a *app) explain() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&fields, "fields", false, "list the keys of the plan's files")
 	cmd.Flags().BoolVar(&alerts, "alerts", false, "list the alerts that plat raises")
-	cmd.MarkFlagsMutuallyExclusive("fields", "alerts")
 	a.outputs(cmd, "table", "json", "yaml", "name", "markdown")
-	cmd.RunE = func(_ *cobra.Command, given []string) error {
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		if fields && alerts {
+			return usage(cmd, "--fields lists keys and --alerts alerts: one of them")
+		}
 		if len(given) == 1 {
 			return a.explainOne(given[0])
 		}

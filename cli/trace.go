@@ -219,7 +219,7 @@ func (a *app) telemetry() *cobra.Command {
 		_, err = fmt.Fprintln(a.Out, t.Path)
 		return err
 	}
-	cmd.AddCommand(path)
+	cmd.AddCommand(path, a.telemetryToken())
 	return cmd
 }
 

@@ -311,6 +311,10 @@ func (p *plane) handler() http.Handler {
 		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Watch: watching{p}, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
+		ReadingToken: func() string {
+			token, _ := state.ReadingToken(p.folder.Path) // what cannot be read opens nothing
+			return token
+		},
 	})
 }
 

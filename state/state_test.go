@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -256,4 +257,42 @@ func tree(t *testing.T, root string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// TestReadingToken: it lasts over runs, is for its owner alone, and half of one
+// is none.
+func TestReadingToken(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	f, err := state.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := state.ReadingToken(f.Path); token != "" || err != nil {
+		t.Errorf("before there is one: %q, %v", token, err)
+	}
+	made, err := state.NewReadingToken(f.Path)
+	if err != nil || len(made) != 64 {
+		t.Fatalf("%q, %v", made, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(f.Path, "reading-token")
+	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if token, err := state.ReadingToken(f.Path); token != made || err != nil {
+		t.Errorf("after the run: %q, %v", token, err)
+	}
+	if again, err := state.NewReadingToken(f.Path); again == made || err != nil {
+		t.Errorf("a new one is the old one: %v", err)
+	}
+	write(t, name, made[:10])
+	if token, err := state.ReadingToken(f.Path); token != "" || err != nil {
+		t.Errorf("half of one: %q, %v", token, err)
+	}
+	if err := errors.Join(state.EndReadingToken(f.Path), state.EndReadingToken(f.Path)); err != nil {
+		t.Error(err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -140,6 +141,13 @@ func guard(o Options, s *sessions, next http.Handler) http.Handler {
 		}
 		service := o.ServiceToken(token)
 		switch {
+		case service == "" && reads(o, token):
+			if !readable(r) {
+				writeProblem(w, http.StatusForbidden, fault.New(fault.Unauthorized, "the reading token opens "+prometheusPath+" and "+jaegerPath+" alone"))
+				return
+			}
+			r.Header.Del("Authorization")
+			next.ServeHTTP(w, r)
 		case service == "":
 			w.Header().Set("WWW-Authenticate", `Bearer realm="plat", error="invalid_token"`)
 			writeProblem(w, http.StatusUnauthorized, fault.New(fault.Unauthorized, "the bearer token is not this plat's"))
@@ -149,6 +157,23 @@ func guard(o Options, s *sessions, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), serviceKey{}, service)))
 		}
 	})
+}
+
+// reads tells whether it is the reading token.
+func reads(o Options, token string) bool {
+	if o.ReadingToken == nil {
+		return false
+	}
+	own := o.ReadingToken()
+	return own != "" && subtle.ConstantTimeCompare([]byte(token), []byte(own)) == 1
+}
+
+// readable tells whether a request can only read: below these two nothing can
+// be written, and a path that leads out of them is not one of theirs.
+func readable(r *http.Request) bool {
+	at := r.URL.Path
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost) &&
+		(strings.HasPrefix(at, prometheusPath) || strings.HasPrefix(at, jaegerPath)) && strings.TrimSuffix(at, "/") == path.Clean(at)
 }
 
 // holdsData tells whether what is at a path is for those alone who have a token.

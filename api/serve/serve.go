@@ -79,6 +79,7 @@ type Options struct {
 	Base         string                                // http://host:port, where all of it is answered
 	Token        string                                // of the operator
 	ServiceToken func(token string) (service string)   // whose token it is; "" for nobody's
+	ReadingToken func() string                         // opens figures and traces; nil, or "": there is none
 	Self         func(service string) (api.Self, bool) // what a service may know of itself
 	Version      string                                // of plat, for the OpenAPI document
 }

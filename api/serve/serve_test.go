@@ -81,6 +81,7 @@ func start(t *testing.T) (*fake, *httptest.Server) {
 			}
 			return ""
 		},
+		ReadingToken: func() string { return "readers" },
 		Self: func(service string) (api.Self, bool) {
 			return api.Self{Service: service, Declaration: json.RawMessage(`{}`), Instances: []api.Instance{}}, service == "order"
 		},
@@ -245,5 +246,44 @@ func TestUnreachable(t *testing.T) {
 	_, err = api.NewClient(other.URL, "operator").System(t.Context())
 	if !fault.Is(err, fault.Unreachable) {
 		t.Fatalf("another program's 404 = %v, want unreachable", err)
+	}
+}
+
+// TestTheReadingTokenReadsAlone: figures and traces, by whatever way somebody
+// tries for more.
+func TestTheReadingTokenReadsAlone(t *testing.T) {
+	t.Parallel()
+	f, server := start(t)
+	ask := func(method, path string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, strings.NewReader("query=up"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer readers")
+		resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	for _, c := range [][2]string{{"GET", "/prometheus/api/v1/query?query=up"}, {"POST", "/prometheus/api/v1/query"}, {"GET", "/jaeger/api/services"}} {
+		if status := ask(c[0], c[1]); status != http.StatusOK {
+			t.Errorf("%s %s: %d", c[0], c[1], status)
+		}
+	}
+	for _, c := range [][2]string{
+		{"GET", "/v1/system"}, {"GET", "/v1/self"}, {"POST", "/v1/stop"}, {"GET", "/v1/plan"}, {"POST", "/v1/events"}, {"DELETE", "/prometheus/api/v1/series"}, {"PUT", "/jaeger/api/services"},
+		{"POST", "/prometheus/../v1/stop"}, {"POST", "/prometheus/%2e%2e/v1/stop"}, {"GET", "/jaeger//../../v1/plan"},
+	} {
+		if status := ask(c[0], c[1]); status != http.StatusForbidden {
+			t.Errorf("%s %s: %d", c[0], c[1], status)
+		}
+	}
+	select {
+	case <-f.stopped:
+		t.Error("plat was stopped")
+	default:
 	}
 }

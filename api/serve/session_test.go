@@ -55,7 +55,9 @@ func (f *fake) Mail(id string) (api.MailContent, error) {
 }
 
 func (f *fake) wires() serve.Wires {
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	return serve.Wires{
+		Prometheus: nothing, Jaeger: nothing,
 		OpenAPI: func(service string) ([]byte, error) {
 			if service != "order" {
 				return nil, fault.New(fault.NotFound, service+" declares no OpenAPI document")
