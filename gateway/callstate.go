@@ -84,7 +84,7 @@ func (f *fallbacks) line(t *terms) policy.Line {
 	}
 	degraded, standard, lastGood := f.degraded.Load(), f.standard.Load(), f.lastGood.Load()
 	l.Count = degraded + standard + lastGood
-	l.State = fmt.Sprintf("%d answers stood in or were marked", l.Count)
+	l.State = fmt.Sprintf("used %d times", l.Count)
 	return l
 }
 

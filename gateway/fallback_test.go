@@ -202,7 +202,7 @@ func TestCalls(t *testing.T) {
 		"breaker":  "100% of 1000 calls in 1m, open 1s; closed, 5 of 40 failed",
 		"bulkhead": "7 at once, wait 50ms; 0 under way, 0 wait",
 		"ejection": "5 failures in a row, at most half of the instances; out: shop-1; shop-1 ejected for 10s: 5 failures in a row",
-		"fallback": "degrade; 5 answers stood in or were marked; marked an answer as degraded: shop answered 500 Internal Server Error",
+		"fallback": "degrade; used 5 times; marked an answer as degraded: shop answered 500 Internal Server Error",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -51,7 +51,10 @@ func (s Snapshot) Lines() []Line {
 	adaptive := Line{Policy: "adaptive", Setting: "off", State: "off", Count: s.Adaptive.Rejected, Last: s.Adaptive.Last}
 	if !c.Adaptive.Off {
 		adaptive.Setting = fmt.Sprintf("down to %d", min(c.Adaptive.Least, c.Bulkhead.Concurrent))
-		adaptive.State = fmt.Sprintf("limit %d, usually %s", s.Adaptive.Limit, s.Adaptive.Usual.Round(10*time.Microsecond))
+		adaptive.State = fmt.Sprintf("limit %d", s.Adaptive.Limit)
+		if s.Adaptive.Usual > 0 {
+			adaptive.State += ", usually " + s.Adaptive.Usual.Round(10*time.Microsecond).String()
+		}
 	}
 	return []Line{timeout, retries, breaker, bulkhead, adaptive}
 }
