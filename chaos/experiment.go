@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -344,7 +345,6 @@ func (r *reading) fits(f ExperimentFaultFile, at func(string) []any, harm bool) 
 func (f ExperimentFaultFile) fault(id string) Fault {
 	out := Fault{
 		ID: id, Kind: f.Do, Service: f.Service, Caller: f.From, Instance: f.Instance, Gateway: f.Gateway, Route: f.Route,
-		Status: 503,
 	}
 	if f.Customers != "all" {
 		out.Synthetic, out.Journey = true, ExperimentMark
@@ -363,6 +363,8 @@ func (f ExperimentFaultFile) fault(id string) Fault {
 	}
 	if f.Status != nil {
 		out.Status = *f.Status
+	} else if f.Do == "error" {
+		out.Status = http.StatusServiceUnavailable
 	}
 	if f.Rate != nil {
 		out.Rate = int64(*f.Rate)

@@ -46,9 +46,9 @@ func TestReadExperiment(t *testing.T) {
 		Name: "web-without-stock", Owner: "team", About: "All goes on.", File: "x.yaml", Journeys: []string{"buy"}, Services: []string{"web"}, Answers: 0.99,
 		Duration: time.Minute, Failures: 3, Least: 0.95, Every: time.Hour,
 		Faults: []chaos.Fault{
-			{ID: "web-without-stock/1", Kind: "latency", Delay: 2 * time.Second, Jitter: 500 * time.Millisecond, Status: 503, Service: "stock", Caller: "web", Synthetic: true, Journey: chaos.ExperimentMark, Share: 0.25},
+			{ID: "web-without-stock/1", Kind: "latency", Delay: 2 * time.Second, Jitter: 500 * time.Millisecond, Service: "stock", Caller: "web", Synthetic: true, Journey: chaos.ExperimentMark, Share: 0.25},
 			{ID: "web-without-stock/2", Kind: "error", Status: 500, Gateway: "public", Route: "/", Header: "X-Beta", Value: "1"},
-			{ID: "web-without-stock/3", Kind: "slow", Status: 503, Rate: 10240, Service: "bank", Synthetic: true, Journey: chaos.ExperimentMark},
+			{ID: "web-without-stock/3", Kind: "slow", Rate: 10240, Service: "bank", Synthetic: true, Journey: chaos.ExperimentMark},
 		},
 		Harms: []chaos.Harm{{Do: "pause", Service: "stock"}, {Do: "kill", Service: "web", Instance: "web-2"}},
 	}

@@ -127,6 +127,9 @@ func (h *rehearsing) promise(ctx context.Context, p *Promise) *fault.Fault {
 	journeys := h.touched[callID(*p)]
 	if len(journeys) == 0 {
 		p.Why, p.Remedy = "no journey leads to this call", "let a journey in plat.yaml go where "+p.Caller+" needs "+p.Dependency
+		if _, ours := h.sys.Service(p.Dependency); ours && p.Versions[p.Dependency] == "" {
+			p.Why, p.Remedy = p.Dependency+" does not run", "plat ps tells why"
+		}
 		return nil
 	}
 	limit := promptly(h.sys, *p)

@@ -143,6 +143,8 @@ func TestVerdicts(t *testing.T) {
 		kept   string
 		why    string
 		unseen bool // the call is not made
+
+		stopped bool // nobody is there
 	}{
 		{name: "fail, and a clean error", call: plan.Dependency{OnFailure: "fail"}, sees: whole, kept: chaos.Kept},
 		{name: "fail, and nothing is noticed", call: plan.Dependency{OnFailure: "fail"}, kept: chaos.Kept},
@@ -154,11 +156,12 @@ func TestVerdicts(t *testing.T) {
 		{name: "degrade, and an error", call: plan.Dependency{OnFailure: "degrade"}, sees: whole, kept: chaos.False, why: "customers were to notice nothing"},
 		{name: "queue, and an error", call: plan.Dependency{OnFailure: "queue"}, sees: whole, kept: chaos.False, why: "customers were to notice nothing"},
 		{name: "optional, and an error", call: plan.Dependency{OnFailure: "fail", Optional: true}, sees: whole, kept: chaos.False, why: "customers were to notice nothing"},
+		{name: "it does not run", call: plan.Dependency{OnFailure: "degrade"}, unseen: true, stopped: true, kept: chaos.NotRehearsed, why: "stock does not run"},
 		{name: "nobody calls", call: plan.Dependency{OnFailure: "degrade"}, unseen: true, kept: chaos.NotRehearsed, why: "no journey leads to this call"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
+			s := &stage{versions: map[string]string{"web": "1", "stock": "1"}, plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
 				if !tt.unseen {
 					calls = []string{"web>stock"}
 				}
@@ -167,6 +170,9 @@ func TestVerdicts(t *testing.T) {
 				}
 				return run, calls
 			}}
+			if tt.stopped {
+				delete(s.versions, "stock")
+			}
 			tt.call.Service = "stock"
 			found := rehearsed(t, opened(t, s, t.TempDir()), shop(tt.call))
 			if found.State != chaos.Done || len(found.Promises) != 1 {

@@ -108,6 +108,22 @@ func TestMusicCorp(t *testing.T) {
 			return code == 0 && !strings.Contains(out, `"lag": 1`) && strings.Contains(out, `"dead": 0`), out
 		})
 	})
+
+	t.Run("what the plan promises of failing services", func(t *testing.T) {
+		out, code := h.Plat("rehearse")
+		if code != 0 {
+			t.Fatalf("plat rehearse: exit %d\n%s", code, out)
+		}
+		found, err := operator(t, h).Rehearsal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range found.Promises {
+			if p.Verdict != "kept" && !(p.Dependency == "recommendation" && p.Why == "recommendation does not run") { // it needs Node
+				t.Errorf("%s without %s: %s, %s", p.Caller, p.Dependency, p.Verdict, p.Why)
+			}
+		}
+	})
 }
 
 // shop is what a customer's program sees.
