@@ -23,8 +23,8 @@ test: prepare check lint test-unit test-e2e test-browser ## everything that must
 	@echo "make test took $$(( ($$(date +%s) - $(BEGAN)) / 60 )) min $$(( ($$(date +%s) - $(BEGAN)) % 60 )) s"
 	@bin/testsum -total bin/counts
 
-prepare: ## install gcc, Node and Chromium where they lack
-	@tools/step "prepare: gcc, Node, Chromium" tools/prepare
+prepare: ## install gcc, Node, Chromium and promtool where they lack
+	@tools/step "prepare: gcc, Node, Chromium, promtool" tools/prepare
 	@mkdir -p bin && rm -f bin/counts
 
 check: bin/testsum bin/plat ## the quick checks: gofmt, rooms.txt, generated files
