@@ -42,7 +42,7 @@ type LimitsFile struct {
 
 // ExperimentFaultFile is one thing that fails.
 type ExperimentFaultFile struct {
-	Do        string            `json:"do" jsonschema:"enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=kill,enum=pause"`
+	Do        string            `json:"do" jsonschema:"enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=duplicate,enum=kill,enum=pause"`
 	Service   string            `json:"service"`
 	Instance  string            `json:"instance,omitempty"`
 	From      string            `json:"from,omitempty"`
@@ -89,6 +89,7 @@ const (
 	defaultDuration = 30 * time.Second
 	longest         = 10 * time.Minute
 	leastEvery      = time.Minute
+	pusher          = "plat" // who brings events to the services that they are pushed to
 )
 
 // Folder reads the experiments that lie beside the plan, by name. The findings
@@ -283,14 +284,14 @@ func (r *reading) fault(x *Experiment, i int) {
 	at := func(key string) []any { return []any{"faults", i, key} }
 	harm := f.Do == "kill" || f.Do == "pause"
 	if f.Do == "" && !r.Has(at("do")...) {
-		r.Key(bad("it is not said what fails").Fix("add do: with one of latency, error, abort, reset, truncate, stall, slow, no-answer, no-instance, kill, pause"), "faults", i)
+		r.Key(bad("it is not said what fails").Fix("add do: with one of latency, error, abort, reset, truncate, stall, slow, no-answer, no-instance, duplicate, kill, pause"), "faults", i)
 		return
 	}
 	if f.Service == "" && (harm || f.From == "" && f.Gateway == "" && f.Route == "") {
 		r.Key(bad("it is not said who fails").Why("expected a service, or for requests from, gateway or route").Fix("add service: NAME"), "faults", i)
 	}
 	r.one("service", f.Service, r.services(!harm), at("service")...)
-	r.one("service", f.From, r.services(false), at("from")...)
+	r.one("service", f.From, append(r.services(false), pusher), at("from")...)
 	var gateways, routes []string
 	for _, g := range r.sys.Gateways {
 		gateways = append(gateways, g.Name)

@@ -68,6 +68,41 @@ func (x *exchange) faultAnswer(p *played, out *http.Request) *http.Response {
 	}
 }
 
+// mostTwice bounds the body of a request that is sent twice; a longer one, and
+// one of unknown length, is sent once.
+const mostTwice = 1 << 20
+
+// twice sends each request a second time when the first was answered.
+type twice struct{ http.RoundTripper }
+
+// RoundTrip gives the second answer.
+func (t twice) RoundTrip(out *http.Request) (*http.Response, error) {
+	if out.Body != nil && (out.ContentLength < 0 || out.ContentLength > mostTwice) || out.Header["Upgrade"] != nil {
+		return t.RoundTripper.RoundTrip(out)
+	}
+	var text []byte
+	if out.Body != nil {
+		var err error
+		if text, err = io.ReadAll(out.Body); err != nil {
+			return nil, err
+		}
+	}
+	once := func() (*http.Response, error) {
+		again := out.WithContext(out.Context())
+		if out.Body != nil {
+			again.Body = io.NopCloser(bytes.NewReader(text))
+		}
+		return t.RoundTripper.RoundTrip(again)
+	}
+	res, err := once()
+	if err != nil {
+		return nil, err
+	}
+	_, _ = io.CopyN(io.Discard, res.Body, drained) // nobody gets it
+	_ = res.Body.Close()
+	return once()
+}
+
 // reset ends the caller's connection without a word; of HTTP/2 its stream.
 func (x *exchange) reset() {
 	x.Code = fault.ChaosPlayed

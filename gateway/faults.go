@@ -26,6 +26,7 @@ const (
 	FaultSlow     = "slow"        // the answer's body comes at Rate bytes a second
 	FaultSilence  = "no-answer"   // nothing comes until the caller's time is over
 	FaultGone     = "no-instance" // as if no instance were in rotation
+	FaultTwice    = "duplicate"   // the instance gets the request twice, the caller the second answer
 )
 
 // Fault is a failure that is played on purpose, for those requests for which
@@ -204,6 +205,8 @@ func (x *exchange) play(list []*played, to http.RoundTripper, out *http.Request)
 			}
 		case FaultTruncate, FaultStall, FaultSlow:
 			onBody = p
+		case FaultTwice:
+			to = twice{to}
 		default:
 			return x.broken(p, out)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -104,6 +105,45 @@ func breaks(t *testing.T, c *http.Client, url, kind string) {
 	}
 	if late := ctx.Err() != nil; late == (kind == gateway.FaultTruncate) {
 		t.Errorf("ended by %v after %d bytes", err, len(b))
+	}
+}
+
+// TestFaultTwice: the instance gets the whole request twice, and the caller one
+// answer.
+func TestFaultTwice(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var got []string
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, r.Method+" "+string(b))
+		_, _ = fmt.Fprintf(w, "answer %d", len(got))
+	}))
+	r.SetFaults([]gateway.Fault{{ID: "f1", Kind: gateway.FaultTwice}})
+	c := client(t, false)
+	for _, want := range []string{"answer 2", "answer 4"} {
+		if a := do(t, c, "POST", "http://"+r.addr+"/", "order"); a.body != want {
+			t.Errorf("answered %q, want %q", a.body, want)
+		}
+	}
+	if a := do(t, c, "GET", "http://"+r.addr+"/", ""); a.body != "answer 6" {
+		t.Errorf("answered %q", a.body)
+	}
+	if diff := cmp.Diff([]string{"POST order", "POST order", "POST order", "POST order", "GET ", "GET "}, got); diff != "" {
+		t.Errorf("the instance got (-want +got):\n%s", diff)
+	}
+	res, err := c.Post("http://"+r.addr+"/", "text/plain", io.MultiReader(strings.NewReader("of unknown length"))) // sent once
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if len(got) != 7 {
+		t.Errorf("a stream was sent %d times", len(got)-6)
 	}
 }
 
