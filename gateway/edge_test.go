@@ -84,7 +84,10 @@ func TestEdgeBudget(t *testing.T) {
 
 func TestExternalEdge(t *testing.T) {
 	t.Parallel()
-	outside := httptest.NewTLSServer(http.HandlerFunc(echo))
+	outside := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Plat-Degraded", "everybody") // is not his to say
+		echo(w, req)
+	}))
 	t.Cleanup(outside.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(outside.Certificate())
@@ -95,8 +98,12 @@ func TestExternalEdge(t *testing.T) {
 	}
 	edge := r.serve(t, h)
 	c := client(t, false)
-	s := decode(t, do(t, c, "POST", "http://"+edge+"/charges/AC%2FDC?a=b", "body", "Authorization", "Bearer x", "Baggage", "user=1", "Plat-Experiment", "e",
-		"X-Forwarded-For", "10.0.0.1", "Tracestate", "a=1", "X-Correlation-ID", "work-1"))
+	a := do(t, c, "POST", "http://"+edge+"/charges/AC%2FDC?a=b", "body", "Authorization", "Bearer x", "Baggage", "user=1", "Plat-Experiment", "e",
+		"X-Forwarded-For", "10.0.0.1", "Tracestate", "a=1", "X-Correlation-ID", "work-1")
+	if got := a.Header.Get("Plat-Degraded"); got != "" {
+		t.Errorf("somebody outside says who is degraded: %q", got)
+	}
+	s := decode(t, a)
 	if s.URI != "/v1/charges/AC%2FDC?a=b" || s.Host != strings.TrimPrefix(outside.URL, "https://") {
 		t.Errorf("asked %s of %s", s.URI, s.Host)
 	}

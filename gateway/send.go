@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/plat-dev/plat/kit/policy"
@@ -114,10 +115,22 @@ func (s *sending) try() (*http.Response, *instance, error) {
 	s.out.URL = &target
 	x.body.duplex()
 	res, err := s.roundTrip(transport)
+	if s.remote != nil && err == nil {
+		unmark(res.Header)
+	}
 	if inst != nil {
 		s.pool.outliers.Report(inst.ID, s.outcome(res, err))
 	}
 	return res, inst, err
+}
+
+// unmark takes out what only plat may say, of the answer of somebody outside.
+func unmark(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, "Plat-") {
+			delete(h, name)
+		}
+	}
 }
 
 // roundTrip waits for the answer of one try, for its own time at most.
