@@ -107,7 +107,11 @@ func TestHostileUpstreams(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, gateway.Options{}, hostile(t, "shop-1", test.answer))
-			edge := r.guarded(t, plan.Edge{Timeout: plan.Duration(400 * time.Millisecond)})
+			timeout := patience / 3
+			if test.status == http.StatusGatewayTimeout {
+				timeout = 400 * time.Millisecond
+			}
+			edge := r.guarded(t, plan.Edge{Timeout: plan.Duration(timeout)})
 			c := client(t, false)
 			start := time.Now()
 			res, err := c.Post("http://"+edge+"/", "text/plain", strings.NewReader("x"))
