@@ -1,6 +1,8 @@
 // A system as the control API tells of it, with something wrong in every
 // corner, so that each page has all that it can show.
 
+import { calls } from './surviving.js'
+
 /** @import * as api from '../src/api/types' */
 
 const now = Date.now()
@@ -139,6 +141,7 @@ const describe = each => ({
     { name: 'PLAT_TOKEN', value: '••••', source: 'plat', secret: true },
     { name: 'CURRENCY', value: 'EUR', source: 'config' },
   ],
+  calls: each.name === 'order' ? calls : [],
   findings: findings.filter(({ caller, callee }) => caller === each.name || callee === each.name),
 })
 

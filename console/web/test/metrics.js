@@ -87,7 +87,7 @@ export const objectives = [
 
 /** @type {import('../src/api/probe').Journey[]} */
 const journeys = [
-  { journey: 'buy-an-album', owner: 'ordering', gateway: 'public', every: '30s', running: false, passed: 118, failed: 2, skipped: 0, share: 0.96, p95: 0.41, runs: [{ journey: 'buy-an-album', run: 'r1', scheduled: true, start: ago(12), seconds: 2.1, passed: false, traceId: 'aaaaaaaaaaaaaaaaaaaaaaaa00000001', steps: [{ step: 'pay', requests: 1, seconds: 2, failure: { code: 'probe-expectation', what: 'status 503, want 200', count: 1 } }] }] },
+  { journey: 'buy-an-album', owner: 'ordering', gateway: 'public', every: '30s', running: false, passed: 118, failed: 2, skipped: 0, share: 0.96, p95: 0.41, runs: [{ journey: 'buy-an-album', run: 'r1', scheduled: true, start: ago(12), seconds: 2.1, passed: false, traceId: 'aaaaaaaaaaaaaaaaaaaaaaaa00000001', steps: [{ step: 'basket', request: 'POST /basket', status: 200, requests: 1, seconds: 0.1, correlationId: 'r1' }, { step: 'pay', request: 'POST /checkout', status: 503, requests: 2, seconds: 2, correlationId: 'r1', failure: { code: 'probe-expectation', what: 'status 503, want 200', body: '{"title":"the bank does not answer"}', count: 2 } }, { step: 'dispatched', requests: 0, seconds: 0 }] }, { journey: 'buy-an-album', run: 'r0', scheduled: true, start: ago(42), seconds: 0.4, passed: true, steps: [{ step: 'basket', request: 'POST /basket', status: 200, requests: 1, seconds: 0.1 }] }] },
   { journey: 'look-around', owner: 'web', gateway: 'public', every: '30s', running: false, passed: 120, failed: 0, skipped: 0, share: 1, p95: 0.08, runs: [{ journey: 'look-around', run: 'r2', scheduled: true, start: ago(20), seconds: 0.1, passed: true, steps: [] }] },
 ]
 

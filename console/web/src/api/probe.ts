@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { get } from './client'
+import { get, send } from './client'
 
 // What test customers do, as api/probe.go has it.
 
@@ -38,6 +38,12 @@ export interface JourneyStep {
   seconds: number
   correlationId?: string
   failure?: { code: string; what: string; body?: string; count: number }
+}
+
+// runJourney runs one now, and answers when it is done.
+export async function runJourney(name: string): Promise<JourneyRun> {
+  const answer = await send('POST', `/v1/journeys/${encodeURIComponent(name)}/runs`)
+  return (await answer.json()) as JourneyRun
 }
 
 export const journeysQuery = queryOptions({

@@ -12,7 +12,7 @@ export const servicesQuery = queryOptions({
 })
 
 export const descriptionQuery = (name: string) =>
-  queryOptions({ queryKey: ['description', name], queryFn: ({ signal }) => get<Description>(`/v1/services/${escape(name)}/description`, signal) })
+  queryOptions({ queryKey: ['description', name], queryFn: ({ signal }) => get<Description>(`/v1/services/${escape(name)}/description`, signal), refetchInterval: 5_000 })
 
 // What the map counts is no topic: it is asked while it is looked at.
 export const mapQuery = queryOptions({ queryKey: ['map'], queryFn: ({ signal }) => get<SystemMap>('/v1/map', signal), refetchInterval: 5_000 })

@@ -116,6 +116,7 @@ export interface Story {
   traces: TraceSummary[] | null
   steps: Step[] | null
   culprit?: Span
+  verdict?: string // in words: who waits, where it failed, where the time went
   warnings: string[] | null
 }
 
@@ -135,7 +136,7 @@ export const traceQuery = (id: string) =>
   queryOptions({ queryKey: ['trace', id], queryFn: ({ signal }) => get<Trace>(`/v1/traces/${encodeURIComponent(id)}`, signal) })
 
 export const storyQuery = (id: string) =>
-  queryOptions({ queryKey: ['why', id], queryFn: ({ signal }) => get<Story>(`/v1/why/${encodeURIComponent(id)}`, signal) })
+  queryOptions({ queryKey: ['why', id], retry: false, queryFn: ({ signal }) => get<Story>(`/v1/why/${encodeURIComponent(id)}`, signal) })
 
 // lacks tells that this plat has no such thing at all: an older one, or one
 // that keeps no telemetry.

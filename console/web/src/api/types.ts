@@ -181,6 +181,24 @@ export interface Description {
   consumers: Consumer[] | null
   environment: Variable[] | null
   findings: Finding[] | null
+  calls?: CallState[] | null // absent: an older plat
+}
+
+// CallState is how the policies of a service's calls of another stand.
+export interface CallState {
+  service: string
+  declared: boolean
+  onFailure: string
+  policies: PolicyState[] | null
+}
+
+export interface PolicyState {
+  policy: 'timeout' | 'retries' | 'breaker' | 'bulkhead' | 'adaptive' | 'ejection' | 'fallback'
+  setting: string
+  state: string
+  count: number
+  acted?: string
+  why?: string
 }
 
 export interface Route {

@@ -43,7 +43,7 @@ export function Palette() {
     )
   }
   if (looksLikeID(id)) {
-    actions.unshift({ id: 'behind', label: `What happened: ${id}`, description: 'trace, correlation ID, event or business key', keywords: typed, onClick: () => void navigate({ to: '/traces/$id', params: { id } }) })
+    actions.unshift({ id: 'behind', label: `What happened: ${id}`, description: 'trace, correlation ID, event, finding or business key', keywords: typed, onClick: () => void navigate({ to: '/story/$id', params: { id } }) })
   }
   return (
     <Spotlight

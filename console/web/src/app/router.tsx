@@ -75,6 +75,23 @@ const pages = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/journeys',
+    validateSearch: texts('open', 'run'),
+    component: lazyRouteComponent(() => import('../pages/Journeys'), 'Journeys'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/story/$id',
+    component: lazyRouteComponent(() => import('../pages/Story'), 'Story'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/degradation',
+    validateSearch: texts('q', 'verdict', 'open', 'sort'),
+    component: lazyRouteComponent(() => import('../pages/Degradation'), 'Degradation'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/events',
     validateSearch: texts('dead'),
     component: lazyRouteComponent(() => import('../pages/Events'), 'Events'),

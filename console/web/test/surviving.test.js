@@ -1,0 +1,157 @@
+// Journeys, stories, protected calls and rehearsed degradation, as a person
+// uses them.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { Mock, problem } from './mock.js'
+import { traceID } from './telemetry.js'
+import { base, launch, Visitor } from './visitor.js'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Mock} */
+let mock
+/** @type {Visitor} */
+let visitor
+before(async () => { browser = await launch() })
+after(() => browser?.close())
+beforeEach(async () => {
+  mock = await Mock.start(base)
+  visitor = await Visitor.arrive(browser, mock.base)
+})
+afterEach(() => mock.stop())
+
+const page = () => visitor.page
+/** @param {string} path */
+const answer = path => /** @type {any} */ (mock.answers[path])
+const region = (/** @type {string} */ name) => page().getByRole('region', { name, exact: true })
+
+test('journeys tell the run that failed, step by step, and older ones', async () => {
+  await visitor.go('/journeys')
+  await page().getByText('1 of 2 fail').waitFor()
+  const steps = region('Steps of run r1')
+  await steps.getByRole('row').filter({ hasText: 'pay' }).getByText('status 503, want 200, and 1 expectation more').waitFor()
+  await steps.getByText('the bank does not answer').waitFor()
+  await steps.getByRole('row').filter({ hasText: 'dispatched' }).getByText('not reached').waitFor()
+  await region('Runs of buy-an-album').getByRole('link', { name: 'r0' }).click()
+  await page().waitForURL('**/journeys?open=buy-an-album&run=r0')
+  await region('Steps of run r0').waitFor()
+  await page().getByRole('link', { name: 'look-around' }).click()
+  await page().waitForURL('**/journeys?open=look-around')
+  await region('Steps of run r2').waitFor()
+  await visitor.go('/journeys')
+  await page().getByRole('link', { name: 'its trace' }).click()
+  await page().waitForURL('**/traces/aaaaaaaaaaaaaaaaaaaaaaaa00000001')
+  visitor.expect(/Failed to load resource.*404/) // no such trace is kept
+  await visitor.leave()
+})
+
+test('a journey is run now, and a refusal is told', async () => {
+  visitor.expect(/Failed to load resource.*409/)
+  await visitor.go('/journeys')
+  const run = { journey: 'look-around', run: 'r9', owner: 'web', scheduled: false, start: new Date().toISOString(), seconds: 0.2, passed: true, steps: [{ step: 'home', request: 'GET /', status: 200, requests: 1, seconds: 0.2 }] }
+  mock.changes['POST /v1/journeys/look-around/runs'] = { body: run }
+  answer('/v1/journeys').journeys[1].runs.unshift(run)
+  await page().getByRole('button', { name: 'Run look-around now' }).click()
+  await page().waitForURL('**/journeys?open=look-around&run=r9')
+  await page().getByText('look-around passed after 200 ms').waitFor()
+  await region('Runs of look-around').getByRole('row').filter({ hasText: 'r9' }).getByText('by hand').waitFor()
+  mock.changes['POST /v1/journeys/buy-an-album/runs'] = problem(409, 'probe-running', 'a run of buy-an-album goes on', 'wait for its end')
+  await page().getByRole('button', { name: 'Run buy-an-album now' }).click()
+  await page().getByRole('alert').getByText('a run of buy-an-album goes on').waitFor()
+  await visitor.leave()
+})
+
+test('the palette leads from any ID to its story, and on to the span that is to blame', async () => {
+  await visitor.go('/services')
+  await page().keyboard.press('Control+k')
+  await page().keyboard.type('order-7')
+  await page().getByText('What happened: order-7').waitFor()
+  await page().keyboard.press('Enter')
+  await page().waitForURL('**/story/order-7')
+  await page().getByText('the business key order.number').waitFor()
+  await page().getByText('it failed in finance: charge the card').waitFor()
+  const steps = page().locator('.story li')
+  assert.equal(await steps.count(), 5)
+  assert.match(await steps.nth(3).innerText(), /^\+2 s\s+handled\s+finance\s+order\.placed failed/)
+  await page().getByRole('link', { name: 'Its span' }).click()
+  await page().waitForURL(`**/traces/${traceID(0)}?span=000000000000000a`)
+  await visitor.leave()
+})
+
+test('an ID of which plat knows nothing says so, with the remedy', async () => {
+  visitor.expect(/Failed to load resource.*404/)
+  mock.answers['/v1/why/nothing-7'] = problem(404, 'no-such-finding', 'plat knows nothing of the ID nothing-7', 'what has just happened needs a second')
+  await visitor.go('/story/nothing-7')
+  await page().getByRole('alert').getByText('plat knows nothing of the ID nothing-7').waitFor()
+  await page().getByText('Remedy: what has just happened needs a second').waitFor()
+  await visitor.leave()
+})
+
+test('a service tells how its calls are protected, and why a policy acted', async () => {
+  await visitor.go('/services/order')
+  await page().getByRole('tab', { name: 'Calls' }).click()
+  await page().waitForURL('**/services/order?tab=calls')
+  const policies = region("Policies of order's calls of catalog")
+  const breaker = policies.getByRole('row').filter({ hasText: 'breaker' })
+  await breaker.getByText('open for 4s').waitFor()
+  await breaker.getByRole('cell', { name: '12 of 20 calls failed', exact: true }).waitFor()
+  const described = answer('/v1/services/order/description')
+  described.calls[0].policies[2] = { ...described.calls[0].policies[2], state: 'closed' }
+  mock.tell('services')
+  await breaker.getByText('closed').waitFor()
+  await page().getByRole('link', { name: 'what customers see' }).first().click()
+  await page().waitForURL('**/degradation?q=order+catalog')
+  await page().getByRole('row').filter({ hasText: 'a prompt 503' }).waitFor()
+  assert.equal(await page().getByRole('row').count(), 2)
+  await visitor.leave()
+})
+
+test('if a dependency dies, the table says what customers see, and what is out of date', async () => {
+  await visitor.go('/degradation')
+  await page().getByText('1 promise false').waitFor()
+  await page().getByText('1 not rehearsed').waitFor()
+  const table = region('If it fails, customers see')
+  const row = (/** @type {RegExp} */ what) => table.getByRole('row').filter({ hasText: what })
+  await row(/no journey leads/).getByText('not rehearsed').waitFor()
+  assert.equal(await row(/no journey leads/).getByText('kept').count(), 0)
+  assert.match(await row(/nothing of it/).innerText(), /out of date\s+was kept/)
+  await row(/500 at the step basket/).getByRole('link', { name: 'warehouse' }).click()
+  await page().waitForURL('**/degradation?open=order%7Ewarehouse')
+  await page().getByText('keep the last answer in order, or promise fail').waitFor()
+  await region('Customers while it does not answer').getByText('was stopped').waitFor()
+  await page().reload()
+  await region('Customers while it does not answer').getByText('status 500, want 200').waitFor()
+  await page().getByRole('combobox', { name: 'Verdict' }).click()
+  await page().getByRole('option', { name: 'stale' }).click()
+  await page().waitForURL('**verdict=stale**')
+  await row(/500 at the step basket/).waitFor({ state: 'detached' })
+  assert.equal(await table.getByRole('row').count(), 2)
+  await visitor.leave()
+})
+
+test('a rehearsal is begun for some callers, watched, refused and stopped', async () => {
+  visitor.expect(/Failed to load resource.*409/)
+  await visitor.go('/degradation')
+  await page().getByRole('button', { name: 'Rehearse' }).click()
+  const dialog = page().getByRole('dialog')
+  mock.changes['POST /v1/rehearsal'] = problem(409, 'chaos-running', 'an experiment runs already', 'wait for its end, or stop it')
+  await dialog.getByRole('combobox', { name: 'Callers' }).click()
+  await page().getByRole('option', { name: 'web' }).click()
+  await page().keyboard.press('Escape')
+  await visitor.inspect('rehearsing')
+  const request = page().waitForRequest(asked => asked.method() === 'POST')
+  await dialog.getByRole('button', { name: 'Rehearse' }).click()
+  assert.deepEqual((await request).postDataJSON(), { services: ['web'] })
+  await dialog.getByText('an experiment runs already').waitFor()
+  mock.changes['POST /v1/rehearsal'] = { status: 202 }
+  Object.assign(answer('/v1/rehearsal'), { state: 'running', now: 'catalog answers 503 to web', done: 3, total: 12 })
+  await dialog.getByRole('button', { name: 'Rehearse' }).click()
+  await page().getByText('3 of 12 failures played').waitFor()
+  await page().getByText('catalog answers 503 to web').waitFor()
+  Object.assign(answer('/v1/rehearsal'), { state: 'stopped' })
+  mock.changes['POST /v1/chaos/stop'] = { status: 202 }
+  await page().getByRole('button', { name: 'Stop' }).click()
+  await page().getByText('was stopped before its end').waitFor()
+  assert.ok(mock.asked.includes('POST /v1/chaos/stop'))
+  await visitor.leave()
+})
