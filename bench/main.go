@@ -6,6 +6,7 @@
 //
 //	go run .            all of it
 //	go run . up check   some of it: up, console, save, check, rotation, gateway, telemetry
+//	go run . soak       ten minutes' load through MusicCorp; soak=1m is a minute of it
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plat-dev/plat/runner/process"
@@ -42,6 +44,16 @@ func main() {
 func run(ctx context.Context, chosen []string) error {
 	_, file, _, _ := runtime.Caller(0)
 	b := bench{root: filepath.Dir(filepath.Dir(file))}
+	soakFor := soakLength
+	for i, name := range chosen {
+		if text, ok := strings.CutPrefix(name, "soak="); ok {
+			d, err := time.ParseDuration(text)
+			if err != nil || d <= 0 {
+				return fmt.Errorf("%s: expected a duration, as soak=1m", name)
+			}
+			chosen[i], soakFor = "soak", d
+		}
+	}
 	dir, err := os.MkdirTemp("", "plat-bench-")
 	if err != nil {
 		return err
@@ -54,8 +66,8 @@ func run(ctx context.Context, chosen []string) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"up", b.up}, {"console", b.console}, {"save", b.save}, {"check", b.check}, {"rotation", b.rotation}, {"gateway", b.gateway}, {"telemetry", b.telemetry}} {
-		if len(chosen) > 0 && !slices.Contains(chosen, part.name) {
+	}{{"up", b.up}, {"console", b.console}, {"save", b.save}, {"check", b.check}, {"rotation", b.rotation}, {"gateway", b.gateway}, {"telemetry", b.telemetry}, {"soak", func(ctx context.Context) error { return b.soak(ctx, soakFor) }}} {
+		if len(chosen) > 0 && !slices.Contains(chosen, part.name) || len(chosen) == 0 && part.name == "soak" { // it takes long
 			continue
 		}
 		fmt.Printf("\n== %s\n", part.name)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -97,19 +96,11 @@ func memory(state string) error {
 		name, aim string
 		pid       int
 	}{{"plat", "≤ 120 MiB", run.PID}, {"its guard", "-", run.Guard}} {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+		resident, err := residentOf(p.pid)
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(string(status)) {
-			if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-				n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(kb), " kB"))
-				if err != nil {
-					return err
-				}
-				fmt.Printf("%-58s %6d MiB  aim %s\n", "resident memory of "+p.name+", idle", n>>10, p.aim)
-			}
-		}
+		fmt.Printf("%-58s %6d MiB  aim %s\n", "resident memory of "+p.name+", idle", resident>>20, p.aim)
 	}
 	return nil
 }
