@@ -37,9 +37,11 @@ func serviceRules(sys *plan.System, svc *plan.Service, step time.Duration) []Rul
 	}
 	errors := "/traces?service=" + svc.Name + "&error=true"
 	if by := usedBy(sys, svc.Name); len(by) > 0 && svc.Instances > 0 {
-		// By hand none shall run; or what ran has ended, and nothing starts at two looks.
+		// By hand none shall run; or what ran has ended, and none was ready at two looks.
 		stopped := fmt.Sprintf(`(sum(plat_instances_desired{%s}) == 0 and sum(plat_instances_override{%s}) == 1)`, at, at)
-		ended := fmt.Sprintf(`(sum(max_over_time(plat_instances{%s,state=~"ready|starting|unready"}[%s])) == 0 and sum(plat_instances{%s,state=~"waiting|crash-looping"}) > 0)`, at, plan.Duration(2*step), at)
+		away := fmt.Sprintf(`sum(max_over_time(plat_instances{%s,state=~"ready|unready"}[%s])) == 0`, at, plan.Duration(2*step))
+		again := fmt.Sprintf(`sum(plat_instances{%s,state=~"waiting|crash-looping"}) > 0 or sum(plat_instance_restarts_total{%s}) > sum(min_over_time(plat_instance_restarts_total{%s}[1m]))`, at, at, at)
+		ended := "(" + away + " and (" + again + "))"
 		why := fmt.Sprintf("{{ with query `sum(plat_instances_desired{%s}) == 0` }}It was stopped by hand: plat scale %s=plan starts it again.{{ else }}Its instances ended: plat logs %s tells their last words.{{ end }}", at, svc.Name, svc.Name)
 		add(serviceDown, Page, stopped+" or "+ended, 0, svc.Name+" does not run, and "+list(by)+" it.", why, fmt.Sprintf("sum by (state) (plat_instances{%s})", at), errors)
 	}

@@ -138,7 +138,7 @@ func TestAShortFailureIsOneIncident(t *testing.T) {
 			fired := map[string]objective.Alert{}
 			var lasted time.Duration
 			recovered := time.Now()
-			h.run(20*time.Minute, func() {
+			h.run(12*time.Minute, func() {
 				h.requests(perStep, 0, 0)
 				var told []objective.Alert
 				now := map[string]bool{}

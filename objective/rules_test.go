@@ -220,14 +220,39 @@ func TestAServiceThatEndedIsDown(t *testing.T) {
 		h.gauge(0, "__name__", "plat_instances_override", "service", "order")
 	}
 	h.run(time.Minute, func() { state(1, 0, 0) })
-	h.run(5*time.Second, func() { state(0, 0, 1) })
+	restarts := 0.0
+	ends := func() {
+		restarts++
+		h.gauge(restarts, "__name__", "plat_instance_restarts_total", "service", "order", "instance", "order-1")
+	}
+	h.gauge(0, "__name__", "plat_instance_restarts_total", "service", "order", "instance", "order-1")
+	h.run(time.Minute, func() { state(1, 0, 0) })
+	ends()
+	h.run(5*time.Second, func() { state(0, 1, 0) })
+	h.run(2*time.Minute, func() {
+		state(1, 0, 0)
+		h.quiet("it starts again")
+	})
 	h.run(10*time.Second, func() { state(0, 1, 0) })
-	h.quiet("it starts again")
+	h.quiet("it is replaced")
+	h.run(time.Minute, func() { state(1, 0, 0) })
+	if took := h.until("page ServiceDown", 30*time.Second, func() {
+		ends()
+		state(0, 1, 0)
+	}); took > 15*time.Second {
+		t.Errorf("as it ends at each start it took %s", took)
+	}
+	h.run(20*time.Second, func() { state(1, 0, 0) })
+	if slices.Contains(h.names(), "page ServiceDown") {
+		t.Error("it is back, and still it is told of")
+	}
 	if took := h.until("page ServiceDown", 30*time.Second, func() { state(0, 0, 1) }); took > 15*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	if a := h.firing()[0]; a.Annotations.Get("summary") != "order does not run, and web needs it." || !strings.Contains(a.Annotations.Get("description"), "plat logs order") {
-		t.Errorf("it says %s", a.Annotations)
+	for _, a := range h.firing() {
+		if name(a) == "page ServiceDown" && (a.Annotations.Get("summary") != "order does not run, and web needs it." || !strings.Contains(a.Annotations.Get("description"), "plat logs order")) {
+			t.Errorf("it says %s", a.Annotations)
+		}
 	}
 }
 
