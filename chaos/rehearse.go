@@ -27,7 +27,7 @@ func failures(external bool) []failure {
 	all := []failure{
 		{"error", "error", "answers 503"},
 		{"no answer", "no-answer", "does not answer"},
-		{"reset", "reset", "resets the connection"},
+		{"broken off", "abort", "breaks the connection off"}, // its own: what stands in on the way has its chance
 		{"no instance", "no-instance", "has no instance"},
 	}
 	if external {

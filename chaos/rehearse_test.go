@@ -196,17 +196,17 @@ func TestVerdicts(t *testing.T) {
 func TestWayThatIsNotPlayed(t *testing.T) {
 	t.Parallel()
 	s := &stage{plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
-		if len(faults) > 0 && faults[0].Kind == "reset" {
+		if len(faults) > 0 && faults[0].Kind == "abort" {
 			return run, nil
 		}
 		return run, []string{"web>bank"}
 	}}
 	found := rehearsed(t, opened(t, s, t.TempDir()), shop(plan.Dependency{Service: "bank", OnFailure: "degrade", External: true}))
 	p := found.Promises[0]
-	if p.Verdict != chaos.NotRehearsed || p.Why != "reset: the journey buy did not come to this call" || len(p.Ways) != 3 {
+	if p.Verdict != chaos.NotRehearsed || p.Why != "broken off: the journey buy did not come to this call" || len(p.Ways) != 3 {
 		t.Errorf("found %+v", p)
 	}
-	want := []string{"rehearsal/web/bank", "rehearsal/web/bank/error", "rehearsal/web/bank/no-answer", "rehearsal/web/bank/reset"}
+	want := []string{"rehearsal/web/bank", "rehearsal/web/bank/error", "rehearsal/web/bank/no-answer", "rehearsal/web/bank/abort"}
 	if diff := cmp.Diff(want, s.history); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)
 	}

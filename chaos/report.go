@@ -138,8 +138,17 @@ func (r *Room) read(name string) (report Report, err error) {
 // Report is the one of this ID, or the newest of an experiment of this name;
 // empty is the newest of all.
 func (r *Room) Report(which string) (Report, error) {
+	now, running := r.Running()
+	if running && now.ID == which {
+		return now, nil
+	}
+	if filepath.Base(which) == which { // no path, whoever asks
+		if report, err := r.read(which + ".json"); err == nil {
+			return report, nil
+		}
+	}
 	for _, report := range r.Reports() {
-		if which == "" || report.ID == which || report.Experiment.Name == which {
+		if which == "" || report.Experiment.Name == which {
 			return report, nil
 		}
 	}

@@ -28,7 +28,7 @@ type Due struct {
 // Bounds of a schedule.
 const (
 	longestSchedule = 7 * 24 * time.Hour
-	lookDue         = 500 * time.Millisecond
+	lookDue         = time.Second
 	postpone        = time.Minute
 )
 
