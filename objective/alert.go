@@ -54,6 +54,16 @@ type Entry struct {
 	Inhibitor []string // IDs of the firing alerts that explain it
 }
 
+// Over lists the windows that show it, as "1m, 15m"; empty where there are
+// none.
+func (e Entry) Over() string {
+	var all []string
+	for _, w := range e.Windows {
+		all = append(all, w.Over)
+	}
+	return strings.Join(all, ", ")
+}
+
 // Muted tells whether nobody is told of it.
 func (e Entry) Muted() bool { return len(e.Silences)+len(e.Inhibitor) > 0 }
 

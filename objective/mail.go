@@ -112,9 +112,9 @@ func text(n Notification) string {
 		if !e.Firing() {
 			state = "over since " + e.EndsAt.UTC().Format(time.DateTime) + " UTC"
 		}
-		over := ""
-		for i, w := range e.Windows {
-			over += []string{" over ", ", "}[min(i, 1)] + w.Over
+		over := e.Over()
+		if over != "" {
+			over = " over " + over
 		}
 		fmt.Fprintf(&b, "%s\n%s, %s%s, %s\n", summary(e), e.Name(), e.Labels["severity"], over, state)
 		for _, part := range []struct{ what, key string }{{"", "description"}, {"Runbook: ", "runbook"}, {"Traces: ", "traces"}, {"Query: ", "query"}} {

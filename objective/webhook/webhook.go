@@ -92,6 +92,9 @@ func compose(receiver string, n objective.Notification) message {
 			}
 			a.Annotations[name] = value
 		}
+		if over := e.Over(); over != "" {
+			a.Annotations["windows"] = over
+		}
 		m.Alerts = append(m.Alerts, a)
 	}
 	m.CommonLabels = common(m.Alerts, func(a alert) map[string]string { return a.Labels })

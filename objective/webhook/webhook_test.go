@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -35,9 +36,11 @@ func TestAlertmanagersFormat(t *testing.T) {
 			StartsAt:    start, EndsAt: ends,
 		}}
 	}
+	page := entry("a1", "page", time.Time{})
+	page.Windows = []objective.Window{{Over: "1m"}, {Over: "15m"}}
 	n := objective.Notification{
 		Key: `{}:{alertname="TooManyErrors"}`, GroupLabels: map[string]string{"alertname": "TooManyErrors", "service": "order", "owner": "ordering"},
-		Alerts: []objective.Entry{entry("a1", "page", time.Time{}), entry("b2", "ticket", start.Add(time.Minute))}, Console: "http://127.0.0.1:8001",
+		Alerts: []objective.Entry{page, entry("b2", "ticket", start.Add(time.Minute))}, Console: "http://127.0.0.1:8001",
 	}
 	if err := webhook.New(server.URL, "t0ken").Deliver(t.Context(), n); err != nil {
 		t.Fatal(err)
@@ -55,6 +58,8 @@ func TestAlertmanagersFormat(t *testing.T) {
 		t.Errorf("version %q, groupKey %q, truncatedAlerts %v", got.Version, got.GroupKey, got.TruncatedAlerts)
 	}
 	annotations := template.KV{"summary": "order answers 40% of requests with errors.", "traces": "http://127.0.0.1:8001/traces?service=order", "query": "up"}
+	seen := maps.Clone(annotations)
+	seen["windows"] = "1m, 15m"
 	labels := func(severity string) template.KV {
 		return template.KV{"alertname": "TooManyErrors", "service": "order", "severity": severity}
 	}
@@ -62,7 +67,7 @@ func TestAlertmanagersFormat(t *testing.T) {
 		Receiver: server.URL, Status: "firing", GroupLabels: template.KV(n.GroupLabels), ExternalURL: n.Console,
 		CommonLabels: template.KV{"alertname": "TooManyErrors", "service": "order"}, CommonAnnotations: annotations,
 		Alerts: template.Alerts{
-			{Status: "firing", Labels: labels("page"), Annotations: annotations, StartsAt: start, GeneratorURL: "http://127.0.0.1:8001/metrics?expr=up", Fingerprint: "a1"},
+			{Status: "firing", Labels: labels("page"), Annotations: seen, StartsAt: start, GeneratorURL: "http://127.0.0.1:8001/metrics?expr=up", Fingerprint: "a1"},
 			{Status: "resolved", Labels: labels("ticket"), Annotations: annotations, StartsAt: start, EndsAt: start.Add(time.Minute), GeneratorURL: "http://127.0.0.1:8001/metrics?expr=up", Fingerprint: "b2"},
 		},
 	}
