@@ -17,6 +17,7 @@ type Description struct {
 	Environment []Variable      `json:"environment" doc:"what its processes are given"`
 	Findings    []Finding       `json:"findings"`
 	Calls       []CallState     `json:"calls" doc:"how its calls of others are protected, and how that stands"`
+	Incoming    []PolicyState   `json:"incoming" doc:"what is let in to it, and how that stands"`
 }
 
 // CallState is how the policies of one service's calls of another stand.
@@ -29,7 +30,7 @@ type CallState struct {
 
 // PolicyState is how one policy stands.
 type PolicyState struct {
-	Policy  string     `json:"policy" enum:"timeout,retries,breaker,bulkhead,adaptive,ejection,fallback"`
+	Policy  string     `json:"policy" enum:"timeout,retries,breaker,bulkhead,adaptive,ejection,fallback,shedding,rate"`
 	Setting string     `json:"setting" doc:"what the plan says, in words"`
 	State   string     `json:"state" doc:"in words"`
 	Count   uint64     `json:"count" doc:"how often it acted"`

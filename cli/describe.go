@@ -95,6 +95,7 @@ func (a *app) description(d api.Description) error {
 	part("Instances", instanceTable(s))
 	part("Calls", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.To, e.From == s.Name }))
 	part("Policies", policyTable(d.Calls))
+	part("Lets in", incomingTable(d.Incoming))
 	part("Called by", callTable(d.Edges, func(e api.Edge) (string, bool) { return e.From, e.To == s.Name }))
 	part("Publishes", publishedTable(s.Name, spec.Events, d.Edges))
 	part("Receives", consumerTable(d.Consumers))
@@ -197,6 +198,19 @@ func callTable(edges []api.Edge, other func(api.Edge) (string, bool)) table {
 			continue
 		}
 		t.rows = append(t.rows, []string{name, e.Label, declared(e), seen(e), strconv.FormatUint(e.Errors, 10), age(e.Last)})
+	}
+	return t
+}
+
+// incomingTable lists what is let in to a service.
+func incomingTable(policies []api.PolicyState) table {
+	t := table{header: []string{"POLICY", "SETTING", "STATE", "TURNED AWAY", "ACTED", "WHY"}, cuts: true}
+	for _, p := range policies {
+		acted := "-"
+		if p.Acted != nil {
+			acted = age(*p.Acted)
+		}
+		t.rows = append(t.rows, []string{p.Policy, p.Setting, p.State, strconv.FormatUint(p.Count, 10), acted, p.Why})
 	}
 	return t
 }

@@ -327,6 +327,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 		return err
 	}
 	p.gateway.SetCalls(plan.Edges(sys))
+	p.gateway.SetIncoming(sys.Services)
 	if err := p.ways.set(sys, p.general); err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/runner"
 	"github.com/plat-dev/plat/runner/process"
 	"github.com/plat-dev/plat/telemetry/prom"
@@ -129,13 +131,20 @@ func (p *plane) sampleServices(s *samples) {
 
 func (p *plane) sampleCalls(s *samples) {
 	for _, c := range p.gateway.Calls("") {
-		for _, f := range c.Figures {
-			kind := "gauge"
-			if f.Counter {
-				kind = "counter"
-			}
-			s.add(kind, f.Name, f.Help, f.Value, append([]string{"caller", c.Caller, "service", c.Callee}, f.Labels...)...)
+		s.figures(c.Figures, "caller", c.Caller, "service", c.Callee)
+	}
+	for _, in := range p.gateway.Incoming("") {
+		s.figures(in.Figures, "service", in.Service)
+	}
+}
+
+func (s *samples) figures(all []gateway.CallFigure, labels ...string) {
+	for _, f := range all {
+		kind := "gauge"
+		if f.Counter {
+			kind = "counter"
 		}
+		s.add(kind, f.Name, f.Help, f.Value, slices.Concat(labels, f.Labels)...)
 	}
 }
 

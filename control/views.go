@@ -12,6 +12,7 @@ import (
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/policy"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/runner/process"
 )
@@ -77,7 +78,7 @@ func (p *plane) Describe(ctx context.Context, name string) (api.Description, err
 // describeEnds adds what leads to a service, whom it uses, and what differs
 // from the plan.
 func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.System, name string) {
-	d.Routes, d.Edges, d.Findings, d.Calls = []api.Route{}, []api.Edge{}, []api.Finding{}, p.callStates(name)
+	d.Routes, d.Edges, d.Findings, d.Calls, d.Incoming = []api.Route{}, []api.Edge{}, []api.Finding{}, p.callStates(name), p.incoming(name)
 	for _, r := range plan.Routes(sys) {
 		if r.Service == name {
 			d.Routes = append(d.Routes, api.Route{URL: p.address(r), Methods: r.Methods})
@@ -99,15 +100,29 @@ func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.
 func (p *plane) callStates(name string) []api.CallState {
 	all := []api.CallState{}
 	for _, c := range p.gateway.Calls(name) {
-		state := api.CallState{Service: c.Callee, Declared: c.Declared, OnFailure: c.OnFailure, Policies: []api.PolicyState{}}
-		for _, l := range c.Lines {
-			line := api.PolicyState{Policy: l.Policy, Setting: l.Setting, State: l.State, Count: l.Count}
-			if l.Last != nil {
-				line.Acted, line.Why = &l.Last.Time, l.Last.Why
-			}
-			state.Policies = append(state.Policies, line)
-		}
+		state := api.CallState{Service: c.Callee, Declared: c.Declared, OnFailure: c.OnFailure}
+		state.Policies = policyStates(c.Lines)
 		all = append(all, state)
+	}
+	return all
+}
+
+// incoming is what is let in to a service.
+func (p *plane) incoming(name string) []api.PolicyState {
+	for _, in := range p.gateway.Incoming(name) {
+		return policyStates(in.Lines)
+	}
+	return []api.PolicyState{}
+}
+
+func policyStates(lines []policy.Line) []api.PolicyState {
+	all := []api.PolicyState{}
+	for _, l := range lines {
+		line := api.PolicyState{Policy: l.Policy, Setting: l.Setting, State: l.State, Count: l.Count}
+		if l.Last != nil {
+			line.Acted, line.Why = &l.Last.Time, l.Last.Why
+		}
+		all = append(all, line)
 	}
 	return all
 }

@@ -18,6 +18,8 @@ const (
 	GatewayUnknownService   Code = "gateway-unknown-service"
 	GatewayBreakerOpen      Code = "gateway-breaker-open"
 	GatewayBulkheadFull     Code = "gateway-bulkhead-full"
+	GatewayOverloaded       Code = "gateway-overloaded"
+	GatewayRateLimited      Code = "gateway-rate-limited"
 )
 
 func gatewayEntries() []Entry {
@@ -70,5 +72,11 @@ func gatewayEntries() []Entry {
 		{GatewayBulkheadFull, "The call was not made, since too many are under way",
 			"As many calls of this caller to this service are under way as the bulkhead allows, and none of them ended while this one waited. The limit is the declared one, or below it while the service is slower than usual.",
 			"Look why the service is slow: `plat top`, `plat trace`. Where more at once are meant, raise concurrent: under consumes.services."},
+		{GatewayOverloaded, "The service has more to do than it can",
+			"As many requests are with the service as it can work on, and this one would have waited too long for its turn, or others matter more. It was turned away at once, before it cost anything, so that the rest is answered. The limit is the declared one, or below it while the service is slower than usual.",
+			"Try again after Retry-After. `plat describe SERVICE` shows how many are let in and who was turned away; more instances let in more, as does concurrent: under limits."},
+		{GatewayRateLimited, "The caller asks more often than it may",
+			"A route's rate bounds each client, a service's limits.rate each calling service. Others are not affected.",
+			"Ask again after Retry-After. RateLimit-Policy says what is allowed. Where more is meant, raise limit or burst in the plan."},
 	}
 }

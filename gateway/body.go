@@ -51,7 +51,7 @@ func (x *exchange) attachBody(out *http.Request, a *answer) {
 	}
 	l := x.gateway.limits
 	x.body = &requestBody{
-		answer: a, source: r.Body, control: x.control, limit: l.Body, shared: r.ProtoMajor == 2,
+		answer: a, source: r.Body, control: x.control, limit: x.bodyLimit(), shared: r.ProtoMajor == 2,
 		paced: r.ProtoMajor == 1 || r.ContentLength > 0, start: x.Start, stall: l.BodyStall, rate: l.BodyRate,
 	}
 	out.Body = x.body

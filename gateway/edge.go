@@ -177,5 +177,9 @@ func (x *exchange) pass(e *edge) {
 		out.set("Plat-Caller", e.call.Caller)
 		out.budget(r, timeout)
 	}
+	if !x.admitCaller(e.pool, x.terms == nil) {
+		return
+	}
+	defer x.leaveGate()
 	x.forward(c)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/policy"
 )
 
@@ -58,7 +59,9 @@ type exchange struct {
 	dependency *dependency // nil at an entrance
 	terms      *terms      // of the dependency, at the exchange's beginning; nil: nobody guards the call
 	permit     policy.Permit
-	spared     bool // what went wrong was played, and is nobody's doing
+	place      *admit.Pass // the place with the service; nil: it is not ours, or was not entered
+	most       int64       // bytes of the body by the route; 0: as the limits say
+	spared     bool        // what went wrong was played, and is nobody's doing
 }
 
 // begin starts an exchange; the caller defers finish.

@@ -101,6 +101,7 @@ func (x *exchange) forward(c *call) {
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		x.permit.Report(policy.Success)
 		x.permit.Release()
+		x.place.Leave()
 		x.switchProtocols(res, upgrade)
 	default:
 		outcome := outcomeOf(res)
@@ -111,6 +112,7 @@ func (x *exchange) forward(c *call) {
 		}
 		if lasting(x.r, res) {
 			x.permit.Release()
+			x.place.Leave()
 		} else if c.total > 0 {
 			over := time.AfterFunc(c.total-time.Since(x.Start), a.giveUp)
 			defer over.Stop()

@@ -59,5 +59,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.set("X-Correlation-Id", x.CorrelationID)
 	out.forwarded(x.Client, r.Host)
 	out.budget(r, to.timeout)
+	if !x.admitClient(to) {
+		return
+	}
+	defer x.leaveGate()
 	x.forward(&call{pool: to.pool, header: out.Header, host: r.Host, timeout: to.timeout})
 }

@@ -107,6 +107,8 @@ type Gateway struct {
 	dependencies map[edgeKey]*dependency // of edges
 
 	lastGood *lastgood.Store
+
+	admits map[string]plan.Limits // what services take in, by name; guarded by mu
 }
 
 // New makes a gateway that knows no routes and no upstreams.
@@ -188,6 +190,7 @@ func (g *Gateway) findPool(service string) *pool {
 	p := g.pools[service]
 	if p == nil {
 		p = newPool(service)
+		p.incoming.set(g.admits[service], 0)
 		g.pools[service] = p
 	}
 	return p

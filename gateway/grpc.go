@@ -57,7 +57,7 @@ func grpcStatus(status int, code fault.Code) int {
 		return grpcPermissionDenied
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return grpcUnimplemented
-	case http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:
+	case http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge, http.StatusTooManyRequests:
 		return grpcResourceExhausted
 	case http.StatusGatewayTimeout:
 		return grpcDeadlineExceeded

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/plan"
 )
 
@@ -45,6 +47,11 @@ type route struct {
 	trust   bool
 	pool    *pool
 	count   *counters
+
+	priority admit.Priority
+	rates    *admit.Rates // nil: as often as anybody likes
+	rateBy   string       // the header that tells clients apart; empty: the address
+	body     int64        // 0: as the gateway's limits say
 }
 
 // compile makes a table of those routes that belong to the gateway. Routes
@@ -58,8 +65,9 @@ func compile(gatewayName string, routes []plan.Route, old *table, poolOf func(st
 		compiled := &route{
 			host: strings.ToLower(r.Host), path: r.Path, methods: r.Methods, service: r.Service,
 			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Pool()),
+			priority: priorityOf(r.Priority), body: int64(r.Body),
 		}
-		compiled.count = old.counters(compiled)
+		compiled.keep(old.same(compiled), r.Rate)
 		t.routes = append(t.routes, compiled)
 		ps := t.any
 		if compiled.host != "" {
@@ -119,16 +127,35 @@ func (p *paths) patternTarget(segments []string) *target {
 	return p.patterns[at].to
 }
 
-// counters finds what counted the same route before.
-func (t *table) counters(r *route) *counters {
+// same finds the route as it was.
+func (t *table) same(r *route) *route {
 	if t != nil {
 		for _, o := range t.routes {
 			if o.host == r.host && o.path == r.path && o.service == r.service && slices.Equal(o.methods, r.methods) {
-				return o.count
+				return o
 			}
 		}
 	}
-	return new(counters)
+	return nil
+}
+
+// keep takes over what was counted; nil: nothing was.
+func (r *route) keep(old *route, rate *plan.RouteRate) {
+	r.count = new(counters)
+	if old != nil {
+		r.count = old.count
+	}
+	if rate == nil {
+		return
+	}
+	r.rateBy = http.CanonicalHeaderKey(rate.Header)
+	may := admit.Rate{Limit: rate.Limit, Per: perOf(rate.Per), Burst: rate.Burst}
+	if old == nil || old.rates == nil || old.rateBy != r.rateBy {
+		r.rates = admit.NewRates(may)
+		return
+	}
+	r.rates = old.rates
+	r.rates.Set(may)
 }
 
 // match finds the most specific route: of the host before any host, of the

@@ -116,6 +116,14 @@ func (s *scanner) feed(b []byte) (at int, ok bool) {
 			return i, false // a folded line, or one before the first
 		}
 		end := bytes.IndexByte(b[i:], '\n')
+		if s.state == scanChunk {
+			// An extension has no use that anybody knows, and is read in more
+			// ways than one: it is spoilt where it begins, since net/http looks
+			// at none of it.
+			if at := bytes.IndexByte(b[i:], ';'); at >= 0 && (end < 0 || at < end) {
+				return i + at, false
+			}
+		}
 		if end < 0 {
 			if cr := bytes.IndexByte(b[i:], '\r'); cr >= 0 && i+cr != len(b)-1 {
 				return i + cr, false
@@ -157,8 +165,7 @@ func (s *scanner) take(line []byte) bool {
 		}
 		return s.field(line)
 	case scanChunk:
-		size, _, _ := bytes.Cut(line, []byte(";"))
-		n, err := strconv.ParseUint(string(bytes.TrimRight(size, " \t")), 16, 63)
+		n, err := strconv.ParseUint(string(line), 16, 63)
 		if err != nil {
 			return false
 		}

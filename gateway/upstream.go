@@ -43,6 +43,7 @@ func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
 	}
 	p.list.Store(&list)
 	p.outliers.SetMembers(ids(list))
+	p.incoming.set(g.admits[service], len(list))
 	for _, i := range old {
 		if !slices.Contains(list, i) {
 			i.removed.Store(true)
@@ -164,10 +165,11 @@ type pool struct {
 	list    atomic.Pointer[[]*instance]
 
 	outliers *policy.Outliers // the instances that fail while others do not
+	incoming *incoming
 }
 
 func newPool(service string) *pool {
-	p := &pool{service: service, outliers: policy.NewOutliers(policy.Ejection{})}
+	p := &pool{service: service, outliers: policy.NewOutliers(policy.Ejection{}), incoming: newIncoming()}
 	p.list.Store(&[]*instance{})
 	return p
 }

@@ -15,12 +15,20 @@ const mostTries = 3
 // checkPolicies finds what contradicts itself in how calls are protected.
 func (r *resolver) checkPolicies(s *System) {
 	for _, svc := range s.Services {
+		if rate := r.services[svc.Name].File.Limits.Rate; rate != nil && rate.Limit == 0 {
+			r.services[svc.Name].doc.key(noLimit(), "limits", "rate")
+		}
 		for _, d := range svc.Calls {
 			r.checkFallback(svc.Name, d)
 			r.checkTimes(svc.Name, d)
 		}
 	}
 	r.checkRetries(s)
+}
+
+// noLimit is a rate without a number.
+func noLimit() *fault.Fault {
+	return fault.New(fault.PlanMissingField, "the rate has no limit").Why("nothing would be allowed").Fix("write rate: {limit: 50}, or with per: and burst:")
 }
 
 // checkFallback finds a fallback that lacks, and keys of another one.

@@ -201,6 +201,15 @@ func (s *SystemDeclaration) checkRoute(gateway string, i int, r RouteFile) {
 	if r.Host != "" && !isHost(strings.ToLower(r.Host)) {
 		dead("the host "+r.Host+" is not a host name", "expected a name without scheme, port and wildcard", "write it as shop.example.com", at("host")...)
 	}
+	if r.Rate != nil && r.Rate.Limit == 0 {
+		s.doc.key(noLimit(), at("rate")...)
+	}
+	if r.Rate != nil && strings.ContainsFunc(r.Rate.Header, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-'
+	}) {
+		s.doc.value(fault.New(fault.PlanBadValue, "the header "+r.Rate.Header+" is no name of a header").
+			Why("a name has letters, digits and hyphens").Fix("write it as X-API-Key"), "gateways", gateway, "routes", i, "rate", "header")
+	}
 	for j, m := range r.Methods {
 		if m == "" || slices.Contains(methods(), m) {
 			continue

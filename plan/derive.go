@@ -15,6 +15,10 @@ type Route struct {
 	Timeout Duration `json:"timeout"`
 	Trust   bool     `json:"trust,omitempty"`
 
+	Priority string     `json:"priority,omitempty"` // critical, high, low; empty: normal
+	Rate     *RouteRate `json:"rate,omitempty"`
+	Body     Size       `json:"body,omitempty"`
+
 	// Registered is set for an external service that the registry knows by
 	// that name.
 	Registered string `json:"registered,omitempty"`
@@ -143,7 +147,7 @@ func Routes(s *System) []Route {
 	var routes []Route
 	for _, g := range s.Gateways {
 		for _, r := range g.Routes {
-			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Registered: external[r.Service].Registered})
+			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Registered: external[r.Service].Registered})
 		}
 	}
 	slices.SortStableFunc(routes, func(a, b Route) int {

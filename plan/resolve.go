@@ -197,7 +197,7 @@ func gateway(name string, f GatewayFile) Gateway {
 	for _, r := range f.Routes {
 		g.Routes = append(g.Routes, DeclaredRoute{
 			Host: strings.ToLower(r.Host), Path: cleanPath(r.Path), Methods: r.Methods, Service: r.Service,
-			Timeout: pick(defaultRouteTimeout, f.Timeout, r.Timeout), Trust: r.Trust,
+			Timeout: pick(defaultRouteTimeout, f.Timeout, r.Timeout), Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body,
 		})
 	}
 	return g
@@ -325,6 +325,15 @@ func mergeLimits(said ...Limits) Limits {
 		}
 		if l.CPU != 0 {
 			out.CPU = l.CPU
+		}
+		if l.Concurrent != 0 {
+			out.Concurrent = l.Concurrent
+		}
+		if l.Queue != 0 {
+			out.Queue = l.Queue
+		}
+		if l.Rate != nil {
+			out.Rate = l.Rate
 		}
 	}
 	return out

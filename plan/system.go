@@ -149,6 +149,25 @@ type Setting struct {
 type Limits struct {
 	Memory Size    `json:"memory,omitempty" jsonschema_description:"Memory of an instance and all that it starts; absent: no limit."`
 	CPU    float64 `json:"cpu,omitempty" jsonschema_description:"Processor cores, such as 0.5; absent: no limit."`
+
+	Concurrent int         `json:"concurrent,omitempty" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"Requests that an instance works on at a time; absent: 1,000. Fewer are let through while it is slower than usual."`
+	Queue      int         `json:"queue,omitempty" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"Requests that may wait for a moment when as many are being worked on; absent: as many as concurrent."`
+	Rate       *CallerRate `json:"rate,omitempty" jsonschema_description:"How often each calling service may ask; absent: as often as it likes."`
+}
+
+// CallerRate is how often one calling service may ask.
+type CallerRate struct {
+	Limit int       `json:"limit" jsonschema:"required,minimum=1,maximum=1000000" jsonschema_description:"Requests in the time that per says."`
+	Per   *Duration `json:"per,omitempty" plan:"positive" jsonschema_description:"That time; absent: 1s."`
+	Burst int       `json:"burst,omitempty" jsonschema:"minimum=1,maximum=1000000" jsonschema_description:"Requests at once after a rest; absent: as many as limit."`
+}
+
+// RouteRate is how often one client may ask by a route.
+type RouteRate struct {
+	Limit  int       `json:"limit" jsonschema:"required,minimum=1,maximum=1000000" jsonschema_description:"Requests in the time that per says."`
+	Per    *Duration `json:"per,omitempty" plan:"positive" jsonschema_description:"That time; absent: 1s."`
+	Burst  int       `json:"burst,omitempty" jsonschema:"minimum=1,maximum=1000000" jsonschema_description:"Requests at once after a rest; absent: as many as limit."`
+	Header string    `json:"header,omitempty" jsonschema_description:"The header that tells clients apart, such as X-API-Key; absent, and for requests without it: the client's address."`
 }
 
 // Objectives are how good the service must be.
@@ -188,6 +207,10 @@ type DeclaredRoute struct {
 	Service string   `json:"service"`
 	Timeout Duration `json:"timeout,omitempty"`
 	Trust   bool     `json:"trust,omitempty"` // the caller's trace context is continued
+
+	Priority string     `json:"priority,omitempty"` // critical, high, low; empty: normal
+	Rate     *RouteRate `json:"rate,omitempty"`
+	Body     Size       `json:"body,omitempty"`
 }
 
 // Service finds a service by name.

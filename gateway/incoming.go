@@ -1,0 +1,240 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/admit"
+	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/plan"
+)
+
+// incoming is what stands before one service: all that is asked of it, from
+// outside and by others, passes here.
+type incoming struct {
+	gate    *admit.Gate
+	callers atomic.Pointer[admit.Rates] // by calling service; nil: as often as they like
+}
+
+func newIncoming() *incoming { return &incoming{gate: admit.NewGate(admit.Config{})} }
+
+// set brings the plan's limits to as many instances as there are.
+func (in *incoming) set(l plan.Limits, instances int) {
+	each := l.Concurrent
+	if each <= 0 {
+		each = admit.DefaultConcurrent
+	}
+	n := max(instances, 1)
+	in.gate.Set(admit.Config{Concurrent: each * n, Queue: l.Queue * n})
+	if l.Rate == nil {
+		in.callers.Store(nil)
+		return
+	}
+	may := admit.Rate{Limit: l.Rate.Limit, Per: perOf(l.Rate.Per), Burst: l.Rate.Burst}
+	if old := in.callers.Load(); old != nil {
+		old.Set(may)
+		return
+	}
+	in.callers.Store(admit.NewRates(may))
+}
+
+// SetIncoming says what services take in, from now on and without a break: who
+// is inside stays, what was counted is kept.
+func (g *Gateway) SetIncoming(services []plan.Service) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.admits = make(map[string]plan.Limits, len(services))
+	for _, s := range services {
+		g.admits[s.Name] = s.Limits
+	}
+	for name, p := range g.pools {
+		p.incoming.set(g.admits[name], len(p.instances()))
+	}
+}
+
+func perOf(d *plan.Duration) time.Duration {
+	if d == nil {
+		return time.Second
+	}
+	return d.Std()
+}
+
+func priorityOf(word string) admit.Priority {
+	for _, p := range []admit.Priority{admit.Critical, admit.High, admit.Low} {
+		if word == p.String() {
+			return p
+		}
+	}
+	return admit.Normal
+}
+
+// admitClient lets a request of a client in by its route, or answers.
+func (x *exchange) admitClient(to *route) bool {
+	if to.body > 0 && x.r.ContentLength > to.body {
+		x.closeAfter()
+		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, "the request's body is over the limit of this route")
+		return false
+	}
+	x.most = to.body
+	if to.rates != nil && x.Synthetic == "" {
+		key := clientKey(x.Client)
+		if values := x.r.Header[to.rateBy]; to.rateBy != "" && len(values) > 0 && values[0] != "" {
+			key = "h" + values[0]
+		}
+		if !x.rated(to.rates, key, "this client asks more often than it may") {
+			return false
+		}
+	}
+	return x.enterGate(to.pool, to.priority)
+}
+
+// bodyLimit is the most that the request's body may have.
+func (x *exchange) bodyLimit() int64 {
+	if x.most > 0 {
+		return min(x.most, x.gateway.limits.Body)
+	}
+	return x.gateway.limits.Body
+}
+
+// admitCaller lets a request of another service in, or answers.
+func (x *exchange) admitCaller(p *pool, mayAlways bool) bool {
+	if p == nil {
+		return true // not ours
+	}
+	if rates := p.incoming.callers.Load(); rates != nil && !mayAlways && !x.rated(rates, x.Caller, x.Caller+" asks "+x.Service+" more often than it may") {
+		return false
+	}
+	return x.enterGate(p, admit.Normal)
+}
+
+// rated counts the request, or answers 429 with the fields of
+// draft-ietf-httpapi-ratelimit-headers.
+func (x *exchange) rated(rates *admit.Rates, key, detail string) bool {
+	_, refused := rates.Take(key)
+	if refused == nil {
+		return true
+	}
+	wait := strconv.FormatInt(int64(math.Ceil(refused.RetryAfter.Seconds())), 10)
+	rate := rates.Snapshot().Rate
+	h := x.w.Header()
+	h["Retry-After"] = []string{wait}
+	h["Ratelimit-Policy"] = []string{fmt.Sprintf(`"default";q=%d;w=%d`, rate.Limit, int64(math.Ceil(rate.Per.Seconds())))}
+	h["Ratelimit"] = []string{`"default";r=0;t=` + wait}
+	x.failed(http.StatusTooManyRequests, fault.GatewayRateLimited, detail)
+	return false
+}
+
+// enterGate takes a place with the service, for a moment's wait at most, or
+// answers. The place is given back by leaveGate.
+func (x *exchange) enterGate(p *pool, priority admit.Priority) bool {
+	var err error
+	x.place, err = p.incoming.gate.Enter(x.r.Context(), priority)
+	if err == nil {
+		return true
+	}
+	refused, ok := err.(*admit.Refusal) //nolint:errorlint // as Enter gives it
+	if !ok {
+		x.Err, x.Code = err, fault.GatewayClientGone
+		panic(http.ErrAbortHandler) // nobody to answer
+	}
+	x.w.Header()["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(refused.RetryAfter.Seconds())), 10)}
+	x.failed(http.StatusServiceUnavailable, fault.GatewayOverloaded, x.Service+" has more to do than it can")
+	return false
+}
+
+// leaveGate gives the place back.
+func (x *exchange) leaveGate() {
+	x.place.Release(x.Status == http.StatusServiceUnavailable || x.Status == http.StatusTooManyRequests || x.Status == http.StatusGatewayTimeout)
+}
+
+// clientKey is whom an address stands for: who has one of IPv6 has 2^64 of
+// them.
+func clientKey(address string) string {
+	if !strings.Contains(address, ":") {
+		return address
+	}
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Is4In6() {
+		return address
+	}
+	prefix, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.String()
+}
+
+// IncomingState is what stands before a service, and how.
+type IncomingState struct {
+	Service string
+	Lines   []policy.Line
+	Figures []CallFigure
+}
+
+// Incoming tells how it stands with what is asked of a service (empty: of
+// all), sorted by name.
+func (g *Gateway) Incoming(service string) []IncomingState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []IncomingState
+	for _, name := range slices.Sorted(maps.Keys(g.pools)) {
+		if service == "" || service == name {
+			all = append(all, g.incomingState(name, g.pools[name].incoming))
+		}
+	}
+	return all
+}
+
+// incomingState reads one; g.mu is held.
+func (g *Gateway) incomingState(name string, in *incoming) IncomingState {
+	s := in.gate.Snapshot()
+	line := policy.Line{
+		Policy: "shedding", Setting: fmt.Sprintf("%d at once, %d may wait %s", s.Config.Concurrent, s.Config.Queue, s.Config.Wait),
+		State: fmt.Sprintf("%d of %d inside, %d wait", s.Inside, s.Limit, s.Waiting), Last: s.Last,
+	}
+	figures := []CallFigure{
+		{false, "plat_admit_inside", "Requests that a service works on.", float64(s.Inside), nil},
+		{false, "plat_admit_limit", "Requests that it may work on now.", float64(s.Limit), nil},
+		{false, "plat_admit_waiting", "Requests that wait for their turn.", float64(s.Waiting), nil},
+	}
+	for kind, n := range s.Shed {
+		line.Count += n
+		figures = append(figures, shed(string(kind.Reason), kind.Priority.String(), n))
+	}
+	lines := []policy.Line{line}
+	add := func(what string, rates *admit.Rates) {
+		r := rates.Snapshot()
+		lines = append(lines, policy.Line{
+			Policy: "rate", Setting: fmt.Sprintf("%s: %d in %s, %d at once", what, r.Rate.Limit, r.Rate.Per, r.Rate.Burst),
+			State: fmt.Sprintf("%d known, %d forgotten early", r.Keys, r.Evicted), Count: r.Refused,
+		})
+		labels := []string{"of", what}
+		figures = append(figures,
+			CallFigure{true, "plat_rate_limited_total", "Requests that were turned away since their caller asks too often.", float64(r.Refused), labels},
+			CallFigure{true, "plat_rate_keys_evicted_total", "Callers that were forgotten before their time, since there were too many.", float64(r.Evicted), labels})
+	}
+	if rates := in.callers.Load(); rates != nil {
+		add("each calling service", rates)
+	}
+	for _, gateway := range slices.Sorted(maps.Keys(g.fronts)) {
+		for _, r := range g.fronts[gateway].table.Load().routes {
+			if r.rates != nil && r.pool.incoming == in {
+				add("each client of "+gateway+" "+strings.Join(r.methods, ",")+" "+r.host+r.path, r.rates)
+			}
+		}
+	}
+	return IncomingState{Service: name, Lines: lines, Figures: figures}
+}
+
+func shed(reason, priority string, n uint64) CallFigure {
+	return CallFigure{true, "plat_shed_total", "Requests that were turned away since the service has more to do than it can, by reason and priority.", float64(n), []string{"reason", reason, "priority", priority}}
+}

@@ -1,0 +1,36 @@
+package policy
+
+import (
+	"sync"
+	"time"
+)
+
+// Limit is the adaptive limit by itself, for who takes calls in instead of
+// making them. It is safe for concurrent use.
+type Limit struct {
+	begun  time.Time
+	config Adaptive
+
+	mu       sync.Mutex
+	adaptive adaptive
+}
+
+// NewLimit makes a limit that has not been lowered.
+func NewLimit() *Limit {
+	return &Limit{begun: time.Now(), config: Config{}.withDefaults().Adaptive}
+}
+
+// Now is how many may be under way, at most most.
+func (l *Limit) Now(most int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.adaptive.now(most, &l.config)
+}
+
+// Record tells how long a call took while so many were under way. lost ones
+// were not answered in time, or refused.
+func (l *Limit) Record(most int, latency time.Duration, underWay int, lost bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.adaptive.record(time.Since(l.begun), latency, underWay, lost, most, &l.config)
+}
