@@ -21,7 +21,7 @@ func (a *app) rehearse() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rehearse [SERVICE…]",
 		Short: "Let each dependency fail and see whether customers see what the plan promises",
-		Long: "Lets every declared call of another service fail in every way: it answers 503, does\nnot answer, resets the connection, has no instance. Meanwhile the journeys of test\ncustomers run, whom alone the failures meet, and what they see is held to the call's\non-failure: with fail, customers see a prompt and clean error; with anything else, or\noptional, they notice nothing.\n\n" +
+		Long: "Lets every declared call of another service fail in every way: it answers 503, does\nnot answer, breaks the connection off, has no instance. Meanwhile the journeys of\ntest customers run, whom alone the failures meet, and what they see is held to the call's\non-failure: with fail, customers see a prompt and clean error; with anything else, or\noptional, they notice nothing.\n\n" +
 			"The answer is no (exit 1) when a promise is false. A call to which no journey leads is\nnot rehearsed, and never counts as kept. What was found is kept until the plan or a\nversion changes: --last shows it without doing anything.",
 		Example: "  plat rehearse\n  plat rehearse web\n  plat rehearse --last -o wide\n  plat rehearse --last -o json | jq '.promises[] | select(.verdict != \"kept\")'",
 		GroupID: "monitoring",
