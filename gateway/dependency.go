@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -133,9 +134,20 @@ func grpcOutcome(h http.Header) policy.Outcome {
 	return policy.Success
 }
 
-// lasting tells whether an answer is a stream: it holds no place in the
-// bulkhead once it has begun, since it may last for days.
+// lasting tells whether an answer is a stream: it has no total time, and holds
+// no place in the bulkhead once it has begun, since it may last for days.
 func lasting(r *http.Request, res *http.Response) bool {
+	if streaming(r) {
+		return true
+	}
 	types := res.Header["Content-Type"]
-	return streaming(r) || len(types) == 1 && isEventStream(types[0])
+	if len(types) != 1 {
+		return false
+	}
+	kind, _, _ := strings.Cut(types[0], ";")
+	switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {
+	case "text/event-stream", "application/x-ndjson", "application/jsonl", "application/json-seq", "multipart/x-mixed-replace":
+		return true
+	}
+	return strings.HasPrefix(kind, "application/connect+") || strings.HasPrefix(kind, "application/grpc-web")
 }

@@ -133,6 +133,13 @@ func TestTimes(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
 	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/stream" { // lasts longer than a whole answer may
+			w.Header().Set("Content-Type", "Application/Connect+proto; v=1")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(600 * time.Millisecond) // is what it does
+			_, _ = io.WriteString(w, "end")
+			return
+		}
 		if req.URL.Path == "/drip" { // an answer that never ends
 			for {
 				if _, err := io.WriteString(w, "x"); err != nil || http.NewResponseController(w).Flush() != nil {
@@ -153,6 +160,9 @@ func TestTimes(t *testing.T) {
 	c := client(t, false)
 	if a := do(t, c, "GET", "http://"+edge+"/", ""); a.StatusCode != 200 || calls.Load() != 2 {
 		t.Errorf("after a try that hung: %d, %d tries", a.StatusCode, calls.Load())
+	}
+	if a := do(t, c, "GET", "http://"+edge+"/stream", ""); a.body != "end" {
+		t.Errorf("a stream ended with %q", a.body)
 	}
 	start := time.Now()
 	res, err := c.Get("http://" + edge + "/drip")

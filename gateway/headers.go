@@ -149,14 +149,12 @@ func streaming(r *http.Request) bool {
 		return true
 	}
 	for _, accept := range r.Header["Accept"] {
-		if isEventStream(accept) {
+		if strings.Contains(accept, "text/event-stream") {
 			return true
 		}
 	}
 	return false
 }
-
-func isEventStream(mediaType string) bool { return strings.Contains(mediaType, "text/event-stream") }
 
 // grpc tells whether the request is gRPC, which carries its own deadline.
 func grpc(r *http.Request) bool {

@@ -45,7 +45,7 @@ type breaker struct {
 	state      State
 	generation uint32
 	window     [slots]slot
-	until      time.Duration // it is open
+	until      time.Duration // it is open; half open, until then nobody else tries
 	row        int           // openings since it was closed last
 	opened     uint64        // openings in all
 	entered    int           // calls let through while half open
@@ -63,13 +63,17 @@ func (b *breaker) allow(now time.Duration, c *Breaker) (after time.Duration, ok 
 		if now < b.until {
 			return b.until - now, false
 		}
-		b.state, b.entered, b.passed = HalfOpen, 0, 0
+		b.state, b.entered, b.passed, b.until = HalfOpen, 0, 0, now+c.Open
 		b.generation++
 		b.last = moment{at: now, why: "half open: trying whether it answers again"}
 	case HalfOpen:
-		if b.entered >= c.Probes {
-			return min(c.Open, time.Second), false
+		if b.entered < c.Probes {
+			break
 		}
+		if now < b.until {
+			return min(b.until-now, time.Second), false
+		}
+		b.entered, b.until = 0, now+c.Open // those that try are not heard of, as streams that never begin: others try
 	case Closed:
 	}
 	return 0, true

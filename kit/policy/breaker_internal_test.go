@@ -23,7 +23,10 @@ type modelCall struct {
 
 func (m *model) allow(now time.Duration, c *Breaker) bool {
 	if m.state == Open && now >= m.until {
-		m.state, m.entered, m.passed = HalfOpen, 0, 0
+		m.state, m.entered, m.passed, m.until = HalfOpen, 0, 0, now+c.Open
+	}
+	if m.state == HalfOpen && m.entered >= c.Probes && now >= m.until {
+		m.entered, m.until = 0, now+c.Open
 	}
 	return m.state == Closed || m.state == HalfOpen && m.entered < c.Probes
 }
@@ -109,7 +112,7 @@ func TestBreakerModel(t *testing.T) {
 				switch ok := r.Float64() > trouble; {
 				case r.IntN(5) == 0:
 					b.leave(uint32(call.real)) // #nosec G115 -- small
-					if current && m.state == HalfOpen {
+					if current && m.state == HalfOpen && m.entered > 0 {
 						m.entered--
 					}
 				default:

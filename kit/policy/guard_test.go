@@ -123,6 +123,36 @@ func TestProbesGivenUp(t *testing.T) {
 	})
 }
 
+// TestProbesThatHang: tries of a half-open breaker that nobody hears of do not
+// keep it there for ever.
+func TestProbesThatHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := policy.NewGuard(policy.Config{Breaker: policy.Breaker{Minimum: 1}})
+		_ = g.Do(t.Context(), false, failing)
+		time.Sleep(5 * time.Second)
+		for range 3 {
+			p, err := g.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Release()
+		}
+		if err := g.Do(t.Context(), false, fine); rejected(err) != policy.BreakerOpen {
+			t.Errorf("a fourth try: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+		for range 3 {
+			if err := g.Do(t.Context(), false, fine); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := g.Snapshot().Breaker; s.State != policy.Closed {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // TestLateReport: what began before the breaker opened does not close it, and
 // what broke off after it had begun well counts as a failure.
 func TestLateReport(t *testing.T) {
