@@ -137,17 +137,10 @@ func grpcOutcome(h http.Header) policy.Outcome {
 // lasting tells whether an answer is a stream: it has no total time, and holds
 // no place in the bulkhead once it has begun, since it may last for days.
 func lasting(r *http.Request, res *http.Response) bool {
-	if streaming(r) {
-		return true
-	}
-	types := res.Header["Content-Type"]
-	if len(types) != 1 {
-		return false
-	}
-	kind, _, _ := strings.Cut(types[0], ";")
+	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
 	switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {
 	case "text/event-stream", "application/x-ndjson", "application/jsonl", "application/json-seq", "multipart/x-mixed-replace":
 		return true
 	}
-	return strings.HasPrefix(kind, "application/connect+") || strings.HasPrefix(kind, "application/grpc-web")
+	return streaming(r) || strings.HasPrefix(kind, "application/connect+") || strings.HasPrefix(kind, "application/grpc-web")
 }

@@ -111,15 +111,12 @@ func (x *exchange) scope() string { return x.Caller + "\x00" + x.Service }
 
 // record begins to keep an answer that may have to stand in for others.
 func (x *exchange) record(res *http.Response) *lastgood.Recorder {
-	if x.terms == nil || x.terms.lastGood == nil || lasting(x.r, res) || policyMarked(res.Header) {
+	standsIn := res.Header[degradedMark] != nil || res.Header[fallbackMark] != nil // itself
+	if x.terms == nil || x.terms.lastGood == nil || lasting(x.r, res) || standsIn {
 		return nil
 	}
 	return x.gateway.lastGood.Record(x.scope(), x.r, res, x.terms.lastGood.Private)
 }
-
-// policyMarked tells whether an answer stands in for another itself, or tells
-// of a dependency that failed: none to be given again.
-func policyMarked(h http.Header) bool { return h[degradedMark] != nil || h[fallbackMark] != nil }
 
 // failed answers for a dependency that did not: by what stands in for it, or an
 // error. Whoever is retried by is told what was tried already.
