@@ -57,6 +57,8 @@ const pages = {
   'story-none': '/story/nothing-7',
   degradation: '/degradation',
   'degradation-false': '/degradation?open=order~warehouse',
+  experiments: '/experiments',
+  'experiment-steady': '/experiments?run=killed-order-1',
   events: '/events',
   'events-dead': '/events?dead=1',
   mail: '/mail',

@@ -156,7 +156,7 @@ test('log lines are followed, paused, opened and bounded', async () => {
 
 test('the keyboard leads everywhere', async () => {
   await visitor.go('/services')
-  for (const [keys, where] of /** @type {const} */ ([['go', '/'], ['gm', '/map'], ['gt', '/traces'], ['gl', '/logs'], ['gx', '/metrics'], ['gw', '/alerts'], ['gj', '/journeys'], ['gd', '/degradation'], ['ge', '/events'], ['gb', '/mail'], ['ga', '/apis'], ['gp', '/plan'], ['gs', '/services']])) {
+  for (const [keys, where] of /** @type {const} */ ([['go', '/'], ['gm', '/map'], ['gt', '/traces'], ['gl', '/logs'], ['gx', '/metrics'], ['gw', '/alerts'], ['gj', '/journeys'], ['gd', '/degradation'], ['gk', '/experiments'], ['ge', '/events'], ['gb', '/mail'], ['ga', '/apis'], ['gp', '/plan'], ['gs', '/services']])) {
     for (const key of keys) await page().keyboard.press(key)
     await page().waitForURL(`**${where}`)
   }

@@ -52,6 +52,30 @@ const story = {
   warnings: ['the clock of warehouse differs by 12 ms'],
 }
 
+/** @type {(name: string, change?: Partial<chaos.Experiment>) => chaos.Experiment} */
+const experiment = (name, change) => ({
+  experiment: name, owner: 'ordering', file: `experiments/${name}.yaml`, journeys: ['buy-an-album'], answers: 0.99, duration: 60e9, failures: 2,
+  faults: [{ id: 'f1', kind: 'latency', delay: 2e9, service: 'catalog', caller: 'web', testCustomers: true, share: 0.5 }], ...change,
+})
+
+const slow = experiment('slow-catalogue', { about: 'Is the page there when the catalogue takes its time?', every: 3600e9 })
+const killed = experiment('killed-order', { faults: [], harms: [{ do: 'kill', service: 'order' }] })
+
+/** @type {chaos.Chaos} */
+export const chaosOf = {
+  experiments: [slow, killed],
+  findings: [{ code: 'chaos-file', severity: 'error', file: 'experiments/broken.yaml', line: 3, what: 'unknown key fault', expected: 'faults', remedy: 'write faults' }],
+  reports: [
+    {
+      id: 'slow-catalogue-2', experiment: slow, state: 'done', verdict: 'hurt', scheduled: true, started: ago(600), injected: ago(590), undone: ago(560), recovered: ago(558), ended: ago(557),
+      why: ['buy-an-album failed 3 times, 2 are allowed'], answers: { all: 640, bad: 35 }, played: { f1: { played: 212, examples: [{ time: ago(580), traceId: traceID(2), correlationId: 'c-2', request: 'GET /albums' }, { time: ago(579), correlationId: 'order-7', request: 'GET /albums/7' }] } },
+      journeys: [{ journey: 'buy-an-album', passed: 4, failed: 3, before: 0.4, slowest: 2.6, first: { journey: 'buy-an-album', passed: false, start: ago(575), seconds: 2.1, traceId: traceID(3), failed: { step: 'album', request: 'GET /albums/7', status: 504, what: 'status 504, want 200', seconds: 1 } } }],
+    },
+    { id: 'killed-order-1', experiment: killed, state: 'done', verdict: 'steady', started: ago(4000), injected: ago(3990), undone: ago(3930), recovered: ago(3930), ended: ago(3929), answers: { all: 600, bad: 0 }, played: {}, journeys: [{ journey: 'buy-an-album', passed: 9, failed: 0, before: 0.4, slowest: 0.5 }], done: [{ at: ago(3980), do: 'kill', instance: 'order-1' }] },
+  ],
+  schedule: { on: true, until: ago(-7200), next: [{ experiment: 'slow-catalogue', at: ago(-3000) }], started: 4, postponed: 1 },
+}
+
 // surviving is what the control API answers to GET, by path.
 /** @returns {Record<string, unknown>} */
-export const surviving = () => structuredClone({ '/v1/rehearsal': rehearsal, '/v1/why/order-7': story })
+export const surviving = () => structuredClone({ '/v1/rehearsal': rehearsal, '/v1/chaos': chaosOf, '/v1/why/order-7': story })

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { change, get } from './client'
+import { change, get, send } from './client'
 import type { Fault } from './types'
 
 // What fails on purpose, and what customers see of it, as api/chaos.go has it.
@@ -62,3 +62,75 @@ export const rehearse = (services: string[]) => change('POST', '/v1/rehearsal', 
 
 // stopChaos ends what runs, and undoes it.
 export const stopChaos = () => change('POST', '/v1/chaos/stop')
+
+// Experiments: what may fail on purpose, and what was seen when it did.
+
+export interface Chaos {
+  experiments: Experiment[] | null
+  findings: Fault[] | null
+  reports: ChaosReport[] | null
+  schedule: { on: boolean; until?: string; next: { experiment: string; at: string }[] | null; started: number; postponed: number; waits?: string }
+}
+
+export interface Experiment {
+  experiment: string
+  owner: string
+  about?: string
+  file: string
+  journeys: string[] | null
+  objectives?: string[]
+  answers?: number
+  duration: number // nanoseconds
+  failures: number
+  leastAnswers?: number
+  every?: number
+  faults: ChaosFault[] | null
+  harms?: { do: 'kill' | 'pause'; service: string; instance?: string }[]
+}
+
+export interface ChaosFault {
+  id: string
+  kind: string
+  delay?: number
+  status?: number
+  service?: string
+  caller?: string
+  instance?: string
+  gateway?: string
+  route?: string
+  testCustomers: boolean
+  share?: number
+}
+
+export interface ChaosReport {
+  id: string
+  experiment: Experiment
+  state: 'running' | 'done' | 'stopped' | 'not-begun'
+  phase?: 'before' | 'during' | 'after'
+  verdict?: 'steady' | 'not-steady' | 'hurt' | 'unwell' | 'unclear'
+  scheduled?: boolean
+  started: string
+  injected?: string
+  undone?: string
+  recovered?: string
+  ended?: string
+  why?: string[]
+  fault?: Fault
+  journeys: { journey: string; passed: number; failed: number; before: number; slowest: number; first?: CustomerRun }[] | null
+  answers: { all: number; bad: number }
+  played: Record<string, { played: number; examples?: { time: string; traceId?: string; correlationId: string; request: string }[] }> | null
+  done?: { at: string; do: string; instance: string }[]
+}
+
+export const chaosQuery = queryOptions({
+  queryKey: ['chaos'],
+  queryFn: ({ signal }) => get<Chaos>('/v1/chaos', signal),
+  refetchInterval: query => (query.state.data?.reports?.some(({ state }) => state === 'running') ? 1_000 : 5_000),
+  retry: false,
+})
+
+// experiment starts one that lies beside the plan, and answers its report's ID.
+export async function experiment(name: string): Promise<string> {
+  const answer = await send('POST', '/v1/chaos/runs', { body: JSON.stringify({ name }), headers: { 'Content-Type': 'application/json' } })
+  return ((await answer.json()) as { id: string }).id
+}

@@ -1,4 +1,4 @@
-import { IconApi, IconBellRinging, IconBolt, IconChartLine, IconFileText, IconGauge, IconHeartBroken, IconLayoutList, IconListDetails, IconMail, IconRoute, IconSitemap, IconTimeline } from '@tabler/icons-react'
+import { IconApi, IconBellRinging, IconBolt, IconChartLine, IconFileText, IconFlask, IconGauge, IconHeartBroken, IconLayoutList, IconListDetails, IconMail, IconRoute, IconSitemap, IconTimeline } from '@tabler/icons-react'
 
 // The pages, in the order of the menu; each has a key that follows g.
 export const places = [
@@ -11,6 +11,7 @@ export const places = [
   { to: '/alerts', label: 'Alerts', key: 'w', icon: IconBellRinging },
   { to: '/journeys', label: 'Journeys', key: 'j', icon: IconRoute },
   { to: '/degradation', label: 'Degradation', key: 'd', icon: IconHeartBroken },
+  { to: '/experiments', label: 'Experiments', key: 'k', icon: IconFlask },
   { to: '/events', label: 'Events', key: 'e', icon: IconBolt },
   { to: '/mail', label: 'Mailbox', key: 'b', icon: IconMail },
   { to: '/apis', label: 'APIs', key: 'a', icon: IconApi },

@@ -92,6 +92,12 @@ const pages = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/experiments',
+    validateSearch: texts('run'),
+    component: lazyRouteComponent(() => import('../pages/Experiments'), 'Experiments'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/events',
     validateSearch: texts('dead'),
     component: lazyRouteComponent(() => import('../pages/Events'), 'Events'),

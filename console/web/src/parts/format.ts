@@ -38,8 +38,14 @@ export function duration(ns: number): string {
   if (ns < 1e6) return `${three(ns / 1e3)} µs`
   if (ns < 1e9) return `${three(ns / 1e6)} ms`
   if (seconds < 60) return `${three(seconds)} s`
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
-  return `${Math.floor(seconds / 3_600)} h ${Math.round((seconds % 3_600) / 60)} min`
+  if (seconds < 3_600) return two(Math.round(seconds), 60, 'min', 's')
+  return two(Math.round(seconds / 60), 60, 'h', 'min')
+}
+
+// two writes a number of small units with the large ones apart.
+function two(small: number, many: number, large: string, unit: string): string {
+  const whole = `${Math.floor(small / many)} ${large}`
+  return small % many === 0 ? whole : `${whole} ${small % many} ${unit}`
 }
 
 // three writes a number with three digits that count.
