@@ -7,6 +7,7 @@ require (
 	github.com/plat-dev/plat v0.0.0
 	github.com/plat-dev/plat/kit v0.0.0
 	github.com/sony/gobreaker/v2 v2.4.0
+	github.com/summerwind/h2spec v2.2.1+incompatible
 	github.com/zeromicro/go-zero v1.10.3
 )
 
@@ -33,7 +34,9 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.uber.org/automaxprocs v1.6.0 // indirect
 	go.yaml.in/yaml/v4 v4.0.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
