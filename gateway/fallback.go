@@ -127,7 +127,7 @@ func (x *exchange) failed(status int, code fault.Code, detail string) {
 	}
 	h := x.w.Header()
 	if x.terms != nil {
-		if x.terms.onFailure == plan.OnDegrade {
+		if x.terms.onFailure == plan.OnDegrade && status >= http.StatusInternalServerError {
 			status = http.StatusServiceUnavailable
 		}
 		if x.Retries > 0 {

@@ -129,6 +129,7 @@ func (x *exchange) rated(rates *admit.Rates, key, detail string) bool {
 	h["Retry-After"] = []string{wait}
 	h["Ratelimit-Policy"] = []string{fmt.Sprintf(`"default";q=%d;w=%d`, rate.Limit, int64(math.Ceil(rate.Per.Seconds())))}
 	h["Ratelimit"] = []string{`"default";r=0;t=` + wait}
+	h["Plat-Rejected"] = []string{"rate-limited"} // clients of the kit then wait by themselves
 	x.failed(http.StatusTooManyRequests, fault.GatewayRateLimited, detail)
 	return false
 }
