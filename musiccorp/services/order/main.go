@@ -48,7 +48,7 @@ func newService(k *kit.Service) (*service, error) {
 		publish: bus.Publish,
 	}
 	s.subscribe(bus)
-	keys, err := idempotency.Open(k, db, onceEach)
+	keys, err := idempotency.Open(k, db, onceEach())
 	if err != nil {
 		return nil, err
 	}

@@ -45,13 +45,15 @@ type placeOutput struct {
 // onceEach says whose a key is, and how patient a request is while the same
 // one is running. Customers have no credentials yet: the one in the basket is
 // the one who orders.
-var onceEach = idempotency.Options{
-	Wait: time.Second,
-	Scope: func(_ *http.Request, body []byte) string {
-		var b struct{ Customer string }
-		_ = json.Unmarshal(body, &b) // a basket that is none is refused without a trace
-		return b.Customer
-	},
+func onceEach() idempotency.Options {
+	return idempotency.Options{
+		Wait: time.Second,
+		Scope: func(_ *http.Request, body []byte) string {
+			var b struct{ Customer string }
+			_ = json.Unmarshal(body, &b) // a basket that is none is refused without a trace
+			return b.Customer
+		},
+	}
 }
 
 // place takes an order: it asks the neighbours, then stores order and event in
