@@ -308,7 +308,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Watch: watching{p}, Tracer: p, Logbook: p,
+		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Watch: watching{p}, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 		ReadingToken: func() string {
@@ -338,8 +338,11 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	for _, r := range plan.Routes(sys) {
 		routes[r.Gateway] = append(routes[r.Gateway], r)
 	}
-	for name := range p.gateways {
-		p.gateway.SetRoutes(name, routes[name])
+	for _, g := range sys.Gateways {
+		if _, open := p.gateways[g.Name]; open {
+			p.gateway.SetRoutes(g.Name, routes[g.Name])
+			p.gateway.SetCache(g.Name, g.Cache)
+		}
 	}
 	part, err := p.wanted(sys)
 	if err != nil {

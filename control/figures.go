@@ -86,6 +86,7 @@ func (p *plane) sample(ctx context.Context, at time.Time) []prom.Sample {
 	}
 	p.sampleServices(s)
 	p.sampleCalls(s)
+	p.sampleCaches(s)
 	p.sampleEvents(ctx, s)
 	p.sampleTelemetry(s)
 	if h, ok := process.HostUsage(); ok {

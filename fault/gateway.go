@@ -20,6 +20,9 @@ const (
 	GatewayBulkheadFull     Code = "gateway-bulkhead-full"
 	GatewayOverloaded       Code = "gateway-overloaded"
 	GatewayRateLimited      Code = "gateway-rate-limited"
+	GatewayNotCached        Code = "gateway-not-cached"
+	GatewayNoCache          Code = "gateway-no-cache"
+	GatewayBadURL           Code = "gateway-bad-url"
 )
 
 func gatewayEntries() []Entry {
@@ -69,6 +72,15 @@ func gatewayEntries() []Entry {
 		{GatewayBreakerOpen, "The call was not made, since most of the last ones failed",
 			"The circuit breaker of this dependency is open: most of the calls to it failed or were not answered in time. It lets a few through after the time in Retry-After, and all when these go well.",
 			"Look at the service that is called: `plat ps`, `plat logs SERVICE --errors`. `plat describe` of the caller shows the breaker, and since when."},
+		{GatewayNotCached, "The gateway's cache has no answer to give",
+			"The request wants an answer from the cache alone (only-if-cached), or the route hides its service (hide-origin) and the answer is only now being fetched.",
+			"Repeat the request after the time in Retry-After. `plat cache why URL` tells what is kept and why."},
+		{GatewayNoCache, "The gateway has no cache",
+			"A cache keeps nothing until it is switched on for a gateway.",
+			"Add cache: {memory: 64MiB} to the gateway in plat.yaml; `plat cache` lists those that have one."},
+		{GatewayBadURL, "This is no URL that a gateway answers",
+			"The cache is asked by the whole URL that a client uses, with its host and port, without dot segments.",
+			"Write it as http://127.0.0.1:8080/api/albums, as `plat ps` prints the gateway's address."},
 		{GatewayBulkheadFull, "The call was not made, since too many are under way",
 			"As many calls of this caller to this service are under way as the bulkhead allows, and none of them ended while this one waited. The limit is the declared one, or below it while the service is slower than usual.",
 			"Look why the service is slow: `plat top`, `plat trace`. Where more at once are meant, raise concurrent: under consumes.services."},

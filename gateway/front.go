@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway/cache"
+	"github.com/plat-dev/plat/plan"
 )
 
 // front is an entrance from outside.
@@ -14,6 +16,8 @@ type front struct {
 	name    string
 	mu      sync.Mutex // one SetRoutes at a time
 	table   atomic.Pointer[table]
+	cache   atomic.Pointer[cache.Cache] // nil: nothing is kept
+	bounds  plan.Cache                  // of cache; guarded by mu
 }
 
 // Public is the handler of an entrance: what comes from outside is not
@@ -59,9 +63,16 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.set("X-Correlation-Id", x.CorrelationID)
 	out.forwarded(x.Client, r.Host)
 	out.budget(r, to.timeout)
+	c := &call{pool: to.pool, header: out.Header, host: r.Host, timeout: to.timeout}
+	if kept := f.cache.Load(); kept != nil && to.cached != nil && !streaming(r) {
+		if x.limitClient(to) {
+			x.fromCache(kept, to, c) // it comes to the service's gate when it is passed on
+		}
+		return
+	}
 	if !x.admitClient(to) {
 		return
 	}
 	defer x.leaveGate()
-	x.forward(&call{pool: to.pool, header: out.Header, host: r.Host, timeout: to.timeout})
+	x.forward(c)
 }

@@ -133,6 +133,7 @@ func New(o Options) *Gateway {
 // connections to upstreams, and ends tunnels that no Serve has ended. It is called when every Serve has returned; what
 // is served after it is not logged, but counted as dropped.
 func (g *Gateway) Close() {
+	g.closeCaches()
 	g.mu.Lock()
 	for _, p := range g.pools {
 		for _, inst := range p.instances() {

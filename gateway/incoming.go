@@ -79,6 +79,12 @@ func priorityOf(word string) admit.Priority {
 
 // admitClient lets a request of a client in by its route, or answers.
 func (x *exchange) admitClient(to *route) bool {
+	return x.limitClient(to) && x.enterGate(to.pool, to.priority)
+}
+
+// limitClient holds a request from outside to what its route allows, or
+// answers.
+func (x *exchange) limitClient(to *route) bool {
 	if to.body > 0 && x.r.ContentLength > to.body {
 		x.closeAfter()
 		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, "the request's body is over the limit of this route")
@@ -94,7 +100,7 @@ func (x *exchange) admitClient(to *route) bool {
 			return false
 		}
 	}
-	return x.enterGate(to.pool, to.priority)
+	return true
 }
 
 // bodyLimit is the most that the request's body may have.

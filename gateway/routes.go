@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plat-dev/plat/gateway/cache"
 	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/plan"
 )
@@ -45,6 +46,7 @@ type route struct {
 	service string
 	timeout time.Duration
 	trust   bool
+	cached  *cache.Rule // nil: nothing is kept
 	pool    *pool
 	count   *counters
 
@@ -64,7 +66,7 @@ func compile(gatewayName string, routes []plan.Route, old *table, poolOf func(st
 		}
 		compiled := &route{
 			host: strings.ToLower(r.Host), path: r.Path, methods: r.Methods, service: r.Service,
-			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Pool()),
+			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Pool()), cached: keepBy(r.Cache),
 			priority: priorityOf(r.Priority), body: int64(r.Body),
 		}
 		compiled.keep(old.same(compiled), r.Rate)

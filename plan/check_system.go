@@ -37,6 +37,7 @@ func (s *SystemDeclaration) check() {
 			s.doc.key(fault.Newf(fault.PlanMissingField, "the gateway %s has no routes", name).Why("expected what leads where").
 				Fix("add routes: [{path: /, service: NAME}]"), "gateways", name)
 		}
+		s.checkCache(name, f.Gateways[name])
 		for i, r := range f.Gateways[name].Routes {
 			s.checkRoute(name, i, r)
 		}

@@ -22,6 +22,8 @@ type Route struct {
 	// Registered is set for an external service that the registry knows by
 	// that name.
 	Registered string `json:"registered,omitempty"`
+
+	Cache *RouteCache `json:"cache,omitempty"` // nil: nothing is kept
 }
 
 // Pool is the name under which the registry knows the instances that answer.
@@ -147,7 +149,7 @@ func Routes(s *System) []Route {
 	var routes []Route
 	for _, g := range s.Gateways {
 		for _, r := range g.Routes {
-			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Registered: external[r.Service].Registered})
+			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Registered: external[r.Service].Registered, Cache: r.Cache})
 		}
 	}
 	slices.SortStableFunc(routes, func(a, b Route) int {

@@ -32,6 +32,7 @@ type ExternalFile struct {
 // GatewayFile declares one public entrance.
 type GatewayFile struct {
 	Timeout *Duration   `json:"timeout,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"Time allowed for a request whose route names none."`
+	Cache   *CacheFile  `json:"cache,omitempty" jsonschema_description:"Keeps answers for others (RFC 9111); absent: nothing is kept."`
 	Routes  []RouteFile `json:"routes" jsonschema:"required" jsonschema_description:"What leads where. The most specific route wins, whatever the order here."`
 }
 
@@ -46,6 +47,8 @@ type RouteFile struct {
 	Rate     *RouteRate `json:"rate,omitempty" jsonschema_description:"How often one client may ask; absent: as often as it likes."`
 	Body     Size       `json:"body,omitempty" jsonschema_description:"Largest body of a request; absent: 100MiB."`
 	Trust    bool       `json:"trust,omitempty" jsonschema:"default=false" jsonschema_description:"Continue the caller's trace and correlation ID instead of starting anew."`
+
+	Cache *RouteCacheFile `json:"cache,omitempty" jsonschema_description:"How answers of this route are kept, where the gateway has a cache."`
 }
 
 // DefaultsFile is the standard that every service starts from.

@@ -193,11 +193,11 @@ func registered(rawURL string) string {
 }
 
 func gateway(name string, f GatewayFile) Gateway {
-	g := Gateway{Name: name}
+	g := Gateway{Name: name, Cache: cacheOf(f.Cache)}
 	for _, r := range f.Routes {
 		g.Routes = append(g.Routes, DeclaredRoute{
 			Host: strings.ToLower(r.Host), Path: cleanPath(r.Path), Methods: r.Methods, Service: r.Service,
-			Timeout: pick(defaultRouteTimeout, f.Timeout, r.Timeout), Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body,
+			Timeout: pick(defaultRouteTimeout, f.Timeout, r.Timeout), Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Cache: routeCache(f.Cache, r.Cache),
 		})
 	}
 	return g

@@ -196,6 +196,7 @@ type External struct {
 // Gateway is one public entrance with its routes.
 type Gateway struct {
 	Name   string          `json:"name"`
+	Cache  *Cache          `json:"cache,omitempty"` // nil: nothing is kept
 	Routes []DeclaredRoute `json:"routes"`
 }
 
@@ -211,6 +212,8 @@ type DeclaredRoute struct {
 	Priority string     `json:"priority,omitempty"` // critical, high, low; empty: normal
 	Rate     *RouteRate `json:"rate,omitempty"`
 	Body     Size       `json:"body,omitempty"`
+
+	Cache *RouteCache `json:"cache,omitempty"` // nil: nothing is kept
 }
 
 // Service finds a service by name.

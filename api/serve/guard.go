@@ -22,9 +22,9 @@ import (
 // with; every other is a 500.
 func statusOf(code fault.Code) int {
 	switch code {
-	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence, fault.TelemetryNotFound, fault.ChaosUnknown:
+	case fault.NoSuchService, fault.RunUnknownService, fault.NotFound, fault.NoSuchFinding, fault.NoSuchMail, fault.NoSuchAlert, fault.NoSuchSilence, fault.TelemetryNotFound, fault.ChaosUnknown, fault.GatewayNoRoute, fault.GatewayNoCache:
 		return http.StatusNotFound
-	case fault.BadArgument, fault.ChaosBadExperiment, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat, fault.TelemetryBadQuery:
+	case fault.BadArgument, fault.ChaosBadExperiment, fault.SilenceRefused, fault.RunScaleRefused, fault.NotRunByPlat, fault.TelemetryBadQuery, fault.GatewayBadURL:
 		return http.StatusUnprocessableEntity
 	case fault.Unauthorized:
 		return http.StatusUnauthorized

@@ -72,6 +72,7 @@ type Options struct {
 	Prober       Prober
 	Chaos        Chaos
 	Experimenter Experimenter
+	Keeper       Keeper
 	Watch        Watch
 	Tracer       Tracer
 	Logbook      Logbook
@@ -115,6 +116,7 @@ func New(o Options) http.Handler {
 	registerProbes(a, o.Prober)
 	registerChaos(a, o.Chaos)
 	registerExperiments(a, o.Experimenter)
+	registerCache(a, o.Keeper)
 	registerAlerts(a, o.Watch)
 	registerTelemetry(a, o.Tracer, o.Logbook)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)

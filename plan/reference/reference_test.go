@@ -124,7 +124,7 @@ func TestEveryExampleHasItsField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
-		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}, {path: c}, {path: d}]\ngateways: {g: {routes: [{path: /, service: a}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
+		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}, {path: c}, {path: d}]\ngateways: {g: {cache: {}, routes: [{path: /, service: a, cache: {}}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
 		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [x]\nprovides: {http: {}, events: {x.y: {}}}\nconsumes: {services: {b: {}}, events: {x.y: {}}}\n" +
 			"stores: {s: {}}\nconfig: {c: {}}\n")},
 		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\nconsumes: {services: {c: {on-failure: default, default: {body: x}}, d: {on-failure: last-good}}}\n")},
@@ -165,6 +165,13 @@ func TestDefaults(t *testing.T) {
 	for _, at := range []string{"plat.yaml ", "plat.yaml environments.<name>."} {
 		kept := s.Telemetry
 		got[at+"telemetry.keep"], got[at+"telemetry.keep-metrics"], got[at+"telemetry.forward[].protocol"] = fmt.Sprint(kept.Keep), fmt.Sprint(kept.KeepMetrics), kept.Forward[0].Protocol
+	}
+	cache := s.Gateways[0].Routes[0].Cache
+	for key, value := range map[string]any{
+		"cache.longest": cache.Longest, "cache.stale-if-error": cache.StaleIfError, "cache.stale-while-revalidate": cache.StaleWhileRevalidate,
+		"routes[].cache.hide-origin": cache.HideOrigin, "routes[].cache.off": cache == nil,
+	} {
+		got["plat.yaml gateways.<name>."+key] = fmt.Sprint(value)
 	}
 	want := map[string]string{}
 	for _, f := range reference.Fields() {

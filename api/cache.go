@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Caches is the answer of GET /v1/cache: what the gateways keep for others.
+type Caches struct {
+	Caches []Cache `json:"caches" nullable:"false" doc:"Of the gateways that have one, by name."`
+}
+
+// Cache is one gateway's cache; counters are since it was switched on.
+type Cache struct {
+	Gateway   string  `json:"gateway"`
+	Entries   int     `json:"entries" doc:"Resources that are kept."`
+	Bytes     uint64  `json:"bytes"`
+	Memory    int64   `json:"memory" doc:"What bytes never goes beyond."`
+	HitRatio  float64 `json:"hitRatio" doc:"Share of requests answered from here, stale ones too; 0 to 1."`
+	Hits      uint64  `json:"hits" doc:"Answered fresh."`
+	Stale     uint64  `json:"stale" doc:"Answered stale, as allowed."`
+	Misses    uint64  `json:"misses" doc:"Passed on."`
+	Validated uint64  `json:"validated" doc:"Of the misses, those for which 304 came."`
+	Collapsed uint64  `json:"collapsed" doc:"Requests that waited for another's."`
+	Bypassed  uint64  `json:"bypassed" doc:"Passed by: a GET with a body, or a field that no key covers."`
+	Stored    uint64  `json:"stored"`
+	Refused   uint64  `json:"refused" doc:"Answers that may not be kept."`
+	TooLarge  uint64  `json:"tooLarge" doc:"Answers over the bound of one."`
+	Evicted   uint64  `json:"evicted" doc:"Resources that went for others."`
+	Purged    uint64  `json:"purged"`
+	NotFilled uint64  `json:"notFilled" doc:"Fetches behind that were left out, since too many ran."`
+}
+
+// CacheWhy is the answer of GET /v1/cache/why: what would become of a GET.
+type CacheWhy struct {
+	URL      string         `json:"url"`
+	Gateway  string         `json:"gateway"`
+	Route    string         `json:"route"`
+	Service  string         `json:"service"`
+	Key      string         `json:"key" doc:"All of the request that the answer is looked up by, but for the fields of Vary."`
+	Verdict  string         `json:"verdict" enum:"hit,stale,miss"`
+	Rule     string         `json:"rule" doc:"Which rule decided."`
+	Variants []CacheVariant `json:"variants" nullable:"false" doc:"What is kept under the key, the latest first."`
+	Places   []CachePlace   `json:"places" nullable:"false" doc:"Where an answer may be stuck, and for how long from now."`
+}
+
+// CacheVariant is one kept answer.
+type CacheVariant struct {
+	Status       int       `json:"status"`
+	Chosen       bool      `json:"chosen" doc:"It is the one for this request."`
+	Vary         []string  `json:"vary,omitempty" doc:"Request fields that it was chosen by."`
+	Part         bool      `json:"part,omitempty" doc:"It is a range, not the whole."`
+	Bytes        int       `json:"bytes"`
+	Received     time.Time `json:"received"`
+	Age          float64   `json:"age" doc:"Seconds."`
+	Lifetime     float64   `json:"lifetime" doc:"Seconds for which it is fresh, from its age 0."`
+	Basis        string    `json:"basis,omitempty" doc:"What the lifetime comes from."`
+	Meanwhile    float64   `json:"staleWhileRevalidate,omitempty" doc:"Seconds."`
+	OnError      float64   `json:"staleIfError,omitempty" doc:"Seconds."`
+	CacheControl string    `json:"cacheControl,omitempty"`
+	Tags         []string  `json:"tags,omitempty"`
+}
+
+// CachePlace is a place in which an answer may be stuck.
+type CachePlace struct {
+	Place   string  `json:"place"`
+	Seconds float64 `json:"seconds" doc:"How long it may still be served from there without asking."`
+	Stale   float64 `json:"stale,omitempty" doc:"How much longer when asking fails or goes on meanwhile."`
+	Undo    string  `json:"undo" doc:"What gets it out."`
+}
+
+// CachePurge says what goes: one of its fields is set.
+type CachePurge struct {
+	Tag string `json:"tag,omitempty" maxLength:"256" doc:"Of Surrogate-Key or Cache-Tag, or of the route."`
+	URL string `json:"url,omitempty" maxLength:"8192"`
+}
+
+// CachePurged tells what went.
+type CachePurged struct {
+	Purged int `json:"purged" doc:"Resources."`
+}
+
+// Caches tells what the gateways keep.
+func (c *Client) Caches(ctx context.Context) (Caches, error) {
+	return get[Caches](ctx, c, "/v1/cache")
+}
+
+// CacheWhy tells what would become of a GET of a URL with these fields, each
+// as "Name: value".
+func (c *Client) CacheWhy(ctx context.Context, rawURL string, fields []string) (CacheWhy, error) {
+	return get[CacheWhy](ctx, c, "/v1/cache/why?"+url.Values{"url": {rawURL}, "field": fields}.Encode())
+}
+
+// PurgeCache takes answers out of the caches.
+func (c *Client) PurgeCache(ctx context.Context, what CachePurge) (CachePurged, error) {
+	var out CachePurged
+	err := c.call(ctx, http.MethodPost, "/v1/cache/purge", what, &out)
+	return out, err
+}

@@ -1,0 +1,37 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/plat-dev/plat/api"
+)
+
+// Keeper tells what the gateways keep for others, and forgets it.
+type Keeper interface {
+	Caches() api.Caches
+	CacheWhy(url string, fields []string) (api.CacheWhy, error)
+	PurgeCache(what api.CachePurge) (api.CachePurged, error)
+}
+
+func registerCache(a huma.API, k Keeper) {
+	if k == nil {
+		return
+	}
+	huma.Get(a, "/v1/cache", func(context.Context, *struct{}) (*body[api.Caches], error) {
+		return &body[api.Caches]{k.Caches()}, nil
+	})
+	huma.Get(a, "/v1/cache/why", func(_ context.Context, in *struct {
+		URL   string   `query:"url" required:"true" maxLength:"8192" doc:"The whole URL, as a client uses it."`
+		Field []string `query:"field,explode" maxItems:"64" doc:"A field of the request, as Accept-Language: de."`
+	}) (*body[api.CacheWhy], error) {
+		why, err := k.CacheWhy(in.URL, in.Field)
+		return &body[api.CacheWhy]{why}, problem(err)
+	})
+	huma.Register(a, post("purge-cache", "/v1/cache/purge", http.StatusOK), func(_ context.Context, in *struct{ Body api.CachePurge }) (*body[api.CachePurged], error) {
+		done, err := k.PurgeCache(in.Body)
+		return &body[api.CachePurged]{done}, problem(err)
+	})
+}

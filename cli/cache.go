@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plat-dev/plat/api"
+)
+
+func (a *app) cache() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "cache",
+		Short:   "What the gateways keep for others, why, and how to get it out",
+		Long:    "Lists the gateways' caches: what they hold and how often they answer. A cache is\nswitched on by cache: in the plan, for a gateway.",
+		Example: "  plat cache\n  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
+		GroupID: "monitoring",
+		Args:    args(0, 0, "no arguments"),
+	}
+	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		all, err := client.Caches(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if len(all.Caches) == 0 {
+			a.words("no gateway has a cache: add cache: {memory: 64MiB} to one in plat.yaml")
+		}
+		t := table{header: []string{"GATEWAY", "ENTRIES", "BYTES", "OF", "HIT RATIO", "HITS", "STALE", "MISSES", "EVICTED", "VALIDATED", "COLLAPSED", "BYPASSED", "REFUSED", "TOO LARGE", "PURGED"}, wide: 9}
+		n := func(v uint64) string { return strconv.FormatUint(v, 10) }
+		for _, c := range all.Caches {
+			t.rows = append(t.rows, []string{
+				c.Gateway, strconv.Itoa(c.Entries), n(c.Bytes), strconv.FormatInt(c.Memory, 10), fmt.Sprintf("%.1f %%", 100*c.HitRatio), n(c.Hits), n(c.Stale), n(c.Misses), n(c.Evicted),
+				n(c.Validated), n(c.Collapsed), n(c.Bypassed), n(c.Refused), n(c.TooLarge), n(c.Purged),
+			})
+		}
+		return a.print(all, t)
+	}
+	cmd.AddCommand(a.cacheWhy(), a.cachePath(), a.cachePurge())
+	return cmd
+}
+
+func (a *app) cacheWhy() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "why URL",
+		Short:   "Why a GET is a hit or a miss",
+		Long:    "Tells what would become of a GET of the URL, as the gateway's cache stands now: by\nwhich key it is looked up, which answers are kept, how their freshness comes about, and\nwhich rule decides. It changes nothing.",
+		Example: "  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache why http://127.0.0.1:8080/api/albums --header 'Accept-Language: de'",
+		Args:    args(1, 1, "a URL"),
+	}
+	fields := cmd.Flags().StringArray("header", nil, "a field of the request, as 'Accept-Language: de'; may be repeated")
+	a.outputs(cmd, "table", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		w, err := client.CacheWhy(cmd.Context(), given[0], *fields)
+		if err != nil {
+			return err
+		}
+		if a.output == "table" {
+			a.words("%s: %s", w.Verdict, w.Rule)
+			a.words("key %s, route %s to %s", w.Key, w.Route, w.Service)
+		}
+		t := table{header: []string{"CHOSEN", "STATUS", "AGE", "FRESH FOR", "BY", "BYTES", "VARY", "TAGS"}}
+		for _, v := range w.Variants {
+			chosen := ""
+			if v.Chosen {
+				chosen = "*"
+			}
+			t.rows = append(t.rows, []string{chosen, strconv.Itoa(v.Status), lasting(v.Age), lasting(v.Lifetime), v.Basis, strconv.Itoa(v.Bytes), strings.Join(v.Vary, "; "), strings.Join(v.Tags, " ")})
+		}
+		return a.print(w, t)
+	}
+	return cmd
+}
+
+func (a *app) cachePath() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "path URL",
+		Short:   "Everywhere an answer may be stuck, and for how long",
+		Long:    "Lists the caches on the way to a client in which the kept answer may be, how long\neach may still serve it without asking, and what gets it out.",
+		Example: "  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums -o json | jq '.places'",
+		Args:    args(1, 1, "a URL"),
+	}
+	fields := cmd.Flags().StringArray("header", nil, "a field of the request, as 'Accept-Language: de'; may be repeated")
+	a.outputs(cmd, "table", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		w, err := client.CacheWhy(cmd.Context(), given[0], *fields)
+		if err != nil {
+			return err
+		}
+		if len(w.Places) == 0 {
+			a.words("nothing is kept: %s", w.Rule)
+		}
+		t := table{header: []string{"PLACE", "FOR", "STALE FOR", "UNDO"}}
+		for _, p := range w.Places {
+			t.rows = append(t.rows, []string{p.Place, lasting(p.Seconds), lasting(p.Stale), p.Undo})
+		}
+		return a.print(w, t)
+	}
+	return cmd
+}
+
+func (a *app) cachePurge() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "purge (URL | --tag TAG)",
+		Short:   "Take answers out of the gateways' caches",
+		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag. Tags\nare those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas), and\nof the route's cache: {tags: […]}. What is fetched at this moment is not kept either.",
+		Example: "  plat cache purge http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
+		Args:    args(0, 1, "a URL, or --tag"),
+	}
+	tag := cmd.Flags().String("tag", "", "whatever bears this tag")
+	a.outputs(cmd, "table", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		if (len(given) == 0) == (*tag == "") {
+			return usage(cmd, "expected a URL, or --tag")
+		}
+		what := api.CachePurge{Tag: *tag}
+		if len(given) > 0 {
+			what.URL = given[0]
+		}
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		done, err := client.PurgeCache(cmd.Context(), what)
+		if err != nil {
+			return err
+		}
+		return a.print(done, table{header: []string{"PURGED"}, rows: [][]string{{strconv.Itoa(done.Purged)}}})
+	}
+	return cmd
+}
+
+// lasting writes seconds as a duration.
+func lasting(seconds float64) string {
+	return (time.Duration(seconds) * time.Second).String()
+}

@@ -1,0 +1,210 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// Options bound a Cache. A zero field means its default.
+type Options struct {
+	Memory   int64 // bytes of all that is kept; 64 MiB
+	Object   int64 // bytes of one answer's body; an eighth of Memory, at most 8 MiB
+	Waiters  int   // requests that wait for one fetch; 1000
+	Patience time.Duration
+	Fills    int // fetches behind at once; 32
+	Now      func() time.Time
+}
+
+// Cache keeps answers in memory. All methods are safe for concurrent use.
+type Cache struct {
+	o        Options
+	kept     *otter.Cache[string, *resource]
+	counts   counts
+	refusals refusals
+	fetches  sync.WaitGroup // those behind
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	mu      sync.Mutex // guards what follows, and that a resource is changed by one at a time
+	flights map[string]*flight
+	behind  int
+	closed  bool
+	purged  uint64 // counts purges: an answer fetched before one is not kept after it
+}
+
+type counts struct {
+	hits, stale, misses, validated, collapsed, bypassed, stored, refused, tooLarge, evicted, purged, notFilled atomic.Uint64
+}
+
+// flight is one fetch that others wait for.
+type flight struct {
+	done    chan struct{}
+	waiters int
+}
+
+// New makes an empty cache; it is closed in the end.
+func New(o Options) *Cache {
+	if o.Memory <= 0 {
+		o.Memory = 64 << 20
+	}
+	if o.Object <= 0 {
+		o.Object = min(o.Memory/8, 8<<20)
+	}
+	if o.Waiters <= 0 {
+		o.Waiters = 1000
+	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Second
+	}
+	if o.Fills <= 0 {
+		o.Fills = 32
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Cache{o: o, flights: map[string]*flight{}}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.kept = otter.Must(&otter.Options[string, *resource]{
+		MaximumWeight: uint64(o.Memory),                                                                // #nosec G115 -- above 0
+		Weigher:       func(key string, r *resource) uint32 { return uint32(min(r.size(key), 1<<31)) }, // #nosec G115 -- bounded
+		Executor:      func(f func()) { f() },
+		OnDeletion: func(e otter.DeletionEvent[string, *resource]) {
+			if e.WasEvicted() {
+				c.counts.evicted.Add(1)
+			}
+		},
+	})
+	return c
+}
+
+// Close ends the fetches behind and waits for them.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.fetches.Wait()
+}
+
+// Key names a resource: all of the request that the answer is chosen by,
+// exactly as it is sent on.
+func Key(r *http.Request) string {
+	u := *r.URL
+	u.Scheme, u.Host, u.User = "", "", nil
+	return "http://" + r.Host + u.RequestURI()
+}
+
+// invalidate forgets what an unsafe request may have changed (RFC 9111, 4.4):
+// its own resource and those of the same origin that the answer names.
+func (c *Cache) invalidate(r *http.Request, key string, h http.Header) {
+	c.forget(key)
+	for _, name := range []string{"Location", "Content-Location"} {
+		if target, ok := sameOrigin(r, h.Get(name)); ok {
+			c.forget(target)
+		}
+	}
+}
+
+// sameOrigin is the key of what a Location names, if it is of this origin.
+func sameOrigin(r *http.Request, location string) (string, bool) {
+	if location == "" {
+		return "", false
+	}
+	u, err := r.URL.Parse(location)
+	if err != nil || u.Scheme != "" && u.Scheme != "http" || u.Host != "" && !strings.EqualFold(u.Host, r.Host) {
+		return "", false
+	}
+	return Key(&http.Request{Host: r.Host, URL: &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}}), true
+}
+
+func (c *Cache) forget(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.purged++
+	_, was := c.kept.Invalidate(key)
+	return was
+}
+
+func (c *Cache) get(key string) *resource {
+	r, _ := c.kept.GetIfPresent(key)
+	return r
+}
+
+// put keeps an entry, unless something was purged since it was asked for:
+// then it may be what was to go.
+func (c *Cache) put(key string, e *entry, before uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.purged != before || c.closed {
+		return false
+	}
+	c.kept.Set(key, c.get(key).with(e))
+	c.counts.stored.Add(1)
+	return true
+}
+
+func (c *Cache) purges() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.purged
+}
+
+// join enters the fetch of a key. The first leads, and calls leave at its end;
+// the others get what to wait for, or nothing when too many wait.
+func (c *Cache) join(key string) (lead bool, wait *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.flights[key]
+	if f == nil {
+		c.flights[key] = &flight{done: make(chan struct{})}
+		return true, nil
+	}
+	if f.waiters >= c.o.Waiters {
+		return false, nil
+	}
+	f.waiters++
+	return false, f
+}
+
+// leave lets those go on who wait for the key; more than one call does no harm.
+func (c *Cache) leave(key string, of *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[key]; f != nil && (of == nil || f == of) {
+		delete(c.flights, key)
+		close(f.done)
+	}
+}
+
+func (c *Cache) flightOf(key string) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flights[key]
+}
+
+// fill fetches behind, with a bound; false: too much is under way.
+func (c *Cache) fill(fetch func(ctx context.Context)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.behind >= c.o.Fills {
+		c.counts.notFilled.Add(1)
+		return false
+	}
+	c.behind++
+	c.fetches.Go(func() {
+		defer func() {
+			c.mu.Lock()
+			c.behind--
+			c.mu.Unlock()
+		}()
+		fetch(c.ctx)
+	})
+	return true
+}

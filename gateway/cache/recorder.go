@@ -1,0 +1,243 @@
+package cache
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// recorder stands between who fetches and the client: it passes an answer on
+// and keeps a copy, or holds one back in whose place the kept one is sent.
+type recorder struct {
+	*asked
+	old       *entry // what is validated, or stands in for an error
+	keep      bool   // the answer may be kept
+	post      bool   // of a POST: kept only as what its own Content-Location names
+	status    string // of Cache-Status
+	flight    *flight
+	requested time.Time
+	before    uint64
+
+	header   http.Header
+	code     int
+	judged   verdict
+	body     []byte
+	received time.Time
+	held     bool // the answer is not passed on
+}
+
+func (r *recorder) Header() http.Header {
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	return r.header
+}
+
+// Unwrap is for http.ResponseController: deadlines are the connection's.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.w }
+
+// FlushError passes a flush on, unless the answer is held back.
+func (r *recorder) FlushError() error {
+	if r.held || r.code == 0 {
+		return nil
+	}
+	return http.NewResponseController(r.w).Flush()
+}
+
+// WriteHeader decides what becomes of the answer.
+func (r *recorder) WriteHeader(code int) {
+	if code < http.StatusOK && code != http.StatusSwitchingProtocols {
+		to := r.w.Header()
+		for name, values := range r.header {
+			to[name] = values
+		}
+		r.w.WriteHeader(code)
+		clear(to)
+		return
+	}
+	if r.code != 0 {
+		return
+	}
+	r.code, r.received = code, r.cache.o.Now()
+	switch {
+	case code == http.StatusNotModified && r.validating():
+		r.held = true
+	case failed(code) && r.excused(r.old):
+		r.held = true
+	default:
+		r.pass()
+	}
+}
+
+// validating tells whether a 304 is an answer to the cache's own question.
+func (r *recorder) validating() bool {
+	return r.old != nil && r.old.total == 0 && r.Request.Method == http.MethodGet && validatable(r.old.header)
+}
+
+func failed(code int) bool {
+	return code == http.StatusInternalServerError || code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout
+}
+
+// pass decides whether the answer is kept, and sends it on.
+func (r *recorder) pass() {
+	r.judge()
+	if !r.keep && r.flight != nil {
+		r.cache.leave(r.key, r.flight) // there is nothing to wait for
+	}
+	to := r.w.Header()
+	for name, values := range r.header {
+		to[name] = values
+	}
+	if r.status != "" {
+		status := r.status
+		if r.keep {
+			status += "; stored"
+		}
+		to["Cache-Status"] = append(to["Cache-Status"][:len(to["Cache-Status"]):len(to["Cache-Status"])], status)
+	}
+	r.w.WriteHeader(r.code)
+}
+
+func (r *recorder) judge() {
+	if !r.keep {
+		return
+	}
+	if r.Request.Method == http.MethodHead || len(r.header["Trailer"]) > 0 {
+		r.keep = false
+		r.compareHead()
+		return
+	}
+	r.judged = judge(r.Request, r.code, r.header, r.received, r.Rule)
+	r.keep = r.judged.keep
+	if length := r.header.Get("Content-Length"); r.keep && length != "" {
+		if n, ok := delta(length); ok && int64(n/time.Second) > r.cache.o.Object {
+			r.keep = false
+			r.cache.counts.tooLarge.Add(1)
+		}
+	}
+	if r.keep && r.post {
+		target, ok := sameOrigin(r.Request, r.header.Get("Content-Location"))
+		r.keep = ok && target == r.key && r.judged.explicit && r.code == http.StatusOK
+	}
+	if !r.keep {
+		r.cache.counts.refused.Add(1)
+		r.cache.refusals.note(r.key, r.judged.why)
+	}
+}
+
+// compareHead forgets what a HEAD shows to have changed (RFC 9111, 4.3.5).
+func (r *recorder) compareHead() {
+	if r.old == nil || r.code != http.StatusOK || r.Request.Method != http.MethodHead {
+		return
+	}
+	for _, name := range []string{"Etag", "Last-Modified", "Content-Length"} {
+		if now := r.header.Get(name); now != "" && now != r.old.header.Get(name) {
+			r.cache.forget(r.key)
+			return
+		}
+	}
+}
+
+// Write passes a piece on and keeps a copy.
+func (r *recorder) Write(piece []byte) (int, error) {
+	if r.code == 0 {
+		r.WriteHeader(http.StatusOK)
+	}
+	if r.held {
+		return len(piece), nil
+	}
+	if r.keep {
+		if int64(len(r.body)+len(piece)) > r.cache.o.Object {
+			r.keep, r.body = false, nil
+			r.cache.counts.tooLarge.Add(1)
+			r.cache.leave(r.key, r.flightOrNone())
+		} else {
+			r.body = append(r.body, piece...)
+		}
+	}
+	return r.w.Write(piece)
+}
+
+// flightOrNone is the fetch that others wait for; one that nobody can, when
+// there is none.
+func (r *recorder) flightOrNone() *flight {
+	if r.flight == nil {
+		return &flight{}
+	}
+	return r.flight
+}
+
+// done keeps what came whole, or answers with what is kept in place of what
+// was held back. It is not called when the answer broke off.
+func (r *recorder) done() {
+	switch {
+	case r.held && r.code == http.StatusNotModified:
+		r.revalidated()
+	case r.held:
+		r.cache.counts.stale.Add(1)
+		r.answer(r.old, "plat; hit; ttl="+seconds(r.old.lifetime-r.old.age(r.received))+"; fwd=stale; fwd-status="+strconv.Itoa(r.code)+"; detail=stale-if-error")
+	case r.keep && r.whole():
+		e := &entry{verdict: r.judged, selected: selecting(r.Ask.Header, r.judged.vary), status: r.code, header: keptFields(r.header), body: r.body, requested: r.requested, received: r.received}
+		if r.code == http.StatusPartialContent {
+			var ok bool
+			if e.from, e.total, ok = contentRange(r.header, len(r.body)); !ok {
+				return
+			}
+		}
+		if r.post {
+			e.status = http.StatusOK
+		}
+		r.cache.put(r.key, e, r.before)
+	}
+}
+
+// whole tells whether the body is as long as was said.
+func (r *recorder) whole() bool {
+	length := r.header.Get("Content-Length")
+	return length == "" || length == strconv.Itoa(len(r.body)) || r.code == http.StatusNoContent
+}
+
+// revalidated brings what is kept up to date, and answers with it.
+func (r *recorder) revalidated() {
+	r.cache.counts.validated.Add(1)
+	h := keptFields(r.old.merged(r.header))
+	judged := judge(r.Request, r.old.status, h, r.received, r.Rule)
+	e := r.old.updated(h, r.requested, r.received, judged)
+	if e.keep {
+		e.selected = selecting(r.Ask.Header, judged.vary)
+		r.cache.put(r.key, e, r.before)
+	} else {
+		r.cache.forget(r.key)
+	}
+	if r.status != "" {
+		r.status += "; fwd-status=304; stored"
+	}
+	r.answer(e, r.status)
+}
+
+// keptFields are the fields of an answer that are kept: not those of one
+// exchange or connection, nor those that no-cache and private name.
+func keptFields(h http.Header) http.Header {
+	kept := make(http.Header, len(h))
+	d := parseDirectives(h["Cache-Control"])
+	without := append(d.fields("no-cache"), d.fields("private")...)
+	for name, values := range h {
+		switch name {
+		case "X-Correlation-Id", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+			"Proxy-Authentication-Info", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+			continue
+		}
+		kept[name] = values
+	}
+	for _, name := range without {
+		delete(kept, name)
+	}
+	return kept
+}
+
+// nobody takes an answer that is fetched behind.
+type nobody struct{ header http.Header }
+
+func (n *nobody) Header() http.Header             { return n.header }
+func (n *nobody) WriteHeader(int)                 {}
+func (n *nobody) Write(piece []byte) (int, error) { return len(piece), nil }

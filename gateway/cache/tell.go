@@ -1,0 +1,184 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Stats are the cache's counters since New, and what it holds.
+type Stats struct {
+	Entries int
+	Bytes   uint64
+	Memory  int64 // the bound of Bytes
+
+	Hits      uint64 // fresh, answered from here
+	Stale     uint64 // stale, answered from here
+	Misses    uint64 // passed on
+	Validated uint64 // of the misses, those that 304 came to
+	Collapsed uint64 // requests that waited for another's fetch
+	Bypassed  uint64 // fat GETs and the like
+	Stored    uint64
+	Refused   uint64 // answers that may not be kept
+	TooLarge  uint64 // answers over the bound of one
+	Evicted   uint64 // resources that went for others
+	Purged    uint64 // resources that were purged
+	NotFilled uint64 // fetches behind that were left out, since too many ran
+}
+
+// HitRatio is the share of requests that were answered from here.
+func (s Stats) HitRatio() float64 {
+	kept := float64(s.Hits + s.Stale)
+	if all := kept + float64(s.Misses); all > 0 {
+		return kept / all
+	}
+	return 0
+}
+
+// Stats reads the counters, one after another.
+func (c *Cache) Stats() Stats {
+	n := &c.counts
+	return Stats{
+		Entries: c.kept.EstimatedSize(), Bytes: c.kept.WeightedSize(), Memory: c.o.Memory,
+		Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Validated: n.validated.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
+		Stored: n.stored.Load(), Refused: n.refused.Load(), TooLarge: n.tooLarge.Load(), Evicted: n.evicted.Load(), Purged: n.purged.Load(), NotFilled: n.notFilled.Load(),
+	}
+}
+
+// Purge forgets the resource of a key, and tells how many that were.
+func (c *Cache) Purge(key string) int {
+	if !c.forget(key) {
+		return 0
+	}
+	c.counts.purged.Add(1)
+	return 1
+}
+
+// PurgeTag forgets every resource that has an answer with the tag. It looks
+// at all that is kept: tags are purged rarely.
+func (c *Cache) PurgeTag(tag string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.purged++ // what is on its way may bear the tag, too
+	var keys []string
+	for key, r := range c.kept.All() {
+		if slices.ContainsFunc(r.variants, func(e *entry) bool { return slices.Contains(e.tags, tag) }) {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range keys {
+		c.kept.Invalidate(key)
+	}
+	c.counts.purged.Add(uint64(len(keys)))
+	return len(keys)
+}
+
+// Answer is what is told of one kept answer.
+type Answer struct {
+	Status       int
+	Vary         []string // the fields that it was chosen by, with what they were
+	Bytes        int
+	Part         bool
+	Tags         []string
+	Age          time.Duration
+	Lifetime     time.Duration
+	Basis        string // what the lifetime comes from
+	Meanwhile    time.Duration
+	OnError      time.Duration
+	Received     time.Time
+	Private      time.Duration // how long a client's own cache may use it, from now
+	Outside      time.Duration // and a shared cache in between
+	CacheControl string
+	Chosen       bool // it answers this request
+}
+
+// Why tells what would become of a request.
+type Why struct {
+	Key      string
+	Verdict  string // hit, stale or miss
+	Rule     string // which rule decided
+	Variants []Answer
+}
+
+// Why tells what would become of a request, and changes nothing.
+func (c *Cache) Why(ask *Ask) Why {
+	a := &asked{Ask: ask, cache: c, key: Key(ask.Request), d: requestDirectives(ask.Request.Header)}
+	now := c.o.Now()
+	w := Why{Key: a.key, Verdict: "miss"}
+	kept := c.get(a.key)
+	chosen := kept.find(ask.Header)
+	if kept != nil {
+		for _, e := range kept.variants {
+			w.Variants = append(w.Variants, e.tell(now, e == chosen))
+		}
+	}
+	switch {
+	case ask.Rule.Off:
+		w.Rule = "the cache is off for this route"
+		return w
+	case ask.Request.Method != http.MethodGet && ask.Request.Method != http.MethodHead:
+		w.Rule = "only GET and HEAD are answered from the cache"
+		return w
+	case a.steered():
+		w.Rule = "the request has a field by which services take another host, path or method"
+		return w
+	}
+	use, why := a.usable(chosen)
+	switch {
+	case use == fresh:
+		w.Verdict, w.Rule = "hit", "fresh by "+why
+	case use == stale:
+		w.Verdict, w.Rule = "stale", "stale, allowed by "+why
+	case why == "request":
+		w.Rule = "the request's Cache-Control asks for more than is kept"
+	case chosen == nil && kept != nil:
+		w.Rule = "variants are kept, none for these request fields"
+	case kept == nil:
+		w.Rule = "nothing is kept under this key: it was never asked for, could not be kept, or has gone"
+		if why := c.refusals.of(a.key); why != "" {
+			w.Rule = "the last answer was not kept: " + why
+		}
+	default:
+		w.Rule = why
+	}
+	return w
+}
+
+func (e *entry) tell(now time.Time, chosen bool) Answer {
+	age := e.age(now)
+	t := Answer{
+		Status: e.status, Bytes: len(e.body), Part: e.total > 0, Tags: e.tags, Age: age, Lifetime: e.lifetime, Basis: e.basis,
+		Meanwhile: e.swr, OnError: e.sie, Received: e.received, CacheControl: strings.Join(e.header["Cache-Control"], ", "), Chosen: chosen,
+	}
+	if e.strict {
+		t.Meanwhile, t.OnError = 0, 0
+	}
+	for i, name := range e.vary {
+		value := e.selected[i]
+		if value == absent {
+			value = "(absent)"
+		}
+		t.Vary = append(t.Vary, name+": "+value)
+	}
+	d := parseDirectives(e.header["Cache-Control"])
+	if private, ok := d.seconds("max-age"); ok {
+		t.Private, t.Outside = private, private
+	} else if at, ok := dateOf(e.header, "Expires"); ok {
+		date, dated := dateOf(e.header, "Date")
+		if !dated {
+			date = e.received
+		}
+		t.Private = at.Sub(date)
+		t.Outside = t.Private
+	}
+	if shared, ok := d.seconds("s-maxage"); ok {
+		t.Outside = shared
+	}
+	// Who got the answer this moment got it with its age.
+	t.Private, t.Outside = max(0, t.Private-age), max(0, t.Outside-age)
+	if d.has("no-cache") {
+		t.Private, t.Outside = 0, 0
+	}
+	return t
+}

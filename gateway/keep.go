@@ -1,0 +1,200 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway/cache"
+	"github.com/plat-dev/plat/plan"
+)
+
+// keepBy is the cache's rule for a route; nil where nothing is kept.
+func keepBy(c *plan.RouteCache) *cache.Rule {
+	if c == nil {
+		return nil
+	}
+	return &cache.Rule{
+		HideOrigin: c.HideOrigin, Tags: c.Tags, Longest: time.Duration(c.Longest),
+		StaleIfError: time.Duration(c.StaleIfError), StaleWhileRevalidate: time.Duration(c.StaleWhileRevalidate),
+	}
+}
+
+// SetCache gives one gateway a cache of these bounds, nil: none. One that has
+// them already keeps what it holds.
+func (g *Gateway) SetCache(gatewayName string, bounds *plan.Cache) {
+	f := g.front(gatewayName)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.cache.Load()
+	switch {
+	case bounds == nil:
+		f.cache.Store(nil)
+	case old != nil && f.bounds == *bounds:
+		return
+	default:
+		f.bounds = *bounds
+		f.cache.Store(cache.New(cache.Options{Memory: int64(bounds.Memory), Object: int64(bounds.Object)}))
+	}
+	if old != nil {
+		old.Close()
+	}
+}
+
+func (g *Gateway) closeCaches() {
+	for _, f := range g.sortedFronts() {
+		if kept := f.cache.Load(); kept != nil {
+			kept.Close()
+		}
+	}
+}
+
+func (g *Gateway) sortedFronts() []*front {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fronts := make([]*front, 0, len(g.fronts))
+	for _, name := range slices.Sorted(maps.Keys(g.fronts)) {
+		fronts = append(fronts, g.fronts[name])
+	}
+	return fronts
+}
+
+// fromCache answers from the cache, which passes on what it cannot answer.
+func (x *exchange) fromCache(kept *cache.Cache, to *route, c *call) {
+	w := x.w
+	defer func() { x.writeTo(w) }()
+	out := kept.Serve(w, &cache.Ask{
+		Request: x.r, Header: c.header, Rule: to.cached,
+		Fetch: func(w http.ResponseWriter, header http.Header) {
+			x.writeTo(w)
+			c.header = header
+			if x.enterGate(to.pool, to.priority) {
+				defer x.leaveGate()
+				x.forward(c)
+			}
+		},
+		Behind: func(ctx context.Context, w http.ResponseWriter, header http.Header) bool {
+			return x.behind(ctx, to, c, w, header)
+		},
+		Refuse: func(status int, why string) {
+			if status == http.StatusServiceUnavailable {
+				w.Header()["Retry-After"] = []string{"1"}
+			}
+			x.problem(status, fault.GatewayNotCached, why)
+		},
+		Mark: func(h http.Header) { h["X-Correlation-Id"] = []string{x.CorrelationID} },
+	})
+	if out.Kept {
+		x.Status, x.BytesOut = out.Status, out.Bytes
+	}
+}
+
+// writeTo has the exchange answer to another writer from here on.
+func (x *exchange) writeTo(w http.ResponseWriter) {
+	x.w, x.control = w, http.NewResponseController(w)
+}
+
+// behind is an exchange of the cache's own: the same request, with nobody
+// waiting. It tells whether the answer came to its end.
+func (x *exchange) behind(ctx context.Context, to *route, c *call, w http.ResponseWriter, header http.Header) (whole bool) {
+	r := x.r.Clone(ctx)
+	r.Body, r.ContentLength = http.NoBody, 0
+	own := x.gateway.begin(w, r)
+	own.Gateway, own.Service, own.Route, own.count = x.Gateway, to.service, to.path, to.count
+	own.Client, own.CorrelationID = "", x.CorrelationID
+	defer func() {
+		own.finish()
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+			panic(p)
+		}
+	}()
+	again := *c
+	again.header = header.Clone()
+	own.identify(false)
+	if own.enterGate(to.pool, to.priority) {
+		defer own.leaveGate()
+		own.forward(&again)
+	}
+	return true
+}
+
+// CacheStats are the counters of one gateway's cache.
+type CacheStats struct {
+	Gateway string
+	cache.Stats
+}
+
+// CacheStats reads the counters of every cache.
+func (g *Gateway) CacheStats() []CacheStats {
+	var all []CacheStats
+	for _, f := range g.sortedFronts() {
+		if kept := f.cache.Load(); kept != nil {
+			all = append(all, CacheStats{f.name, kept.Stats()})
+		}
+	}
+	return all
+}
+
+// CacheWhy tells what a gateway's cache would make of a GET of this URL with
+// these fields, and by which route.
+func (g *Gateway) CacheWhy(gatewayName string, u *url.URL, header http.Header) (cache.Why, plan.Route, error) {
+	f, kept, err := g.cacheOf(gatewayName)
+	if err != nil {
+		return cache.Why{}, plan.Route{}, err
+	}
+	path, ok := routePath(u.Path)
+	if !ok || u.Host == "" {
+		return cache.Why{}, plan.Route{}, badURL(u)
+	}
+	to, _ := f.table.Load().match(hostName(u.Host), path, http.MethodGet)
+	if to == nil {
+		return cache.Why{}, plan.Route{}, fault.Newf(fault.GatewayNoRoute, "no route of %s leads to %s", gatewayName, u.Path)
+	}
+	rule := to.cached
+	if rule == nil {
+		rule = &cache.Rule{Off: true}
+	}
+	r := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}
+	why := kept.Why(&cache.Ask{Request: r, Header: header, Rule: rule})
+	return why, plan.Route{Gateway: gatewayName, Path: to.path, Service: to.service}, nil
+}
+
+// CachePurge forgets the resource of a URL.
+func (g *Gateway) CachePurge(gatewayName string, u *url.URL) (int, error) {
+	_, kept, err := g.cacheOf(gatewayName)
+	if err != nil {
+		return 0, err
+	}
+	if u.Host == "" {
+		return 0, badURL(u)
+	}
+	return kept.Purge(cache.Key(&http.Request{URL: u, Host: u.Host})), nil
+}
+
+// CachePurgeTag forgets what bears a tag, in every cache.
+func (g *Gateway) CachePurgeTag(tag string) int {
+	n := 0
+	for _, f := range g.sortedFronts() {
+		if kept := f.cache.Load(); kept != nil {
+			n += kept.PurgeTag(tag)
+		}
+	}
+	return n
+}
+
+func (g *Gateway) cacheOf(gatewayName string) (*front, *cache.Cache, error) {
+	f := g.front(gatewayName)
+	kept := f.cache.Load()
+	if kept == nil {
+		return nil, nil, fault.Newf(fault.GatewayNoCache, "the gateway %s has no cache", gatewayName)
+	}
+	return f, kept, nil
+}
+
+func badURL(u *url.URL) error {
+	return fault.Newf(fault.GatewayBadURL, "%q is no URL that a gateway answers", u.String())
+}
