@@ -3,6 +3,7 @@
 // to sealed files, bytes a row, and how soon questions are answered.
 //
 //	go run ./telemetry [ROWS]
+//	go run ./telemetry jaeger    intake and trace by ID beside Jaeger all-in-one
 package main
 
 import (
@@ -27,13 +28,26 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	rows := 2_000_000
-	if len(os.Args) > 1 {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "jaeger":
+		if err := besideJaeger(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	case len(os.Args) == 5 && os.Args[1] == "serve":
+		if err := serve(ctx, os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	case len(os.Args) > 1:
 		n, err := strconv.Atoi(os.Args[1])
 		if err != nil || n < 10*batchRows {
-			fmt.Fprintln(os.Stderr, "usage: telemetry [ROWS]")
+			fmt.Fprintln(os.Stderr, "usage: telemetry [ROWS | jaeger]")
 			os.Exit(2)
 		}
 		rows = n
