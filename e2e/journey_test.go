@@ -102,6 +102,31 @@ func TestMusicCorp(t *testing.T) {
 		}
 	})
 
+	t.Run("the catalogue while its service is away", func(t *testing.T) {
+		page := h.Gateway + "/api/albums?size=3"
+		if a := house.Call(t, "GET", page, nil); a.Status != 200 {
+			t.Fatalf("the catalogue: %d", a.Status)
+		}
+		if out, code := h.Plat("scale", "catalog=0"); code != 0 {
+			t.Fatalf("plat scale: exit %d\n%s", code, out)
+		}
+		house.Until(t, "catalog is away", func() (bool, string) {
+			a := house.Call(t, "GET", h.Gateway+"/api/albums/nobody-asked-for-it", nil)
+			return a.Status == 503, string(a.Body)
+		})
+		a := house.Call(t, "GET", page, nil)
+		if status := a.Header.Get("Cache-Status"); a.Status != 200 || !strings.HasPrefix(status, "plat; hit") {
+			t.Errorf("without its service: %d, Cache-Status %q", a.Status, status)
+		}
+		if out, code := h.Plat("scale", "catalog=plan"); code != 0 {
+			t.Fatalf("plat scale: exit %d\n%s", code, out)
+		}
+		house.Until(t, "catalog is back", func() (bool, string) {
+			a := house.Call(t, "GET", h.Gateway+"/api/albums/nobody-asked-for-it", nil)
+			return a.Status == 404, string(a.Body)
+		})
+	})
+
 	t.Run("nothing is left behind in the streams", func(t *testing.T) {
 		house.Until(t, "every consumer has caught up", func() (bool, string) {
 			out, code := h.Plat("events", "-o", "json")

@@ -251,7 +251,7 @@ func (in IfNoneMatch) validate(body any) (Validity, error) {
 	if err != nil {
 		return Validity{}, err
 	}
-	v := Validity{CacheControl: "public, max-age=60", ETag: fmt.Sprintf(`"%x"`, sha256.Sum256(raw))}
+	v := Validity{CacheControl: "public, max-age=60, stale-if-error=86400", ETag: fmt.Sprintf(`"%x"`, sha256.Sum256(raw))}
 	for tag := range strings.SplitSeq(in.Tags, ",") {
 		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
 		if tag == v.ETag || tag == "*" {
