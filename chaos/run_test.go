@@ -251,11 +251,12 @@ func TestReportsAreBounded(t *testing.T) {
 	x := experiment(t, sys, "steady: {objectives: [web]}\nfaults: [{do: kill, service: stock}]\n") // never begins
 	for i := range 103 {
 		x.Name = fmt.Sprintf("x%d", i)
-		id, err := r.Experiment(sys, x, false)
-		for fault.Is(err, fault.ChaosRunning) {
-			time.Sleep(time.Millisecond)
+		var id string
+		var err error
+		until(t, "the one before is over", func() bool {
 			id, err = r.Experiment(sys, x, false)
-		}
+			return !fault.Is(err, fault.ChaosRunning)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,19 +53,8 @@ func (a *app) cacheWhy() *cobra.Command {
 		Short:   "Why a GET is a hit or a miss",
 		Long:    "Tells what would become of a GET of the URL, as the gateway's cache stands now: by\nwhich key it is looked up, which answers are kept, how their freshness comes about, and\nwhich rule decides. It changes nothing.",
 		Example: "  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache why http://127.0.0.1:8080/api/albums --header 'Accept-Language: de'",
-		Args:    args(1, 1, "a URL"),
 	}
-	fields := cmd.Flags().StringArray("header", nil, "a field of the request, as 'Accept-Language: de'; may be repeated")
-	a.outputs(cmd, "table", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
-		w, err := client.CacheWhy(cmd.Context(), given[0], *fields)
-		if err != nil {
-			return err
-		}
+	return a.aboutURL(cmd, func(w api.CacheWhy) error {
 		if a.output == "table" {
 			a.words("%s: %s", w.Verdict, w.Rule)
 			a.words("key %s, route %s to %s", w.Key, w.Route, w.Service)
@@ -79,8 +68,7 @@ func (a *app) cacheWhy() *cobra.Command {
 			t.rows = append(t.rows, []string{chosen, strconv.Itoa(v.Status), lasting(v.Age), lasting(v.Lifetime), v.Basis, strconv.Itoa(v.Bytes), strings.Join(v.Vary, "; "), strings.Join(v.Tags, " ")})
 		}
 		return a.print(w, t)
-	}
-	return cmd
+	})
 }
 
 func (a *app) cachePath() *cobra.Command {
@@ -89,8 +77,22 @@ func (a *app) cachePath() *cobra.Command {
 		Short:   "Everywhere an answer may be stuck, and for how long",
 		Long:    "Lists the caches on the way to a client in which the kept answer may be, how long\neach may still serve it without asking, and what gets it out.",
 		Example: "  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums -o json | jq '.places'",
-		Args:    args(1, 1, "a URL"),
 	}
+	return a.aboutURL(cmd, func(w api.CacheWhy) error {
+		if len(w.Places) == 0 {
+			a.words("nothing is kept: %s", w.Rule)
+		}
+		t := table{header: []string{"PLACE", "FOR", "STALE FOR", "UNDO"}}
+		for _, p := range w.Places {
+			t.rows = append(t.rows, []string{p.Place, lasting(p.Seconds), lasting(p.Stale), p.Undo})
+		}
+		return a.print(w, t)
+	})
+}
+
+// aboutURL makes cmd ask what the caches know of one URL.
+func (a *app) aboutURL(cmd *cobra.Command, say func(api.CacheWhy) error) *cobra.Command {
+	cmd.Args = args(1, 1, "a URL")
 	fields := cmd.Flags().StringArray("header", nil, "a field of the request, as 'Accept-Language: de'; may be repeated")
 	a.outputs(cmd, "table", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
@@ -102,14 +104,7 @@ func (a *app) cachePath() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(w.Places) == 0 {
-			a.words("nothing is kept: %s", w.Rule)
-		}
-		t := table{header: []string{"PLACE", "FOR", "STALE FOR", "UNDO"}}
-		for _, p := range w.Places {
-			t.rows = append(t.rows, []string{p.Place, lasting(p.Seconds), lasting(p.Stale), p.Undo})
-		}
-		return a.print(w, t)
+		return say(w)
 	}
 	return cmd
 }

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/plat-dev/plat/kit/internal/environ"
 	"github.com/plat-dev/plat/kit/policy"
 )
 
@@ -53,7 +54,7 @@ func (s *Service) Client(service string) *Client {
 		Transport:     &carrier{next: s.transport, service: s, callee: service},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	variable := "PLAT_URL_" + envName(service)
+	variable := environ.Variable("PLAT_URL_", service)
 	address := s.Env(variable)
 	base, err := url.Parse(address)
 	switch {

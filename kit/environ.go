@@ -7,7 +7,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/plat-dev/plat/kit/internal/environ"
 )
 
 // WithEnv gives the service that [Run] starts with ctx its own environment:
@@ -40,16 +41,11 @@ func (s *Service) underPlat() bool { return s.Env("PLAT_INSTANCE") != "" }
 // service.yaml does not declare ends the service when setup returns, with an
 // error that says what to add.
 func (s *Service) Store(name string) string {
-	if path := s.Env("PLAT_STORE_" + envName(name)); path != "" {
+	if path := s.Env(environ.Variable("PLAT_STORE_", name)); path != "" {
 		return path
 	}
 	if s.underPlat() {
 		s.Fail(fmt.Errorf("store %q is not declared: add stores.%s to service.yaml", name, name))
 	}
 	return filepath.Clean(s.name + "-" + name + ".db")
-}
-
-// envName turns a name of the plan into an environment variable's.
-func envName(name string) string {
-	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
 }

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/kit/internal/environ"
 )
 
 // Reference points at an entity of another service, as it was when it was
@@ -61,7 +62,7 @@ type Reader struct {
 // (PLAT_FRESH_<SERVICE>); without it every read asks the owner, at least
 // whether the copy is still right.
 func Open(s *kit.Service, service string) *Reader {
-	variable := "PLAT_FRESH_" + strings.ToUpper(strings.ReplaceAll(service, "-", "_"))
+	variable := environ.Variable("PLAT_FRESH_", service)
 	text := s.Env(variable)
 	maxStale, err := time.ParseDuration(text)
 	if text != "" && (err != nil || maxStale < 0) {
