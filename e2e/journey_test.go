@@ -118,6 +118,17 @@ func TestMusicCorp(t *testing.T) {
 		if status := a.Header.Get("Cache-Status"); a.Status != 200 || !strings.HasPrefix(status, "plat; hit") {
 			t.Errorf("without its service: %d, Cache-Status %q", a.Status, status)
 		}
+		for asked, want := range map[string]string{"why": "max-age", "path": "the gateway public"} {
+			if out, code := h.Plat("cache", asked, page); code != 0 || !strings.Contains(out, want) {
+				t.Errorf("plat cache %s: exit %d\n%s", asked, code, out)
+			}
+		}
+		if out, code := h.Plat("cache", "purge", page, "-o", "json"); code != 0 || !strings.Contains(out, `"purged": 1`) {
+			t.Errorf("plat cache purge: exit %d\n%s", code, out)
+		}
+		if a := house.Call(t, "GET", page, nil); a.Status != 503 {
+			t.Errorf("without its service and what was kept: %d", a.Status)
+		}
 		if out, code := h.Plat("scale", "catalog=plan"); code != 0 {
 			t.Fatalf("plat scale: exit %d\n%s", code, out)
 		}
