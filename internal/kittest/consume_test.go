@@ -110,7 +110,7 @@ func TestTenThousandCopiesHaveOneEffect(t *testing.T) {
 			m.Header[k] = []string{v}
 		}
 		m.Data = []byte(`{"text":"once"}`)
-		if _, err := w.js.PublishMsgAsync(m); err != nil {
+		if _, err := w.js.PublishMsgAsync(m, jetstream.WithStallWait(patience)); err != nil {
 			t.Fatal(err)
 		}
 	}
