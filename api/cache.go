@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -63,6 +64,20 @@ type CacheVariant struct {
 	Tags         []string  `json:"tags,omitempty"`
 }
 
+// CacheList is the answer of GET /v1/cache/{gateway}/entries: what one cache keeps.
+type CacheList struct {
+	Found   int          `json:"found" doc:"How many fit."`
+	Entries []CacheEntry `json:"entries" nullable:"false" doc:"The latest received first; so many as were asked for at most."`
+}
+
+// CacheEntry is one resource that is kept.
+type CacheEntry struct {
+	URL      string       `json:"url"`
+	Variants int          `json:"variants" doc:"Answers for it, by fields of Vary or ranges."`
+	Bytes    int          `json:"bytes" doc:"Of memory, all variants together."`
+	Latest   CacheVariant `json:"latest"`
+}
+
 // CachePlace is a place in which an answer may be stuck.
 type CachePlace struct {
 	Place   string  `json:"place"`
@@ -91,6 +106,12 @@ func (c *Client) Caches(ctx context.Context) (Caches, error) {
 // as "Name: value".
 func (c *Client) CacheWhy(ctx context.Context, rawURL string, fields []string) (CacheWhy, error) {
 	return get[CacheWhy](ctx, c, "/v1/cache/why?"+url.Values{"url": {rawURL}, "field": fields}.Encode())
+}
+
+// CacheList tells what a gateway's cache keeps whose URL contains a text, or
+// that bears this tag.
+func (c *Client) CacheList(ctx context.Context, gateway, like string, limit int) (CacheList, error) {
+	return get[CacheList](ctx, c, "/v1/cache/"+url.PathEscape(gateway)+"/entries?"+url.Values{"q": {like}, "limit": {strconv.Itoa(limit)}}.Encode())
 }
 
 // PurgeCache takes answers out of the caches.

@@ -36,6 +36,19 @@ type PolicyState struct {
 	Count   uint64     `json:"count" doc:"how often it acted"`
 	Acted   *time.Time `json:"acted,omitempty" doc:"when it acted last; absent: never"`
 	Why     string     `json:"why,omitempty" doc:"what it did then, and why"`
+	Holds   bool       `json:"holds,omitempty" doc:"it holds something back at this moment, or tries whether it still must"`
+}
+
+// Policies is how all services are protected: GET /v1/policies.
+type Policies struct {
+	Services []ServicePolicies `json:"services" nullable:"false" doc:"of the plan, by name"`
+}
+
+// ServicePolicies is how one service's calls are protected, and it itself.
+type ServicePolicies struct {
+	Service  string        `json:"service"`
+	Calls    []CallState   `json:"calls" nullable:"false"`
+	Incoming []PolicyState `json:"incoming" nullable:"false"`
 }
 
 // Route is one public address of a service.

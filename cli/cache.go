@@ -16,7 +16,7 @@ func (a *app) cache() *cobra.Command {
 		Use:     "cache",
 		Short:   "What the gateways keep for others, why, and how to get it out",
 		Long:    "Lists the gateways' caches: what they hold and how often they answer. A cache is\nswitched on by cache: in the plan, for a gateway.",
-		Example: "  plat cache\n  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
+		Example: "  plat cache\n  plat cache list albums\n  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
 		GroupID: "monitoring",
 		Args:    args(0, 0, "no arguments"),
 	}
@@ -43,7 +43,47 @@ func (a *app) cache() *cobra.Command {
 		}
 		return a.print(all, t)
 	}
-	cmd.AddCommand(a.cacheWhy(), a.cachePath(), a.cachePurge())
+	cmd.AddCommand(a.cacheList(), a.cacheWhy(), a.cachePath(), a.cachePurge())
+	return cmd
+}
+
+func (a *app) cacheList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list [TEXT]",
+		Short:   "What is kept, the latest first",
+		Long:    "Lists what the gateways keep: all, or what has a text in its URL, or bears this tag.",
+		Example: "  plat cache list\n  plat cache list /api/albums\n  plat cache list albums --limit 1000 -o json",
+		Args:    args(0, 1, "at most a part of the URL, or a tag"),
+	}
+	limit := cmd.Flags().Int("limit", 100, "so many of each gateway at most, 1 to 1000")
+	a.outputs(cmd, "table", "json", "yaml", "name")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		all, err := client.Caches(cmd.Context())
+		if err != nil {
+			return err
+		}
+		lists := map[string]api.CacheList{}
+		t := table{header: []string{"URL", "GATEWAY", "STATUS", "AGE", "FRESH FOR", "BYTES", "VARIANTS", "TAGS"}}
+		for _, c := range all.Caches {
+			list, err := client.CacheList(cmd.Context(), c.Gateway, strings.Join(given, ""), *limit)
+			if err != nil {
+				return err
+			}
+			lists[c.Gateway] = list
+			for _, e := range list.Entries {
+				left := max(0, e.Latest.Lifetime-e.Latest.Age)
+				t.rows = append(t.rows, []string{e.URL, c.Gateway, strconv.Itoa(e.Latest.Status), lasting(e.Latest.Age), lasting(left), strconv.Itoa(e.Bytes), strconv.Itoa(e.Variants), strings.Join(e.Latest.Tags, " ")})
+			}
+			if n := list.Found - len(list.Entries); n > 0 {
+				a.words("%d more of %s: --limit lists more", n, c.Gateway)
+			}
+		}
+		return a.print(lists, t)
+	}
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway"
 )
 
 // Caches tells what the gateways keep.
@@ -43,10 +44,7 @@ func (p *plane) CacheWhy(rawURL string, fields []string) (api.CacheWhy, error) {
 	}
 	out := api.CacheWhy{URL: rawURL, Gateway: gateway, Route: to.Path, Service: to.Service, Key: why.Key, Verdict: why.Verdict, Rule: why.Rule, Variants: []api.CacheVariant{}, Places: []api.CachePlace{}}
 	for _, v := range why.Variants {
-		out.Variants = append(out.Variants, api.CacheVariant{
-			Status: v.Status, Chosen: v.Chosen, Vary: v.Vary, Part: v.Part, Bytes: v.Bytes, Received: v.Received, Age: v.Age.Seconds(), Lifetime: v.Lifetime.Seconds(),
-			Basis: v.Basis, Meanwhile: v.Meanwhile.Seconds(), OnError: v.OnError.Seconds(), CacheControl: v.CacheControl, Tags: v.Tags,
-		})
+		out.Variants = append(out.Variants, cacheVariant(v))
 		if v.Chosen {
 			whole := func(d time.Duration) float64 { return d.Round(time.Second).Seconds() }
 			out.Places = []api.CachePlace{
@@ -57,6 +55,23 @@ func (p *plane) CacheWhy(rawURL string, fields []string) (api.CacheWhy, error) {
 		}
 	}
 	return out, nil
+}
+
+func cacheVariant(v gateway.CacheAnswer) api.CacheVariant {
+	return api.CacheVariant{
+		Status: v.Status, Chosen: v.Chosen, Vary: v.Vary, Part: v.Part, Bytes: v.Bytes, Received: v.Received, Age: v.Age.Seconds(), Lifetime: v.Lifetime.Seconds(),
+		Basis: v.Basis, Meanwhile: v.Meanwhile.Seconds(), OnError: v.OnError.Seconds(), CacheControl: v.CacheControl, Tags: v.Tags,
+	}
+}
+
+// CacheList tells what one cache keeps.
+func (p *plane) CacheList(gateway, like string, most int) (api.CacheList, error) {
+	list, found, err := p.gateway.CacheList(gateway, like, most)
+	out := api.CacheList{Found: found, Entries: []api.CacheEntry{}}
+	for _, k := range list {
+		out.Entries = append(out.Entries, api.CacheEntry{URL: k.Key, Variants: k.Variants, Bytes: k.Bytes, Latest: cacheVariant(k.Latest)})
+	}
+	return out, err
 }
 
 // PurgeCache takes answers out of the caches.

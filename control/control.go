@@ -308,7 +308,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Watch: watching{p}, Tracer: p, Logbook: p,
+		Source: p, Operator: p, Viewer: p, Protector: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Watch: watching{p}, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 		ReadingToken: func() string {

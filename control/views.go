@@ -100,9 +100,7 @@ func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.
 func (p *plane) callStates(name string) []api.CallState {
 	all := []api.CallState{}
 	for _, c := range p.gateway.Calls(name) {
-		state := api.CallState{Service: c.Callee, Declared: c.Declared, OnFailure: c.OnFailure}
-		state.Policies = policyStates(c.Lines)
-		all = append(all, state)
+		all = append(all, api.CallState{Service: c.Callee, Declared: c.Declared, OnFailure: c.OnFailure, Policies: policyStates(c.Lines)})
 	}
 	return all
 }
@@ -115,10 +113,19 @@ func (p *plane) incoming(name string) []api.PolicyState {
 	return []api.PolicyState{}
 }
 
+// Policies are how all services are protected.
+func (p *plane) Policies() api.Policies {
+	all := api.Policies{Services: []api.ServicePolicies{}}
+	for _, s := range p.live().Services {
+		all.Services = append(all.Services, api.ServicePolicies{Service: s.Name, Calls: p.callStates(s.Name), Incoming: p.incoming(s.Name)})
+	}
+	return all
+}
+
 func policyStates(lines []policy.Line) []api.PolicyState {
 	all := []api.PolicyState{}
 	for _, l := range lines {
-		line := api.PolicyState{Policy: l.Policy, Setting: l.Setting, State: l.State, Count: l.Count}
+		line := api.PolicyState{Policy: l.Policy, Setting: l.Setting, State: l.State, Count: l.Count, Holds: l.Holds}
 		if l.Last != nil {
 			line.Acted, line.Why = &l.Last.Time, l.Last.Why
 		}

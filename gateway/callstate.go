@@ -71,7 +71,7 @@ func ejection(members map[string]policy.MemberState) policy.Line {
 		}
 	}
 	if len(out) > 0 {
-		line.State = "out: " + strings.Join(out, ", ")
+		line.State, line.Holds = "out: "+strings.Join(out, ", "), true
 	}
 	return line
 }

@@ -197,6 +197,9 @@ func TestCalls(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, l := range all[0].Lines {
+		if l.Holds != (l.Policy == "ejection") {
+			t.Errorf("%s holds calls back: %v", l.Policy, l.Holds)
+		}
 		got[l.Policy] = l.Setting + "; " + l.State
 		if l.Last != nil {
 			got[l.Policy] += "; " + l.Last.Why

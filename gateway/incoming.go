@@ -207,6 +207,7 @@ func (g *Gateway) incomingState(name string, in *incoming) IncomingState {
 	line := policy.Line{
 		Policy: "shedding", Setting: fmt.Sprintf("%d at once, %d may wait %s", s.Config.Concurrent, s.Config.Queue, s.Config.Wait),
 		State: fmt.Sprintf("%d of %d inside, %d wait", s.Inside, s.Limit, s.Waiting), Last: s.Last,
+		Holds: s.Inside >= s.Limit,
 	}
 	figures := []CallFigure{
 		{false, "plat_admit_inside", "Requests that a service works on.", float64(s.Inside), nil},

@@ -93,7 +93,7 @@ func TestConcurrencyOfAService(t *testing.T) {
 		t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 	}
 	state := r.Incoming("shop")
-	if len(state) != 1 || state[0].Lines[0].Count != 1 || state[0].Lines[0].Last == nil || state[0].Lines[0].State != "2 of 2 inside, 0 wait" {
+	if len(state) != 1 || state[0].Lines[0].Count != 1 || state[0].Lines[0].Last == nil || state[0].Lines[0].State != "2 of 2 inside, 0 wait" || !state[0].Lines[0].Holds {
 		t.Errorf("%+v", state)
 	}
 	r.SetIncoming([]plan.Service{{Name: "shop", Limits: plan.Limits{Concurrent: 3}}})

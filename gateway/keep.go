@@ -122,6 +122,9 @@ func (x *exchange) behind(ctx context.Context, to *route, c *call, w http.Respon
 	return true
 }
 
+// CacheAnswer is what is told of one kept answer.
+type CacheAnswer = cache.Answer
+
 // CacheStats are the counters of one gateway's cache.
 type CacheStats struct {
 	Gateway string
@@ -163,6 +166,17 @@ func (g *Gateway) CacheWhy(gatewayName string, u *url.URL, header http.Header) (
 	return why, plan.Route{Gateway: gatewayName, Path: to.path, Service: to.service}, nil
 }
 
+// CacheList tells what a gateway's cache keeps that fits a text: so many at
+// most, and how many there are.
+func (g *Gateway) CacheList(gatewayName, like string, most int) ([]cache.Kept, int, error) {
+	_, kept, err := g.cacheOf(gatewayName)
+	if err != nil {
+		return nil, 0, err
+	}
+	list, all := kept.List(like, most)
+	return list, all, nil
+}
+
 // CachePurge forgets the resource of a URL.
 func (g *Gateway) CachePurge(gatewayName string, u *url.URL) (int, error) {
 	_, kept, err := g.cacheOf(gatewayName)
@@ -187,7 +201,12 @@ func (g *Gateway) CachePurgeTag(tag string) int {
 }
 
 func (g *Gateway) cacheOf(gatewayName string) (*front, *cache.Cache, error) {
-	f := g.front(gatewayName)
+	g.mu.Lock()
+	f := g.fronts[gatewayName]
+	g.mu.Unlock()
+	if f == nil {
+		return nil, nil, fault.Newf(fault.GatewayNoCache, "there is no gateway %s", gatewayName)
+	}
 	kept := f.cache.Load()
 	if kept == nil {
 		return nil, nil, fault.Newf(fault.GatewayNoCache, "the gateway %s has no cache", gatewayName)

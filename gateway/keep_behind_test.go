@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/plan"
 )
@@ -219,6 +221,20 @@ func TestCachePurge(t *testing.T) {
 		}
 	}
 	fill()
+	for like, want := range map[string]int{"": 3, "/2": 1, "album": 3, "y": 3, "none": 0} {
+		list, found, err := rig.CacheList("public", like, 2)
+		if err != nil || found != want || len(list) != min(want, 2) {
+			t.Errorf("%q finds %d and lists %d, %v; want %d", like, found, len(list), err, want)
+		}
+		for _, k := range list {
+			if k.Latest.Status != http.StatusOK || k.Variants != 1 || k.Bytes < len(k.Key) || !slices.Contains(k.Latest.Tags, "album") {
+				t.Errorf("%q lists %+v", like, k)
+			}
+		}
+	}
+	if _, _, err := rig.CacheList("nobody", "", 2); !fault.Is(err, fault.GatewayNoCache) {
+		t.Errorf("a gateway that is not there: %v", err)
+	}
 	u := &url.URL{Scheme: "http", Host: rig.addr, Path: "/1"}
 	if why, to, err := rig.CacheWhy("public", u, nil); err != nil || why.Verdict != "hit" || len(why.Variants) != 1 || to.Service != "shop" || why.Variants[0].Private <= 0 {
 		t.Errorf("why: %+v %v", why, err)

@@ -12,6 +12,7 @@ import (
 // Keeper tells what the gateways keep for others, and forgets it.
 type Keeper interface {
 	Caches() api.Caches
+	CacheList(gateway, like string, most int) (api.CacheList, error)
 	CacheWhy(url string, fields []string) (api.CacheWhy, error)
 	PurgeCache(what api.CachePurge) (api.CachePurged, error)
 }
@@ -29,6 +30,14 @@ func registerCache(a huma.API, k Keeper) {
 	}) (*body[api.CacheWhy], error) {
 		why, err := k.CacheWhy(in.URL, in.Field)
 		return &body[api.CacheWhy]{why}, problem(err)
+	})
+	huma.Get(a, "/v1/cache/{gateway}/entries", func(_ context.Context, in *struct {
+		Gateway string `path:"gateway" maxLength:"128"`
+		Like    string `query:"q" maxLength:"2048" doc:"A part of the URL, or a tag."`
+		Limit   int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	}) (*body[api.CacheList], error) {
+		list, err := k.CacheList(in.Gateway, in.Like, in.Limit)
+		return &body[api.CacheList]{list}, problem(err)
 	})
 	huma.Register(a, post("purge-cache", "/v1/cache/purge", http.StatusOK), func(_ context.Context, in *struct{ Body api.CachePurge }) (*body[api.CachePurged], error) {
 		done, err := k.PurgeCache(in.Body)

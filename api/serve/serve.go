@@ -43,6 +43,11 @@ type Viewer interface {
 	Platform() api.Platform
 }
 
+// Protector tells how services are protected.
+type Protector interface {
+	Policies() api.Policies
+}
+
 // Mailbox is the development mailbox.
 type Mailbox interface {
 	Mails() (api.Mailbox, error)
@@ -68,6 +73,7 @@ type Options struct {
 	Source       Source
 	Operator     Operator
 	Viewer       Viewer
+	Protector    Protector
 	Mailbox      Mailbox
 	Prober       Prober
 	Chaos        Chaos
@@ -112,6 +118,9 @@ func New(o Options) http.Handler {
 	sessions := newSessions(o.Base, o.Token)
 	register(a, o)
 	registerViews(a, o.Viewer)
+	huma.Get(a, "/v1/policies", func(context.Context, *struct{}) (*body[api.Policies], error) {
+		return &body[api.Policies]{o.Protector.Policies()}, nil
+	})
 	registerMail(a, o.Mailbox)
 	registerProbes(a, o.Prober)
 	registerChaos(a, o.Chaos)

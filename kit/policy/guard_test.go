@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -45,12 +46,19 @@ func TestBreaker(t *testing.T) {
 		if s.State != policy.Open || s.Last == nil || s.Last.Why != "opened for 5s: 20 of 20 calls failed within 10s" || !s.Until.Equal(time.Now().Add(5*time.Second)) {
 			t.Fatalf("at the minimum: %+v %+v", s, s.Last)
 		}
+		breaker := func() policy.Line { return g.Snapshot().Lines()[2] }
+		if l := breaker(); l.State != "open for 5s, 20 of 20 failed" || !l.Holds {
+			t.Fatalf("in words: %+v", l)
+		}
 		time.Sleep(2 * time.Second)
 		err := g.Do(t.Context(), false, fine)
 		if r, _ := errors.AsType[*policy.Rejection](err); r == nil || r.Reason != policy.BreakerOpen || r.RetryAfter != 3*time.Second {
 			t.Fatalf("open: %+v", err)
 		}
 		time.Sleep(3 * time.Second)
+		if l := breaker(); !strings.HasPrefix(l.State, "open, the next call tries") || !l.Holds {
+			t.Fatalf("in words, once its time is over: %+v", l)
+		}
 		if err := g.Do(t.Context(), false, failing); !errors.Is(err, errDown) {
 			t.Fatalf("half open: %v", err)
 		}
@@ -65,6 +73,9 @@ func TestBreaker(t *testing.T) {
 		}
 		if s := g.Snapshot().Breaker; s.State != policy.Closed || s.Opened != 2 || s.Rejected != 1 || s.Calls != 0 {
 			t.Fatalf("after good tries: %+v", s)
+		}
+		if l := breaker(); l.State != "closed, 0 of 0 failed, 1 refused" || l.Holds {
+			t.Fatalf("in words, closed again: %+v", l)
 		}
 	})
 }

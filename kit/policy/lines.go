@@ -12,6 +12,7 @@ type Line struct {
 	State   string // how it stands
 	Count   uint64 // how often it acted: calls given up, refused, tried again
 	Last    *Act   // nil: it did not act yet
+	Holds   bool   // it holds calls back at this moment, or tries whether it still must
 }
 
 // Lines puts a snapshot into words, a policy a line.
@@ -36,7 +37,7 @@ func (s Snapshot) Lines() []Line {
 	breaker := Line{Policy: "breaker", Setting: "off", State: "off", Count: s.Breaker.Rejected, Last: s.Breaker.Last}
 	if !c.Breaker.Off {
 		breaker.Setting = fmt.Sprintf("%.3g%% of %d calls in %s, open %s", 100*c.Breaker.Share, c.Breaker.Minimum, short(c.Breaker.Window), short(c.Breaker.Open))
-		breaker.State = fmt.Sprintf("%s, %d of %d failed", s.Breaker.State, s.Breaker.Failed, s.Breaker.Calls)
+		breaker.State, breaker.Holds = s.Breaker.words(), s.Breaker.State != Closed
 		if s.Breaker.Rejected > 0 {
 			breaker.State += fmt.Sprintf(", %d refused", s.Breaker.Rejected)
 		}
@@ -44,6 +45,7 @@ func (s Snapshot) Lines() []Line {
 	bulkhead := Line{
 		Policy: "bulkhead", Setting: fmt.Sprintf("%d at once, wait %s", c.Bulkhead.Concurrent, short(c.Bulkhead.Wait)),
 		State: fmt.Sprintf("%d under way, %d wait", s.Bulkhead.InUse, s.Bulkhead.Waiting), Count: s.Bulkhead.Rejected, Last: s.Bulkhead.Last,
+		Holds: s.Bulkhead.Waiting > 0,
 	}
 	if s.Bulkhead.Rejected > 0 {
 		bulkhead.State += fmt.Sprintf(", %d refused", s.Bulkhead.Rejected)
@@ -51,12 +53,25 @@ func (s Snapshot) Lines() []Line {
 	adaptive := Line{Policy: "adaptive", Setting: "off", State: "off", Count: s.Adaptive.Rejected, Last: s.Adaptive.Last}
 	if !c.Adaptive.Off {
 		adaptive.Setting = fmt.Sprintf("down to %d", min(c.Adaptive.Least, c.Bulkhead.Concurrent))
-		adaptive.State = fmt.Sprintf("limit %d", s.Adaptive.Limit)
+		adaptive.State, adaptive.Holds = fmt.Sprintf("limit %d", s.Adaptive.Limit), s.Adaptive.Limit < c.Bulkhead.Concurrent
 		if s.Adaptive.Usual > 0 {
 			adaptive.State += ", usually " + s.Adaptive.Usual.Round(10*time.Microsecond).String()
 		}
 	}
 	return []Line{timeout, retries, breaker, bulkhead, adaptive}
+}
+
+// words are the breaker's state; one that is open stays so until it is asked
+// once its time is over.
+func (b BreakerState) words() string {
+	counted := fmt.Sprintf(", %d of %d failed", b.Failed, b.Calls)
+	if b.State != Open {
+		return b.State.String() + counted
+	}
+	if left := time.Until(b.Until); left > 0 {
+		return "open for " + max(left.Round(time.Second), time.Second).String() + counted
+	}
+	return "open, the next call tries" + counted
 }
 
 // short is a duration without what is zero at its end.
