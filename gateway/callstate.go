@@ -41,10 +41,12 @@ func (g *Gateway) Calls(caller string) []CallState {
 			continue
 		}
 		s, ejected := d.guard.Snapshot(), map[string]policy.MemberState{}
+		lines := s.Lines()
 		if p := d.pool.Load(); p != nil {
 			ejected = p.outliers.Snapshot()
+			lines = append(lines, ejection(p.outliers.Line(), ejected))
 		}
-		lines := append(s.Lines(), ejection(ejected), d.fallbacks.line(t))
+		lines = append(lines, d.fallbacks.line(t))
 		if t.timeout > 0 {
 			lines[0].Setting = "answer " + t.timeout.String() + ", " + lines[0].Setting
 		}
@@ -57,8 +59,7 @@ func (g *Gateway) Calls(caller string) []CallState {
 }
 
 // ejection puts into words which instances get no calls.
-func ejection(members map[string]policy.MemberState) policy.Line {
-	line := policy.Line{Policy: "ejection", Setting: "5 failures in a row, at most half of the instances", State: "none is out"}
+func ejection(line policy.Line, members map[string]policy.MemberState) policy.Line {
 	var out []string
 	for _, id := range slices.Sorted(maps.Keys(members)) {
 		m := members[id]

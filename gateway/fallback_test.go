@@ -214,7 +214,7 @@ func TestCalls(t *testing.T) {
 		"retries":  "1, of 20% of the calls; 0 made, 10 left",
 		"breaker":  "100% of 1000 calls in 1m, open 1s; closed, 5 of 40 failed",
 		"bulkhead": "7 at once, wait 50ms; 0 under way, 0 wait",
-		"ejection": "5 failures in a row, at most half of the instances; out: shop-1; shop-1 ejected for 10s: 5 failures in a row",
+		"ejection": "5 in a row or 50% of 20, out 10s, at most 50%; out: shop-1; shop-1 ejected for 10s: 5 failures in a row",
 		"fallback": "degrade; used 5 times; marked an answer as degraded: shop answered 500 Internal Server Error",
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -108,7 +108,7 @@ type Gateway struct {
 
 	lastGood *lastgood.Store
 
-	admits map[string]plan.Limits // what services take in, by name; guarded by mu
+	declared map[string]plan.Service // by name: what they take in, when their instances are ejected; guarded by mu
 }
 
 // New makes a gateway that knows no routes and no upstreams.
@@ -191,7 +191,8 @@ func (g *Gateway) findPool(service string) *pool {
 	p := g.pools[service]
 	if p == nil {
 		p = newPool(service)
-		p.incoming.set(g.admits[service], 0)
+		p.incoming.set(g.declared[service].Limits, 0)
+		p.outliers.Set(g.ejection(service))
 		g.pools[service] = p
 	}
 	return p

@@ -47,17 +47,35 @@ func (in *incoming) set(l plan.Limits, instances int) {
 	in.callers.Store(admit.NewRates(may))
 }
 
-// SetIncoming says what services take in, from now on and without a break: who
-// is inside stays, what was counted is kept.
+// SetIncoming says what services take in and when their instances are ejected,
+// from now on and without a break: who is inside stays, what was counted is kept.
 func (g *Gateway) SetIncoming(services []plan.Service) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.admits = make(map[string]plan.Limits, len(services))
+	g.declared = make(map[string]plan.Service, len(services))
 	for _, s := range services {
-		g.admits[s.Name] = s.Limits
+		g.declared[s.Name] = s
 	}
 	for name, p := range g.pools {
-		p.incoming.set(g.admits[name], len(p.instances()))
+		p.incoming.set(g.declared[name].Limits, len(p.instances()))
+		p.outliers.Set(g.ejection(name))
+	}
+}
+
+// ejection is when instances of a service are ejected, in the policy's words; of
+// one that the plan does not know the standard. g.mu is held.
+func (g *Gateway) ejection(service string) policy.Ejection {
+	declared, known := g.declared[service]
+	e := declared.Ejection
+	switch {
+	case !known:
+		return policy.Ejection{}
+	case e == nil:
+		return policy.Ejection{Off: true}
+	}
+	return policy.Ejection{
+		Consecutive: e.Consecutive, Share: float64(e.Failures) / 100, Minimum: e.Calls,
+		Base: e.Out.Std(), Longest: e.Longest.Std(), Most: float64(e.Most) / 100,
 	}
 }
 

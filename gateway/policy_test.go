@@ -198,6 +198,42 @@ func TestEjection(t *testing.T) {
 	}
 }
 
+// TestEjectionDeclared: what the plan says of ejecting holds at once, also for
+// instances that are there already.
+func TestEjectionDeclared(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, gateway.Options{},
+		backend(t, "shop-1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }),
+		backend(t, "shop-2", func(http.ResponseWriter, *http.Request) {}))
+	edge := r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Concurrent: 100}}) // no breaker
+	c := client(t, false)
+	failures := func(calls int) (failed int) {
+		for range calls {
+			if a := do(t, c, "POST", "http://"+edge+"/", ""); a.StatusCode == 500 {
+				failed++
+			}
+		}
+		return failed
+	}
+	line := func() string {
+		for _, l := range r.Calls("web")[0].Lines {
+			if l.Policy == "ejection" {
+				return l.Setting + "; " + l.State
+			}
+		}
+		return ""
+	}
+	r.SetIncoming([]plan.Service{{Name: "shop"}})
+	if n := failures(60); n < 6 || line() != "off; off" {
+		t.Errorf("%d of 60 calls failed while nobody is ejected; %s", n, line())
+	}
+	hour := plan.Duration(time.Hour)
+	r.SetIncoming([]plan.Service{{Name: "shop", Ejection: &plan.Ejection{Consecutive: 2, Failures: 100, Calls: 1000, Out: hour, Longest: hour, Most: 50}}})
+	if n := failures(60); n != 2 || line() != "2 in a row or 100% of 1000, out 1h, at most 50%; out: shop-1" {
+		t.Errorf("%d of 60 calls failed, expected 2; %s", n, line())
+	}
+}
+
 // TestCallerGone: a caller that hangs up cancels what is under way for it, and
 // that is no fault of the instance.
 func TestCallerGone(t *testing.T) {

@@ -43,7 +43,7 @@ func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
 	}
 	p.list.Store(&list)
 	p.outliers.SetMembers(ids(list))
-	p.incoming.set(g.admits[service], len(list))
+	p.incoming.set(g.declared[service].Limits, len(list))
 	for _, i := range old {
 		if !slices.Contains(list, i) {
 			i.removed.Store(true)

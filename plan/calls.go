@@ -23,6 +23,17 @@ type BreakerFile struct {
 	Open     *Duration `json:"open,omitempty" plan:"positive" jsonschema:"default=5s" jsonschema_description:"How long it stays open before a few calls try again."`
 }
 
+// EjectionFile declares when one instance gets no requests for a while.
+type EjectionFile struct {
+	Enabled     *bool     `json:"enabled,omitempty" jsonschema:"default=true" jsonschema_description:"false: never."`
+	Consecutive *int      `json:"consecutive,omitempty" jsonschema:"minimum=1,maximum=100000,default=5" jsonschema_description:"Failures in a row at which it is out."`
+	Failures    *Percent  `json:"failures,omitempty" jsonschema:"default=50%" jsonschema_description:"Share of failed requests within 30s at which it is out, too."`
+	Calls       *int      `json:"calls,omitempty" jsonschema:"minimum=1,maximum=100000,default=20" jsonschema_description:"Requests of an instance within 30s before that share counts."`
+	Out         *Duration `json:"out,omitempty" plan:"positive" jsonschema:"default=10s" jsonschema_description:"How long it is out the first time; each further time twice as long."`
+	Longest     *Duration `json:"longest,omitempty" plan:"positive" jsonschema:"default=5m" jsonschema_description:"How long it is out at most."`
+	Most        *Percent  `json:"most,omitempty" jsonschema:"default=50%" jsonschema_description:"Share of the instances that may be out at once; the last one never is."`
+}
+
 // DefaultFile declares the answer that stands in for one that failed.
 type DefaultFile struct {
 	Status *int   `json:"status,omitempty" jsonschema:"minimum=200,maximum=599,default=200" jsonschema_description:"HTTP status."`
@@ -54,6 +65,30 @@ type Breaker struct {
 	Calls    int      `json:"calls"`
 	Within   Duration `json:"within"`
 	Open     Duration `json:"open"`
+}
+
+// Ejection is when one instance gets no requests for a while.
+type Ejection struct {
+	Consecutive int      `json:"consecutive"`
+	Failures    Percent  `json:"failures"`
+	Calls       int      `json:"calls"`
+	Out         Duration `json:"out"`
+	Longest     Duration `json:"longest"`
+	Most        Percent  `json:"most"`
+}
+
+// ejection resolves what the standard, the service and the environment say;
+// nil: no instance is ejected.
+func ejection(a, b, c EjectionFile) *Ejection {
+	if !pick(true, a.Enabled, b.Enabled, c.Enabled) {
+		return nil
+	}
+	out := pick(Duration(10*time.Second), a.Out, b.Out, c.Out)
+	return &Ejection{
+		Consecutive: pick(5, a.Consecutive, b.Consecutive, c.Consecutive), Failures: pick(50, a.Failures, b.Failures, c.Failures),
+		Calls: pick(20, a.Calls, b.Calls, c.Calls), Out: out,
+		Longest: pick(max(Duration(5*time.Minute), out), a.Longest, b.Longest, c.Longest), Most: pick(50, a.Most, b.Most, c.Most),
+	}
 }
 
 // DefaultAnswer stands in for an answer that failed.

@@ -18,12 +18,39 @@ func (r *resolver) checkPolicies(s *System) {
 		if rate := r.services[svc.Name].File.Limits.Rate; rate != nil && rate.Limit == 0 {
 			r.services[svc.Name].doc.key(noLimit(), "limits", "rate")
 		}
+		r.checkEjection(svc)
 		for _, d := range svc.Calls {
 			r.checkFallback(svc.Name, d)
 			r.checkTimes(svc.Name, d)
 		}
 	}
 	r.checkRetries(s)
+}
+
+// checkEjection finds what can never act in when instances are ejected.
+func (r *resolver) checkEjection(svc Service) {
+	doc, own := r.services[svc.Name].doc, r.services[svc.Name].File.Ejection
+	if none := (EjectionFile{}); own == none || svc.Ejection == nil {
+		return
+	}
+	for _, share := range []struct {
+		key string
+		of  *Percent
+	}{{"failures", own.Failures}, {"most", own.Most}} {
+		if share.of != nil && *share.of == 0 {
+			doc.value(fault.Newf(fault.PlanBadValue, "%s is 0%%", share.key).Why("expected more than 0%, at most 100%").
+				Fix("write a share, or ejection: {enabled: false} to eject nobody"), "ejection", share.key)
+		}
+	}
+	if own.Out != nil && *own.Out > svc.Ejection.Longest {
+		doc.value(fault.Newf(fault.PlanShortTimeout, "an instance is out for %s, which is more than longest, %s", *own.Out, svc.Ejection.Longest).
+			Why("it is never out so long").Fix(fmt.Sprintf("write out: %s at most, or a greater longest", svc.Ejection.Longest)).Warn(), "ejection", "out")
+	}
+	if most := float64(svc.Ejection.Most) / 100 * float64(svc.Instances); svc.Instances < 2 || most < 1 {
+		doc.key(fault.Newf(fault.PlanBadValue, "no instance of %s is ever ejected", svc.Name).
+			Why(fmt.Sprintf("it has instances: %d, of which at most %s may be out, and never the last", svc.Instances, svc.Ejection.Most)).
+			Fix("run more instances, or raise most").Warn(), "ejection")
+	}
 }
 
 // noLimit is a rate without a number.

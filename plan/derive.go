@@ -48,6 +48,7 @@ type Edge struct {
 	Registered string `json:"registered,omitempty"`
 
 	Policy    CallPolicy     `json:"policy"`
+	Ejection  *Ejection      `json:"ejection,omitempty"` // of the callee's instances; nil: none
 	OnFailure string         `json:"on-failure"`
 	Default   *DefaultAnswer `json:"default,omitempty"`
 	LastGood  *LastGood      `json:"last-good,omitempty"`
@@ -180,6 +181,9 @@ func Edges(s *System) []Edge {
 	for _, svc := range s.Services {
 		for _, d := range svc.Calls {
 			e := Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), Timeout: d.Timeout, Policy: d.Policy, OnFailure: d.OnFailure, Default: d.Default, LastGood: d.LastGood}
+			if to, ours := s.Service(d.Service); ours {
+				e.Ejection = to.Ejection
+			}
 			if to := external[d.Service]; to.Registered != "" {
 				e.Registered = to.Registered
 			} else {

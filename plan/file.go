@@ -53,13 +53,14 @@ type RouteFile struct {
 
 // DefaultsFile is the standard that every service starts from.
 type DefaultsFile struct {
-	Timeout    *Duration  `json:"timeout,omitempty" plan:"positive" jsonschema:"default=1s" jsonschema_description:"Time allowed for a call between services that names none."`
-	Calls      CallsFile  `json:"calls,omitempty" jsonschema_description:"How calls between services are protected."`
-	Grace      *Duration  `json:"grace,omitempty" jsonschema:"default=10s" jsonschema_description:"Time between SIGTERM and SIGKILL."`
-	Start      *Duration  `json:"start,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"Time allowed from start to ready."`
-	Limits     Limits     `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
-	Objectives Objectives `json:"objectives,omitempty" jsonschema_description:"How good a service must be."`
-	Access     string     `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to a call that no consumes declares: observe serves and reports it, enforce refuses it. Absent: observe in the environment local, enforce in others."`
+	Timeout    *Duration    `json:"timeout,omitempty" plan:"positive" jsonschema:"default=1s" jsonschema_description:"Time allowed for a call between services that names none."`
+	Calls      CallsFile    `json:"calls,omitempty" jsonschema_description:"How calls between services are protected."`
+	Grace      *Duration    `json:"grace,omitempty" jsonschema:"default=10s" jsonschema_description:"Time between SIGTERM and SIGKILL."`
+	Start      *Duration    `json:"start,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"Time allowed from start to ready."`
+	Limits     Limits       `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
+	Ejection   EjectionFile `json:"ejection,omitempty" jsonschema_description:"When one instance gets no requests for a while, since it fails and others do not."`
+	Objectives Objectives   `json:"objectives,omitempty" jsonschema_description:"How good a service must be."`
+	Access     string       `json:"access,omitempty" jsonschema:"enum=observe,enum=enforce" jsonschema_description:"What happens to a call that no consumes declares: observe serves and reports it, enforce refuses it. Absent: observe in the environment local, enforce in others."`
 }
 
 // AlertsFile declares whom plat tells when something is wrong.
@@ -95,6 +96,7 @@ type ServiceSet struct {
 	Stores     map[string]StoreFile `json:"stores,omitempty" jsonschema_description:"Declared stores."`
 	Config     map[string]Scalar    `json:"config,omitempty" jsonschema_description:"Values of declared settings."`
 	Limits     Limits               `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
+	Ejection   EjectionFile         `json:"ejection,omitempty" jsonschema_description:"When one instance gets no requests for a while."`
 	Objectives Objectives           `json:"objectives,omitempty" jsonschema_description:"How good the service must be."`
 }
 
@@ -118,6 +120,7 @@ type ServiceFile struct {
 	Stores     map[string]StoreFile   `json:"stores,omitempty" jsonschema_description:"Data stores that are its own, by name."`
 	Config     map[string]SettingFile `json:"config,omitempty" jsonschema_description:"Its configuration, by name: currency-code arrives as CURRENCY_CODE."`
 	Limits     Limits                 `json:"limits,omitempty" jsonschema_description:"What an instance may use at most."`
+	Ejection   EjectionFile           `json:"ejection,omitempty" jsonschema_description:"When one instance gets no requests for a while, since it fails and others do not; absent: as defaults say."`
 	Objectives Objectives             `json:"objectives,omitempty" jsonschema_description:"How good it must be."`
 	Runbook    string                 `json:"runbook,omitempty" jsonschema_description:"What to do when it alerts: a page, http or https, or a file in the service's folder."`
 }

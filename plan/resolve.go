@@ -228,6 +228,7 @@ func (r *resolver) service(d *Declaration, set ServiceSet) Service {
 		Port: pick(0, f.Port, set.Port), Listens: pick(true, f.Listens), Instances: pick(1, f.Instances, set.Instances),
 		Grace: pick(defaultGrace, standard.Grace, f.Grace, set.Grace), Start: pick(defaultStart, standard.Start, f.Start, set.Start),
 		Limits:     mergeLimits(standard.Limits, f.Limits, set.Limits),
+		Ejection:   ejection(standard.Ejection, f.Ejection, set.Ejection),
 		Objectives: mergeObjectives(standard.Objectives, f.Objectives, set.Objectives),
 	}
 	if f.Build != nil {

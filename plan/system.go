@@ -75,6 +75,7 @@ type Service struct {
 	Stores     []Store         `json:"stores,omitempty"`
 	Config     []Setting       `json:"config,omitempty"`
 	Limits     Limits          `json:"limits"`
+	Ejection   *Ejection       `json:"ejection,omitempty"` // nil: no instance is ejected
 	Objectives Objectives      `json:"objectives"`
 	Runbook    string          `json:"runbook,omitempty"` // an http address, or a file in Dir
 }

@@ -35,11 +35,11 @@ func (e Ejection) withDefaults() Ejection {
 // INVARIANT: nobody is ejected when of n instances more than Most×n would be out
 // then, or all.
 type Outliers struct {
-	began  time.Time
-	config Ejection
-	out    atomic.Int32 // instances that may be out: most often 0, and nothing is locked
+	began time.Time
+	out   atomic.Int32 // instances that may be out: most often 0, and nothing is locked
 
 	mu      sync.Mutex // guards what follows
+	config  Ejection
 	members map[string]*member
 }
 
@@ -56,6 +56,34 @@ type member struct {
 // NewOutliers makes one that knows nobody.
 func NewOutliers(e Ejection) *Outliers {
 	return &Outliers{began: time.Now(), config: e.withDefaults(), members: map[string]*member{}}
+}
+
+// Set changes when instances are ejected, from now on: who is out stays out for
+// its time, unless nobody is to be ejected any more.
+func (o *Outliers) Set(e Ejection) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.config = e.withDefaults(); e.Off {
+		for _, m := range o.members {
+			m.until = 0
+		}
+		o.out.Store(0)
+	}
+}
+
+// Line puts into words when instances are ejected; how it stands is in
+// [Outliers.Snapshot].
+func (o *Outliers) Line() Line {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := o.config
+	if c.Off {
+		return Line{Policy: "ejection", Setting: "off", State: "off"}
+	}
+	return Line{
+		Policy: "ejection", State: "none is out",
+		Setting: fmt.Sprintf("%d in a row or %.3g%% of %d, out %s, at most %.3g%%", c.Consecutive, 100*c.Share, c.Minimum, short(c.Base), 100*c.Most),
+	}
 }
 
 // SetMembers says which instances there are. What is known of those that stay
@@ -84,11 +112,14 @@ const ejectionWindow = 30 * time.Second
 
 // Report tells how a call to an instance went.
 func (o *Outliers) Report(id string, outcome Outcome) {
-	if o.config.Off || outcome == Ignored || outcome == Refused {
+	if outcome == Ignored || outcome == Refused {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.config.Off {
+		return
+	}
 	m := o.members[id]
 	if m == nil {
 		return // it has gone

@@ -58,3 +58,28 @@ func TestOutliers(t *testing.T) {
 		}
 	})
 }
+
+// TestOutliersChange: what is configured anew holds for the next failure, and
+// who is out goes back when nobody is to be ejected any more.
+func TestOutliersChange(t *testing.T) {
+	t.Parallel()
+	o := policy.NewOutliers(policy.Ejection{Consecutive: 2})
+	o.SetMembers([]string{"a", "b", "c"})
+	o.Report("a", policy.Failure)
+	o.Set(policy.Ejection{Consecutive: 3, Most: 1, Base: time.Hour})
+	o.Report("a", policy.Failure)
+	if o.Ejected("a") {
+		t.Error("ejected after two failures, expected three")
+	}
+	o.Report("a", policy.Failure)
+	if got := o.Line().Setting; !o.Ejected("a") || got != "3 in a row or 50% of 20, out 1h, at most 100%" {
+		t.Errorf("%q, %+v", got, o.Snapshot())
+	}
+	o.Set(policy.Ejection{Off: true})
+	for range 100 {
+		o.Report("b", policy.Failure)
+	}
+	if o.Ejected("a") || o.Ejected("b") || o.Any() || o.Line().Setting != "off" {
+		t.Errorf("%q, %+v", o.Line().Setting, o.Snapshot())
+	}
+}

@@ -159,6 +159,14 @@ func TestDefaults(t *testing.T) {
 			got[at+"breaker."+key] = fmt.Sprint(value)
 		}
 	}
+	for _, at := range []string{"plat.yaml defaults.", "service.yaml "} {
+		for key, value := range map[string]any{
+			"enabled": a.Ejection != nil, "consecutive": a.Ejection.Consecutive, "failures": a.Ejection.Failures, "calls": a.Ejection.Calls,
+			"out": a.Ejection.Out, "longest": a.Ejection.Longest, "most": a.Ejection.Most,
+		} {
+			got[at+"ejection."+key] = fmt.Sprint(value)
+		}
+	}
 	d, _ := s.Service("b")
 	got["service.yaml consumes.services.<name>.default.status"], got["service.yaml consumes.services.<name>.default.type"] = fmt.Sprint(d.Calls[0].Default.Status), d.Calls[0].Default.Type
 	got["service.yaml consumes.services.<name>.last-good.keep"], got["service.yaml consumes.services.<name>.last-good.private"] = fmt.Sprint(d.Calls[1].LastGood.Keep), fmt.Sprint(d.Calls[1].LastGood.Private)
