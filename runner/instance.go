@@ -223,10 +223,10 @@ func (r *Runner) attend(alive context.Context, i *instance, addr string, pid int
 		return r.endure(alive, i, pid), nil
 	}
 	ready, live := r.asker.questions(i.release.spec, addr)
-	if f := r.rise(alive, i, ready, pid); f != nil || alive.Err() != nil {
+	since, f := r.rise(alive, i, ready, pid)
+	if since.IsZero() {
 		return 0, f
 	}
-	since := time.Now()
 	f = r.hold(alive, i, ready, live)
 	return time.Since(since), f
 }
@@ -255,8 +255,9 @@ func (r *Runner) endure(alive context.Context, i *instance, pid int) (healthy ti
 	return time.Since(since)
 }
 
-// rise asks until the instance is ready, and puts it in rotation.
-func (r *Runner) rise(alive context.Context, i *instance, ready question, pid int) *fault.Fault {
+// rise asks until the instance is ready, and puts it in rotation: since when,
+// or never, is what it tells. One that ends right after was ready all the same.
+func (r *Runner) rise(alive context.Context, i *instance, ready question, pid int) (since time.Time, f *fault.Fault) {
 	allowed := i.release.spec.Start.Std()
 	if allowed <= 0 {
 		allowed = 30 * time.Second
@@ -265,20 +266,22 @@ func (r *Runner) rise(alive context.Context, i *instance, ready question, pid in
 	for poll := pollFirst; ; poll = min(poll*3/2, pollLast) {
 		c := r.asker.ask(alive, ready)
 		if errors.Is(alive.Err(), context.Canceled) {
-			return nil // it ended, or is to end: its exit says more
+			return time.Time{}, nil // it ended, or is to end: its exit says more
 		}
 		r.answered(i, c)
 		if c.OK {
-			r.enter(alive, i)
+			if r.enter(alive, i) {
+				since = time.Now()
+			}
 			r.note(i, fmt.Sprintf("ready after %s", time.Since(begun).Round(time.Millisecond)))
 			r.lookAround(i, pid)
-			return nil
+			return since, nil
 		}
 		left := allowed - time.Since(begun)
 		if left <= 0 {
 			f := r.neverReady(i, ready, c, allowed, r.o.Launcher.Listening(pid))
 			r.note(i, f.Error())
-			return f
+			return time.Time{}, f
 		}
 		if time.Since(hinted) >= r.o.Pace.Hint {
 			hinted = time.Now()
@@ -286,7 +289,7 @@ func (r *Runner) rise(alive context.Context, i *instance, ready question, pid in
 		}
 		select {
 		case <-alive.Done():
-			return nil
+			return time.Time{}, nil
 		case <-time.After(min(poll, left)):
 		}
 	}
@@ -381,12 +384,12 @@ func (r *Runner) answered(i *instance, c Check) {
 }
 
 // enter puts an instance in rotation, unless its process is dead or alive has
-// ended.
-func (r *Runner) enter(alive context.Context, i *instance) {
+// ended. It reports whether it did.
+func (r *Runner) enter(alive context.Context, i *instance) bool {
 	i.announce.Lock()
 	defer i.announce.Unlock()
 	if i.up || i.dead || alive.Err() != nil {
-		return
+		return false
 	}
 	i.up, i.told = true, true
 	r.mu.Lock()
@@ -401,6 +404,7 @@ func (r *Runner) enter(alive context.Context, i *instance) {
 	r.changed()
 	r.mu.Unlock()
 	poke(r.kick)
+	return true
 }
 
 // leave takes an instance out of rotation; dead is for ever (for this
