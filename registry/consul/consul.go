@@ -44,6 +44,7 @@ type Options struct {
 	Environment   string        // in the metadata of plat's instances; may be empty
 	Version       string        // of plat, for agent/self
 	Log           *slog.Logger  // nil: discard
+	Grace         time.Duration // for answers under way when Serve ends; 3s
 }
 
 // Door answers Consul's HTTP API. Its methods are safe for concurrent use.
@@ -76,7 +77,7 @@ func New(o Options) (*Door, error) {
 	if o.Registry == nil {
 		return nil, errors.New("a Consul door needs a registry")
 	}
-	o.Datacenter, o.Node = cmp.Or(o.Datacenter, "dc1"), cmp.Or(o.Node, "plat")
+	o.Datacenter, o.Node, o.Grace = cmp.Or(o.Datacenter, "dc1"), cmp.Or(o.Node, "plat"), cmp.Or(o.Grace, 3*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -105,7 +106,7 @@ func (d *Door) Serve(ctx context.Context, l net.Listener) error {
 	release := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		d.release()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Grace)
 		defer cancel()
 		if err := server.Shutdown(grace); err != nil {
 			_ = server.Close() // whoever still reads has had its time

@@ -33,6 +33,9 @@ type rig struct {
 	stop func()
 }
 
+// patience bounds every wait of these tests.
+const patience = time.Minute
+
 type with func(*consul.Options)
 
 // open serves a door until the test ends or stop.
@@ -40,7 +43,7 @@ func open(t *testing.T, options ...with) *rig { return reopen(t, "127.0.0.1:0", 
 
 func reopen(t *testing.T, addr string, options ...with) *rig {
 	t.Helper()
-	o := consul.Options{Registry: registry.New(), Environment: "local"}
+	o := consul.Options{Registry: registry.New(), Environment: "local", Grace: patience}
 	for _, f := range options {
 		f(&o)
 	}
@@ -145,9 +148,9 @@ func (r *rig) do(method, path, body string, header ...string) (int, http.Header,
 // within waits for a condition.
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
