@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -38,24 +40,27 @@ func TestFallbacks(t *testing.T) {
 	})
 	setUp := func(t *testing.T, e plan.Edge) (*rig, string, *http.Client) {
 		r := newRig(t, gateway.Options{}, up)
-		e.Timeout = plan.Duration(200 * time.Millisecond)
 		return r, "http://" + r.guarded(t, e), client(t, false)
 	}
 	failures := []string{"500", "hang", "reset", "gone"}
-	fail := func(r *rig, how string) {
+	fail := func(r *rig, how string) (headers []string) {
 		mode.Store(how)
 		if how == "gone" {
 			r.SetUpstreams("shop", nil)
 		} else {
 			r.SetUpstreams("shop", []gateway.Upstream{up})
 		}
+		if how == "hang" { // what waits for it has little time, all others have enough
+			return []string{"Plat-Timeout", "200"}
+		}
+		return nil
 	}
 
 	t.Run("fail", func(t *testing.T) {
 		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnFail})
 		for how, want := range map[string]int{"500": 500, "hang": 504, "reset": 502, "gone": 503} {
-			fail(r, how)
-			a := do(t, c, "POST", edge+"/", "x")
+			hurry := fail(r, how)
+			a := do(t, c, "POST", edge+"/", "x", hurry...)
 			if a.StatusCode != want || a.Header.Get("Plat-Degraded") != "" || (a.Header.Get("Retry-After") != "") != (want > 502) {
 				t.Errorf("%s: %d %v", how, a.StatusCode, a.Header)
 			}
@@ -64,8 +69,8 @@ func TestFallbacks(t *testing.T) {
 	t.Run("degrade", func(t *testing.T) {
 		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnDegrade})
 		for _, how := range failures {
-			fail(r, how)
-			a := do(t, c, "POST", edge+"/", "x")
+			hurry := fail(r, how)
+			a := do(t, c, "POST", edge+"/", "x", hurry...)
 			if a.Header.Get("Plat-Degraded") != "shop" {
 				t.Errorf("%s: no mark: %v", how, a.Header)
 			}
@@ -85,15 +90,15 @@ func TestFallbacks(t *testing.T) {
 	t.Run("default", func(t *testing.T) {
 		r, edge, c := setUp(t, plan.Edge{OnFailure: plan.OnDefault, Default: &plan.DefaultAnswer{Status: 200, Type: "application/json", Body: "[]"}})
 		for _, how := range failures {
-			fail(r, how)
-			a := do(t, c, "GET", edge+"/", "")
+			hurry := fail(r, how)
+			a := do(t, c, "GET", edge+"/", "", hurry...)
 			if a.StatusCode != 200 || a.body != "[]" || a.Header.Get("Plat-Fallback") != "default" || a.Header.Get("Content-Type") != "application/json" || a.Header.Get("Retry-After") != "" {
 				t.Errorf("%s: %d %q %v", how, a.StatusCode, a.body, a.Header)
 			}
-			if a := do(t, c, "HEAD", edge+"/", ""); a.StatusCode != 200 || a.body != "" || a.ContentLength != 2 {
+			if a := do(t, c, "HEAD", edge+"/", "", hurry...); a.StatusCode != 200 || a.body != "" || a.ContentLength != 2 {
 				t.Errorf("%s, HEAD: %d %q %d", how, a.StatusCode, a.body, a.ContentLength)
 			}
-			if a := do(t, c, "POST", edge+"/", "x"); a.StatusCode < 500 {
+			if a := do(t, c, "POST", edge+"/", "x", hurry...); a.StatusCode < 500 {
 				t.Errorf("%s: what was not done is said to be: %d", how, a.StatusCode)
 			}
 		}
@@ -109,18 +114,18 @@ func TestFallbacks(t *testing.T) {
 		do(t, c, "GET", edge+"/secret", "", "Authorization", "Bearer x")
 		do(t, c, "GET", edge+"/unkept", "", "X-Answer-Cache", "no-store")
 		for _, how := range failures {
-			fail(r, how)
+			hurry := fail(r, how)
 			for _, path := range []string{"/a?b", "/c"} {
-				a := do(t, c, "GET", edge+path, "")
+				a := do(t, c, "GET", edge+path, "", hurry...)
 				if a.StatusCode != 200 || a.body != "fresh "+path || a.Header.Get("Plat-Fallback") != "last-good" || a.Header.Get("Age") == "" || a.Header.Get("Content-Type") != "text/plain" {
 					t.Errorf("%s: %d %q %v", how, a.StatusCode, a.body, a.Header)
 				}
-				if a := do(t, c, "HEAD", edge+path, ""); a.StatusCode != 200 || a.Header.Get("Plat-Fallback") != "last-good" {
+				if a := do(t, c, "HEAD", edge+path, "", hurry...); a.StatusCode != 200 || a.Header.Get("Plat-Fallback") != "last-good" {
 					t.Errorf("%s, HEAD: %d %v", how, a.StatusCode, a.Header)
 				}
 			}
 			for _, path := range []string{"/never", "/secret", "/unkept"} {
-				if a := do(t, c, "GET", edge+path, ""); a.StatusCode < 500 {
+				if a := do(t, c, "GET", edge+path, "", hurry...); a.StatusCode < 500 {
 					t.Errorf("%s %s: %d %q", how, path, a.StatusCode, a.body)
 				}
 			}
@@ -136,7 +141,7 @@ func TestTimes(t *testing.T) {
 		if req.URL.Path == "/stream" { // lasts longer than a whole answer may
 			w.Header().Set("Content-Type", "Application/Connect+proto; v=1")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(600 * time.Millisecond) // is what it does
+			time.Sleep(1200 * time.Millisecond) // is what it does
 			_, _ = io.WriteString(w, "end")
 			return
 		}
@@ -156,22 +161,22 @@ func TestTimes(t *testing.T) {
 			<-req.Context().Done()
 		}
 	}))
-	edge := r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Header: plan.Duration(100 * time.Millisecond), Total: plan.Duration(300 * time.Millisecond), Retries: 1, Connect: plan.Duration(time.Second)}})
 	c := client(t, false)
+	edge := r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Header: plan.Duration(time.Second), Retries: 1}})
 	if a := do(t, c, "GET", "http://"+edge+"/", ""); a.StatusCode != 200 || calls.Load() != 2 {
 		t.Errorf("after a try that hung: %d, %d tries", a.StatusCode, calls.Load())
 	}
+	edge = r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Total: plan.Duration(time.Second)}})
 	if a := do(t, c, "GET", "http://"+edge+"/stream", ""); a.body != "end" {
 		t.Errorf("a stream ended with %q", a.body)
 	}
-	start := time.Now()
 	res, err := c.Get("http://" + edge + "/drip")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	if _, err := io.ReadAll(res.Body); err == nil || time.Since(start) > patience/2 {
-		t.Errorf("an endless answer ended with %v after %v", err, time.Since(start))
+	if n, err := io.Copy(io.Discard, res.Body); err == nil || n == 0 || errors.Is(err, context.DeadlineExceeded) { // which is the client's
+		t.Errorf("an endless answer ended with %v after %d bytes", err, n)
 	}
 	eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 })
 }
@@ -210,7 +215,7 @@ func TestCalls(t *testing.T) {
 	}
 	delete(got, "adaptive") // tells of latencies
 	want := map[string]string{
-		"timeout":  "answer 5s, connect 1s; 0 given up",
+		"timeout":  "answer 1m, connect 1s; 0 given up",
 		"retries":  "1, of 20% of the calls; 0 made, 10 left",
 		"breaker":  "100% of 1000 calls in 1m, open 1s; closed, 5 of 40 failed",
 		"bulkhead": "7 at once, wait 50ms; 0 under way, 0 wait",

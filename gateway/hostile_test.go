@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,9 +22,8 @@ import (
 // within the header time-out, while others are served.
 func TestSlowloris(t *testing.T) {
 	t.Parallel()
-	const timeout = 700 * time.Millisecond
+	const timeout = 1500 * time.Millisecond
 	r := newRig(t, gateway.Options{Limits: gateway.Limits{HeaderTimeout: timeout}}, backend(t, "shop-1", echo))
-	start := time.Now()
 	var wg sync.WaitGroup
 	var closed atomic.Int64
 	for i := range 50 {
@@ -42,25 +42,22 @@ func TestSlowloris(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 				}
 			}()
-			_, _ = io.Copy(io.Discard, c) // until it is closed
-			if time.Since(start) < timeout+2*time.Second {
+			if _, err := io.Copy(io.Discard, c); !errors.Is(err, os.ErrDeadlineExceeded) { // that of dial
 				closed.Add(1)
 			}
 			_ = c.Close()
 			<-done
 		})
 	}
-	served := 0
 	c := client(t, false)
-	for time.Since(start) < timeout/2 {
+	for range 100 {
 		if a := do(t, c, "GET", "http://"+r.addr+"/", ""); a.StatusCode != 200 {
 			t.Fatalf("others are not served: %d", a.StatusCode)
 		}
-		served++
 	}
 	wg.Wait()
-	if closed.Load() != 50 || served < 10 {
-		t.Errorf("%d of 50 closed in time, %d others served", closed.Load(), served)
+	if closed.Load() != 50 {
+		t.Errorf("%d of 50 were closed", closed.Load())
 	}
 }
 
@@ -77,13 +74,9 @@ func TestSlowBody(t *testing.T) {
 	r := newRig(t, gateway.Options{Limits: limits}, slow)
 	for _, framing := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
 		c := dial(t, r.addr)
-		start := time.Now()
 		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\n"+framing+"\r\n\r\n")
-		a := readResponse(t, bufio.NewReader(c), "POST")
+		a := readResponse(t, bufio.NewReader(c), "POST") // before the deadline of dial
 		problem(t, a, 408, "gateway-body-too-slow")
-		if took := time.Since(start); took > 3*time.Second {
-			t.Errorf("%s: closed after %v", framing, took)
-		}
 		if _, err := io.ReadAll(c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: the connection stays open: %v", framing, err)
 		}
@@ -122,7 +115,9 @@ func (f flushing) Write(p []byte) (int, error) {
 // TestSlowReader: a client that takes nothing of a large answer is let go.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
+	var begun atomic.Int64
 	r := newRig(t, gateway.Options{Limits: gateway.Limits{Write: 200 * time.Millisecond}}, backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) {
+		begun.Add(1)
 		if r.URL.Query().Has("length") {
 			w.Header().Set("Content-Length", fmt.Sprint(64<<20))
 		}
@@ -133,11 +128,11 @@ func TestSlowReader(t *testing.T) {
 			}
 		}
 	}))
-	for _, target := range []string{"/?length", "/"} {
+	for i, target := range []string{"/?length", "/"} {
 		c := dial(t, r.addr)
 		_ = c.SetReadBuffer(4096)
 		_, _ = io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
-		eventually(t, "the request to arrive", func() bool { return r.Stats().InFlight == 1 })
+		eventually(t, "the request to arrive", func() bool { return begun.Load() == int64(2*i+1) })
 		eventually(t, "the client to be let go", func() bool { return r.Stats().InFlight == 0 })
 
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+r.addr+target, nil)

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait of these tests.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // rig is a gateway under test, serving its entrance "public".
 type rig struct {
@@ -40,7 +40,7 @@ func newRig(t *testing.T, o gateway.Options, upstreams ...gateway.Upstream) *rig
 }
 
 func route(path, service string, methods ...string) plan.Route {
-	return plan.Route{Gateway: "public", Path: path, Service: service, Methods: methods, Timeout: plan.Duration(5 * time.Second)}
+	return plan.Route{Gateway: "public", Path: path, Service: service, Methods: methods, Timeout: plan.Duration(patience)}
 }
 
 // serve serves h by the rig's gateway until the test ends.

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,7 +25,7 @@ func TestMarkOfATestCustomer(t *testing.T) {
 			journeys[x.Path] = x.Synthetic
 		},
 	}, backend(t, "shop-1", echo))
-	edge := r.serve(t, r.Edge("web", "shop", 2*time.Second))
+	edge := r.serve(t, r.Edge("web", "shop", patience))
 	c := client(t, false)
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	want := map[string]string{}

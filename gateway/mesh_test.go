@@ -43,15 +43,15 @@ func newMeshRig(t *testing.T, stripe string) *meshRig {
 	decide := func(callee string) gateway.MeshDecision {
 		switch callee {
 		case "catalog":
-			return gateway.MeshDecision{Name: callee, Timeout: 2 * time.Second, Declared: true}
+			return gateway.MeshDecision{Name: callee, Timeout: 20 * time.Second, Declared: true}
 		case "rating":
-			return gateway.MeshDecision{Name: callee, Timeout: time.Second}
+			return gateway.MeshDecision{Name: callee, Timeout: 10 * time.Second}
 		case "payroll":
 			return gateway.MeshDecision{Name: callee, Refused: true}
 		case "legacy":
 			return gateway.MeshDecision{Name: callee, Pool: "legacy-program", Declared: true}
 		case "stripe", "broken":
-			return gateway.MeshDecision{Name: callee, URL: map[string]string{"stripe": stripe, "broken": "ftp://x"}[callee], Declared: true, Timeout: time.Second}
+			return gateway.MeshDecision{Name: callee, URL: map[string]string{"stripe": stripe, "broken": "ftp://x"}[callee], Declared: true, Timeout: patience}
 		case "catalgo":
 			return gateway.MeshDecision{Meant: "catalog"}
 		}
@@ -85,14 +85,14 @@ func TestMesh(t *testing.T) {
 	c := client(t, false)
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	s := decode(t, do(t, c, "GET", "http://"+m.mesh+"/albums?q=1", "", "Host", "Catalog.INTERNAL.:8080", "Traceparent", parent, "X-Correlation-ID", "work-1", "Plat-Caller", "somebody"))
-	if s.Header.Get("Plat-Caller") != "web" || s.Header.Get("Plat-Timeout") != "2000" || s.Header.Get("Traceparent") != parent || s.Header.Get("X-Correlation-ID") != "work-1" || s.URI != "/albums?q=1" {
+	if s.Header.Get("Plat-Caller") != "web" || s.Header.Get("Plat-Timeout") != "20000" || s.Header.Get("Traceparent") != parent || s.Header.Get("X-Correlation-ID") != "work-1" || s.URI != "/albums?q=1" {
 		t.Errorf("%+v", s)
 	}
 	x := m.last(t, 1)
 	if diff := cmp.Diff(gateway.Call{Caller: "web", Mesh: true, Declared: true}, x.Call); diff != "" || x.Service != "catalog" || x.Upstream != "catalog-1" || x.Path != "/albums" {
 		t.Errorf("%+v\n%s", x, diff)
 	}
-	if s := decode(t, do(t, c, "GET", "http://"+m.mesh+"/r", "", "Host", "rating.internal")); s.Header.Get("Plat-Caller") != "web" || s.Header.Get("Plat-Timeout") != "1000" {
+	if s := decode(t, do(t, c, "GET", "http://"+m.mesh+"/r", "", "Host", "rating.internal")); s.Header.Get("Plat-Caller") != "web" || s.Header.Get("Plat-Timeout") != "10000" {
 		t.Errorf("%+v", s)
 	}
 	id := regexp.MustCompile(`^c[0-9a-z]{10}$`)
@@ -109,7 +109,7 @@ func TestMesh(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	// The declared edge and the mesh count as one.
-	edge := m.serve(t, m.Edge("web", "catalog", time.Second))
+	edge := m.serve(t, m.Edge("web", "catalog", patience))
 	decode(t, do(t, c, "GET", "http://"+edge+"/", ""))
 	want := []gateway.EdgeStats{
 		{Caller: "web", Callee: "catalog", Answers: gateway.Answers{2: 2}}, {Caller: "web", Callee: "rating", Answers: gateway.Answers{2: 1}},
@@ -173,7 +173,7 @@ func TestMeshFollows(t *testing.T) {
 	}, nil))
 	c := client(t, false)
 	problem(t, do(t, c, "GET", "http://"+mesh+"/", "", "Host", "shop.internal"), 403, "drift-undeclared-call")
-	for _, timeout := range []time.Duration{time.Second, 3 * time.Second} {
+	for _, timeout := range []time.Duration{20 * time.Second, 30 * time.Second} {
 		mu.Lock()
 		d = gateway.MeshDecision{Name: "shop", Declared: true, Timeout: timeout}
 		mu.Unlock()
@@ -296,7 +296,7 @@ func TestSeen(t *testing.T) {
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	seen := make(chan gateway.Exchange, 10)
 	r := newRig(t, gateway.Options{Seen: func(x *gateway.Exchange) { seen <- *x }}, backend(t, "shop-1", echo))
-	edge := r.serve(t, r.Edge("plat", "shop", time.Second))
+	edge := r.serve(t, r.Edge("plat", "shop", patience))
 	c := client(t, false)
 	if s := decode(t, do(t, c, "GET", "http://"+edge+"/", "", "Traceparent", parent)); s.Header.Get("Traceparent") != parent || s.Header.Get("Plat-Caller") != "plat" {
 		t.Errorf("%+v", s)
@@ -367,7 +367,7 @@ func TestEdgeInAnotherServer(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "more\n")
 	}))
-	edge := r.Edge("plat", "shop", time.Second)
+	edge := r.Edge("plat", "shop", patience)
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := r.Clone(r.Context())
 		out.URL.Path = strings.TrimPrefix(r.URL.Path, "/v1/services/shop/http")
