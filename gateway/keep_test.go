@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,14 @@ const (
 )
 
 func get(from string, say ...string) step { return step{from: from, say: say} }
+
+// head is a HEAD that the cache passes on.
+func head(say ...string) step {
+	if !slices.Contains(say, "Content-Length") {
+		say = append(slices.Clip(say), "Content-Length", "8")
+	}
+	return step{method: http.MethodHead, ask: []string{"Cache-Control", "no-cache"}, from: origin, say: say}
+}
 
 // play plays the steps of one story against a gateway with a cache.
 func play(t *testing.T, rule *plan.RouteCache, steps []step) {
@@ -139,6 +148,7 @@ func TestCacheKeeps(t *testing.T) {
 		"beyond all numbers":        {get(origin, "Cache-Control", "max-age=99999999999999999999"), get(kept)},
 		"extension":                 {get(origin, "Cache-Control", "foo, max-age=60"), get(kept)},
 		"Expires":                   {get(origin, "Expires", future), get(kept)},
+		"Expires in other letters":  {get(origin, "Expires", "tHU, 01 JAN 2099 00:00:00 gmt"), get(kept)},
 		"Expires with a bad Date":   {get(origin, "Expires", future, "Date", "soon"), get(kept)},
 		"max-age over Expires":      {get(origin, "Expires", past, "Cache-Control", "max-age=60"), get(kept)},
 		"heuristic":                 {get(origin, "Last-Modified", past), get(kept)},
@@ -204,6 +214,14 @@ func TestCacheDoesNotKeep(t *testing.T) {
 	}
 }
 
+func TestCacheIsStrictWithDates(t *testing.T) {
+	for name, when := range map[string]string{
+		"one figure for the hour": "Thu, 01 Jan 2099 2:01:18 GMT", "two spaces": "Thu, 01  Jan  2099 00:00:00 GMT", "another zone": "Thu, 01 Jan 2099 00:00:00 UTC", "no day": "Thu, 31 Feb 2099 00:00:00 GMT",
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); play(t, nil, []step{get(origin, "Expires", when), get(origin)}) })
+	}
+}
+
 func TestCacheDeception(t *testing.T) {
 	page := []string{"Cache-Control", "max-age=60", "Content-Type", "text/html"}
 	for path, from := range map[string]string{
@@ -231,6 +249,13 @@ func TestCacheValidates(t *testing.T) {
 		"max-stale":           {get(origin, aged...), {ask: []string{"Cache-Control", "max-stale=7200"}, from: kept}},
 		"max-stale no more":   {get(origin, "Cache-Control", "max-age=60, must-revalidate", "Age", "100", "ETag", `"a"`), {ask: []string{"Cache-Control", "max-stale"}, from: validated}},
 		"new instead of 304":  {get(origin, aged...), {from: origin, say: []string{"Cache-Control", "max-age=60"}, reads: "answer 2"}, {from: kept, reads: "answer 2"}},
+		"HEAD freshens":       {get(origin, aged...), head(append(tagged, "X-V", "2")...), {from: kept, has: []string{"Age: 0"}, reads: "answer 1"}},
+		"HEAD by its date":    {get(origin, "Cache-Control", "max-age=60", "Age", "100", "Last-Modified", past), head("Cache-Control", "max-age=60", "Last-Modified", past), get(kept)},
+		"HEAD of another":     {get(origin, tagged...), head("Cache-Control", "max-age=60", "ETag", `"b"`), get(origin)},
+		"HEAD, other length":  {get(origin, tagged...), head(append(tagged, "Content-Length", "9")...), get(origin)},
+		"HEAD proves nothing": {get(origin, "Cache-Control", "max-age=60", "Age", "100"), head("Cache-Control", "max-age=60"), get(origin)},
+		"HEAD says no-store":  {get(origin, tagged...), head("Cache-Control", "no-store", "ETag", `"a"`), get(origin)},
+		"HEAD fails":          {get(origin, tagged...), {method: "HEAD", ask: []string{"Cache-Control", "no-cache"}, from: origin, status: 404}, get(kept)},
 		"304 to the client":   {get(origin, tagged...), {ask: []string{"If-None-Match", `"x", W/"a"`}, from: kept, want: 304, has: []string{`ETag: "a"`}}},
 		"200 to the client":   {get(origin, tagged...), {ask: []string{"If-None-Match", `"x"`}, from: kept}},
 		"since":               {get(origin, "Cache-Control", "max-age=60", "Last-Modified", past), {ask: []string{"If-Modified-Since", "Thursday, 01-Jan-26 00:00:00 GMT"}, from: kept, want: 304}},

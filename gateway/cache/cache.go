@@ -34,9 +34,9 @@ type Cache struct {
 
 	mu      sync.Mutex // guards what follows, and that a resource is changed by one at a time
 	flights map[string]*flight
+	marks   map[string][]*mark // of what is fetched, by key
 	behind  int
 	closed  bool
-	purged  uint64 // counts purges: an answer fetched before one is not kept after it
 }
 
 type counts struct {
@@ -69,7 +69,7 @@ func New(o Options) *Cache {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Cache{o: o, flights: map[string]*flight{}}
+	c := &Cache{o: o, flights: map[string]*flight{}, marks: map[string][]*mark{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.kept = otter.Must(&otter.Options[string, *resource]{
 		MaximumWeight: uint64(o.Memory),                                                                // #nosec G115 -- above 0
@@ -98,16 +98,17 @@ func (c *Cache) Close() {
 func Key(r *http.Request) string {
 	u := *r.URL
 	u.Scheme, u.Host, u.User = "", "", nil
-	return "http://" + r.Host + u.RequestURI()
+	return "http://" + strings.ToLower(r.Host) + u.RequestURI()
 }
 
 // invalidate forgets what an unsafe request may have changed (RFC 9111, 4.4):
-// its own resource and those of the same origin that the answer names.
-func (c *Cache) invalidate(r *http.Request, key string, h http.Header) {
-	c.forget(key)
+// its own resource and those of the same origin that the answer names. Its own
+// answer may still be kept.
+func (c *Cache) invalidate(r *http.Request, own *mark, h http.Header) {
+	c.forget(own.key, own)
 	for _, name := range []string{"Location", "Content-Location"} {
 		if target, ok := sameOrigin(r, h.Get(name)); ok {
-			c.forget(target)
+			c.forget(target, own)
 		}
 	}
 }
@@ -124,36 +125,9 @@ func sameOrigin(r *http.Request, location string) (string, bool) {
 	return Key(&http.Request{Host: r.Host, URL: &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}}), true
 }
 
-func (c *Cache) forget(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.purged++
-	_, was := c.kept.Invalidate(key)
-	return was
-}
-
 func (c *Cache) get(key string) *resource {
 	r, _ := c.kept.GetIfPresent(key)
 	return r
-}
-
-// put keeps an entry, unless something was purged since it was asked for:
-// then it may be what was to go.
-func (c *Cache) put(key string, e *entry, before uint64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.purged != before || c.closed {
-		return false
-	}
-	c.kept.Set(key, c.get(key).with(e))
-	c.counts.stored.Add(1)
-	return true
-}
-
-func (c *Cache) purges() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.purged
 }
 
 // join enters the fetch of a key. The first leads, and calls leave at its end;

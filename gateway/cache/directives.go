@@ -94,6 +94,11 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// Says tells whether Cache-Control has a directive, with or without a value.
+func Says(h http.Header, directive string) bool {
+	return parseDirectives(h["Cache-Control"]).said(directive)
+}
+
 // has tells whether the directive is there without field names.
 func (d directives) has(name string) bool {
 	value, ok := d[name]
@@ -190,14 +195,4 @@ func ageOf(h http.Header) time.Duration {
 	first, _, _ = strings.Cut(first, ";")
 	age, _ := delta(strings.TrimSpace(first))
 	return age
-}
-
-// dateOf reads the first date of a field.
-func dateOf(h http.Header, name string) (time.Time, bool) {
-	lines := h[name]
-	if len(lines) == 0 {
-		return time.Time{}, false
-	}
-	t, err := http.ParseTime(lines[0])
-	return t, err == nil
 }

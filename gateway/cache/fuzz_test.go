@@ -63,3 +63,31 @@ func FuzzRange(f *testing.F) {
 		contentRange(http.Header{"Content-Range": {s}}, 5)
 	})
 }
+
+func FuzzJoin(f *testing.F) {
+	f.Add("0123456789", uint8(0), uint8(4), uint8(4), uint8(6))
+	f.Add("0123456789", uint8(5), uint8(5), uint8(0), uint8(3))
+	f.Fuzz(func(t *testing.T, text string, from, length, oldFrom, oldLength uint8) {
+		cut := func(from, length uint8) *entry {
+			at := min(int(from), len(text))
+			return &entry{status: http.StatusPartialContent, header: http.Header{"Etag": {`"a"`}, "Content-Range": {"x"}}, body: []byte(text[at:min(at+int(length), len(text))]), from: int64(at), total: int64(len(text))}
+		}
+		e, old := cut(from, length), cut(oldFrom, oldLength)
+		if len(e.body) == 0 || len(old.body) == 0 {
+			return // no answer has a part of nothing
+		}
+		all := e.join(old, 1000)
+		if all == nil {
+			if at, oldAt := e.from+int64(len(e.body)), old.from+int64(len(old.body)); e.from <= oldAt && old.from <= at && len(text) <= 1000 {
+				t.Errorf("%d+%d and %d+%d touch, and are not joined", e.from, len(e.body), old.from, len(old.body))
+			}
+			return
+		}
+		if got, want := string(all.body), text[all.from:all.from+int64(len(all.body))]; got != want {
+			t.Errorf("joined to %q, want %q", got, want)
+		}
+		if whole := all.total == 0; whole != (len(all.body) == len(text)) || whole && (all.status != http.StatusOK || all.header["Content-Range"] != nil) {
+			t.Errorf("%d of %d bytes are status %d, total %d", len(all.body), len(text), all.status, all.total)
+		}
+	})
+}

@@ -115,17 +115,17 @@ func (v *verdict) freshness(status int, h http.Header, d directives, expires boo
 	if t, ok := d.seconds("stale-if-error"); ok {
 		v.sie = t
 	}
-	date, dated := dateOf(h, "Date")
+	date, dated := dateOf(h, "Date", now)
 	if !dated {
 		date = now
 	}
-	modified, known := dateOf(h, "Last-Modified")
+	modified, known := dateOf(h, "Last-Modified", now)
 	if t, ok := d.seconds("s-maxage"); ok {
 		v.lifetime, v.basis, v.explicit = t, "s-maxage", true
 	} else if t, ok := d.seconds("max-age"); ok {
 		v.lifetime, v.basis, v.explicit = t, "max-age", true
 	} else if expires && len(h["Expires"]) > 0 {
-		at, ok := dateOf(h, "Expires")
+		at, ok := dateOf(h, "Expires", now)
 		if v.basis, v.explicit = "Expires", true; ok {
 			v.lifetime = at.Sub(date)
 		}

@@ -15,8 +15,9 @@ type recorder struct {
 	post      bool   // of a POST: kept only as what its own Content-Location names
 	status    string // of Cache-Status
 	flight    *flight
+	mark      *mark
 	requested time.Time
-	before    uint64
+	rest      bool // the rest of a kept part was asked for, to answer with the whole
 
 	header   http.Header
 	code     int
@@ -62,6 +63,9 @@ func (r *recorder) WriteHeader(code int) {
 	switch {
 	case code == http.StatusNotModified && r.validating():
 		r.held = true
+	case r.rest && (code == http.StatusPartialContent || code == http.StatusRequestedRangeNotSatisfiable):
+		r.held = true
+		r.judged = judge(r.Request, code, r.header, r.received, r.Rule)
 	case failed(code) && r.excused(r.old):
 		r.held = true
 	default:
@@ -104,7 +108,7 @@ func (r *recorder) judge() {
 	}
 	if r.Request.Method == http.MethodHead || len(r.header["Trailer"]) > 0 {
 		r.keep = false
-		r.compareHead()
+		r.learn()
 		return
 	}
 	r.judged = judge(r.Request, r.code, r.header, r.received, r.Rule)
@@ -125,16 +129,32 @@ func (r *recorder) judge() {
 	}
 }
 
-// compareHead forgets what a HEAD shows to have changed (RFC 9111, 4.3.5).
-func (r *recorder) compareHead() {
+// learn brings what is kept up to date with what a HEAD tells of it, or
+// forgets it where it shows that it changed (RFC 9111, 4.3.5). The same length
+// alone proves nothing.
+func (r *recorder) learn() {
 	if r.old == nil || r.code != http.StatusOK || r.Request.Method != http.MethodHead {
 		return
 	}
-	for _, name := range []string{"Etag", "Last-Modified", "Content-Length"} {
-		if now := r.header.Get(name); now != "" && now != r.old.header.Get(name) {
-			r.cache.forget(r.key)
-			return
+	same := false
+	if r.old.status != http.StatusOK && r.old.total == 0 {
+		r.cache.forget(r.key, nil)
+		return
+	}
+	for _, name := range []string{"Etag", "Last-Modified"} {
+		if now := r.header.Get(name); now != "" {
+			if now != r.old.header.Get(name) {
+				r.cache.forget(r.key, nil)
+				return
+			}
+			same = true
 		}
+	}
+	length := max(int64(len(r.old.body)), r.old.total)
+	if now := r.header.Get("Content-Length"); now != "" && now != strconv.FormatInt(length, 10) {
+		r.cache.forget(r.key, nil)
+	} else if same {
+		r.update()
 	}
 }
 
@@ -143,7 +163,7 @@ func (r *recorder) Write(piece []byte) (int, error) {
 	if r.code == 0 {
 		r.WriteHeader(http.StatusOK)
 	}
-	if r.held {
+	if r.held && !r.rest {
 		return len(piece), nil
 	}
 	if r.keep {
@@ -154,6 +174,9 @@ func (r *recorder) Write(piece []byte) (int, error) {
 		} else {
 			r.body = append(r.body, piece...)
 		}
+	}
+	if r.held {
+		return len(piece), nil
 	}
 	return r.w.Write(piece)
 }
@@ -173,22 +196,53 @@ func (r *recorder) done() {
 	switch {
 	case r.held && r.code == http.StatusNotModified:
 		r.revalidated()
+	case r.held && r.rest:
+		r.completed()
 	case r.held:
 		r.cache.counts.stale.Add(1)
 		r.answer(r.old, "plat; hit; ttl="+seconds(r.old.lifetime-r.old.age(r.received))+"; fwd=stale; fwd-status="+strconv.Itoa(r.code)+"; detail=stale-if-error")
 	case r.keep && r.whole():
-		e := &entry{verdict: r.judged, selected: selecting(r.Ask.Header, r.judged.vary), status: r.code, header: keptFields(r.header), body: r.body, requested: r.requested, received: r.received}
-		if r.code == http.StatusPartialContent {
-			var ok bool
-			if e.from, e.total, ok = contentRange(r.header, len(r.body)); !ok {
-				return
-			}
+		if e := r.entry(); e != nil {
+			r.cache.put(r.mark, e)
 		}
-		if r.post {
-			e.status = http.StatusOK
-		}
-		r.cache.put(r.key, e, r.before)
 	}
+}
+
+// entry is what came, as it is kept; nil: it is a part that lies.
+func (r *recorder) entry() *entry {
+	e := &entry{
+		verdict: r.judged, selected: selecting(r.Ask.Header, r.judged.vary), status: r.code, header: keptFields(r.header), body: r.body,
+		received: r.received, aged: agedBy(r.header, r.requested, r.received),
+	}
+	if r.code == http.StatusPartialContent {
+		var ok bool
+		if e.from, e.total, ok = contentRange(r.header, len(r.body)); !ok {
+			return nil
+		}
+	}
+	if r.post {
+		e.status = http.StatusOK
+	}
+	return e
+}
+
+// completed answers with a kept part and the rest that came. Where they do not
+// belong together, the whole is fetched.
+func (r *recorder) completed() {
+	if e := r.entry(); e != nil && r.keep && r.whole() {
+		if all := e.join(r.old, r.cache.o.Object); all != nil && all.total == 0 {
+			status := r.status + "; fwd-status=206"
+			if r.judged.keep && r.cache.put(r.mark, all) {
+				status += "; stored"
+			}
+			r.answer(all, status)
+			return
+		}
+	}
+	r.cache.forget(r.key, r.mark)
+	again := &recorder{asked: r.asked, keep: true, flight: r.flight, mark: r.mark, status: r.status, requested: r.cache.o.Now()}
+	r.Fetch(again, r.Ask.Header)
+	again.done()
 }
 
 // whole tells whether the body is as long as was said.
@@ -200,19 +254,27 @@ func (r *recorder) whole() bool {
 // revalidated brings what is kept up to date, and answers with it.
 func (r *recorder) revalidated() {
 	r.cache.counts.validated.Add(1)
-	h := keptFields(r.old.merged(r.header))
-	judged := judge(r.Request, r.old.status, h, r.received, r.Rule)
-	e := r.old.updated(h, r.requested, r.received, judged)
-	if e.keep {
-		e.selected = selecting(r.Ask.Header, judged.vary)
-		r.cache.put(r.key, e, r.before)
-	} else {
-		r.cache.forget(r.key)
-	}
+	e := r.update()
 	if r.status != "" {
 		r.status += "; fwd-status=304; stored"
 	}
 	r.answer(e, r.status)
+}
+
+// update is the kept answer with what is said of it anew (RFC 9111, 3.2), and
+// keeps it.
+func (r *recorder) update() *entry {
+	e := *r.old
+	e.header = keptFields(r.old.merged(r.header))
+	e.verdict = judge(r.Request, e.status, e.header, r.received, r.Rule)
+	e.received, e.aged = r.received, agedBy(r.header, r.requested, r.received)
+	if e.keep {
+		e.selected = selecting(r.Ask.Header, e.vary)
+		r.cache.put(r.mark, &e)
+	} else {
+		r.cache.forget(r.key, nil)
+	}
+	return &e
 }
 
 // keptFields are the fields of an answer that are kept: not those of one

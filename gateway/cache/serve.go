@@ -35,12 +35,11 @@ type Outcome struct {
 // asked is an Ask under way.
 type asked struct {
 	*Ask
-	cache  *Cache
-	key    string
-	w      http.ResponseWriter
-	d      directives
-	before uint64
-	out    Outcome
+	cache *Cache
+	key   string
+	w     http.ResponseWriter
+	d     directives
+	out   Outcome
 }
 
 // Serve answers a request from what is kept, or fetches.
@@ -95,11 +94,12 @@ func (a *asked) bypass(why string) {
 
 // unsafe passes a request on that may change something.
 func (a *asked) unsafe() {
-	rec := &recorder{asked: a, status: "plat; fwd=method", keep: a.Request.Method == http.MethodPost, post: true, requested: a.cache.o.Now(), before: a.cache.purges()}
+	m, _ := a.cache.begin(a.key, nil)
+	defer a.cache.end(m)
+	rec := &recorder{asked: a, status: "plat; fwd=method", keep: a.Request.Method == http.MethodPost, post: true, requested: a.cache.o.Now(), mark: m}
 	a.Fetch(rec, a.Header)
 	if rec.code >= 200 && rec.code < 400 {
-		a.cache.invalidate(a.Request, a.key, rec.header)
-		rec.before = a.cache.purges()
+		a.cache.invalidate(a.Request, m, rec.header)
 		rec.done()
 	}
 }
@@ -107,8 +107,7 @@ func (a *asked) unsafe() {
 // read answers GET and HEAD.
 func (a *asked) read() {
 	for waited := false; ; waited = true {
-		a.before = a.cache.purges()
-		e := a.cache.get(a.key).find(a.Header)
+		e := a.find(a.cache.get(a.key))
 		use, why := a.usable(e)
 		switch {
 		case use == fresh:
@@ -181,11 +180,13 @@ func (a *asked) revalidateBehind(e *entry) {
 
 // behind fetches with nobody waiting.
 func (a *asked) behind(e *entry, f *flight) bool {
-	header := a.conditional(e)
-	bg := &asked{Ask: a.Ask, cache: a.cache, key: a.key, w: &nobody{header: http.Header{}}, before: a.before}
+	bg := &asked{Ask: a.Ask, cache: a.cache, key: a.key, w: &nobody{header: http.Header{}}}
 	return a.cache.fill(func(ctx context.Context) {
 		defer a.cache.leave(a.key, f)
-		rec := &recorder{asked: bg, old: e, keep: true, flight: f, requested: a.cache.o.Now(), before: a.before}
+		m, e := a.cache.begin(a.key, e)
+		defer a.cache.end(m)
+		header := a.conditional(e)
+		rec := &recorder{asked: bg, old: e, keep: true, flight: f, requested: a.cache.o.Now(), mark: m}
 		if a.Behind(ctx, rec, header) {
 			rec.done()
 		}
@@ -197,19 +198,24 @@ func (a *asked) fetch(e *entry, why string, f *flight) {
 	if f != nil {
 		defer a.cache.leave(a.key, f)
 	}
+	m, e := a.cache.begin(a.key, e)
+	defer a.cache.end(m)
 	fwd := "uri-miss"
-	header := a.Header
+	header, rest := a.Header, false
 	switch {
 	case e != nil:
 		if fwd = "stale"; why == "request" {
 			fwd = "request"
+		} else if e.total > 0 {
+			fwd = "partial"
 		}
 		header = a.conditional(e)
+		rest = a.complete(e, &header)
 	case a.cache.get(a.key) != nil:
 		fwd = "vary-miss"
 	}
 	a.cache.counts.misses.Add(1)
-	rec := &recorder{asked: a, old: e, keep: true, flight: f, status: "plat; fwd=" + fwd, requested: a.cache.o.Now(), before: a.before}
+	rec := &recorder{asked: a, old: e, keep: true, flight: f, status: "plat; fwd=" + fwd, requested: a.cache.o.Now(), mark: m, rest: rest}
 	a.Fetch(rec, header)
 	rec.done()
 }
@@ -234,6 +240,44 @@ func (a *asked) conditional(e *entry) http.Header {
 		h["If-Modified-Since"] = []string{modified}
 	}
 	return h
+}
+
+// find gives the variant that answers the request, the latest first; one of
+// the parts that hold not all that is asked for where there is none.
+func (a *asked) find(r *resource) (part *entry) {
+	if r == nil {
+		return nil
+	}
+	for _, e := range r.variants {
+		switch {
+		case !e.selects(a.Header):
+		case e.total == 0 || a.within(e):
+			return e
+		case part == nil:
+			part = e
+		}
+	}
+	return part
+}
+
+// complete asks for the rest alone where a part of what is asked for is kept,
+// and tells whether it does.
+func (a *asked) complete(e *entry, header *http.Header) bool {
+	asked := a.Request.Header
+	if a.Request.Method != http.MethodGet || asked["Range"] != nil || asked["If-Match"] != nil || asked["If-Unmodified-Since"] != nil ||
+		e.total == 0 || e.total > a.cache.o.Object {
+		return false
+	}
+	field, guard := e.missing()
+	if field == "" {
+		return false
+	}
+	h := a.Header.Clone()
+	delete(h, "If-None-Match")
+	delete(h, "If-Modified-Since")
+	h["Range"], h["If-Range"] = []string{field}, []string{guard}
+	*header = h
+	return true
 }
 
 // How an entry may be used.

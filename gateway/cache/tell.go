@@ -2,7 +2,6 @@ package cache
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -48,30 +47,18 @@ func (c *Cache) Stats() Stats {
 
 // Purge forgets the resource of a key, and tells how many that were.
 func (c *Cache) Purge(key string) int {
-	if !c.forget(key) {
+	if !c.forget(key, nil) {
 		return 0
 	}
 	c.counts.purged.Add(1)
 	return 1
 }
 
-// PurgeTag forgets every resource that has an answer with the tag. It looks
-// at all that is kept: tags are purged rarely.
+// PurgeTag forgets every resource that has an answer with the tag.
 func (c *Cache) PurgeTag(tag string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.purged++ // what is on its way may bear the tag, too
-	var keys []string
-	for key, r := range c.kept.All() {
-		if slices.ContainsFunc(r.variants, func(e *entry) bool { return slices.Contains(e.tags, tag) }) {
-			keys = append(keys, key)
-		}
-	}
-	for _, key := range keys {
-		c.kept.Invalidate(key)
-	}
-	c.counts.purged.Add(uint64(len(keys)))
-	return len(keys)
+	n := c.forgetTag(tag)
+	c.counts.purged.Add(uint64(n)) // #nosec G115 -- a length
+	return n
 }
 
 // Answer is what is told of one kept answer.
@@ -107,7 +94,7 @@ func (c *Cache) Why(ask *Ask) Why {
 	now := c.o.Now()
 	w := Why{Key: a.key, Verdict: "miss"}
 	kept := c.get(a.key)
-	chosen := kept.find(ask.Header)
+	chosen := a.find(kept)
 	if kept != nil {
 		for _, e := range kept.variants {
 			w.Variants = append(w.Variants, e.tell(now, e == chosen))
@@ -164,8 +151,8 @@ func (e *entry) tell(now time.Time, chosen bool) Answer {
 	d := parseDirectives(e.header["Cache-Control"])
 	if private, ok := d.seconds("max-age"); ok {
 		t.Private, t.Outside = private, private
-	} else if at, ok := dateOf(e.header, "Expires"); ok {
-		date, dated := dateOf(e.header, "Date")
+	} else if at, ok := dateOf(e.header, "Expires", now); ok {
+		date, dated := dateOf(e.header, "Date", now)
 		if !dated {
 			date = e.received
 		}
