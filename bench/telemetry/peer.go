@@ -50,7 +50,7 @@ func besideJaeger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bodies, traces, err := requests(ctx)
+	bodies, traces, err := forwarded(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,9 @@ func buildJaeger(ctx context.Context) (string, error) {
 	return binary, nil
 }
 
-// requests are the bodies of OTLP, as plat's own forwarding makes them, and
+// forwarded are the bodies of OTLP, as plat's own forwarding makes them, and
 // some of the traces.
-func requests(ctx context.Context) (bodies [][]byte, traces []telemetry.TraceID, err error) {
+func forwarded(ctx context.Context) (bodies [][]byte, traces []telemetry.TraceID, err error) {
 	took := make(chan []byte, 1)
 	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -118,7 +118,7 @@ func requests(ctx context.Context) (bodies [][]byte, traces []telemetry.TraceID,
 	defer func() { stop(); err = errors.Join(err, <-done) }()
 	m := newMaker(time.Now().Add(-10 * time.Minute))
 	for made := 0; made < peerSpans; {
-		b := m.batch(2*batchRows, int64(time.Millisecond))
+		b := m.batch(batchRows, int64(time.Millisecond))
 		b.Logs = nil
 		if made += len(b.Spans); len(bodies)%8 == 0 {
 			traces = append(traces, b.Spans[len(b.Spans)/2].TraceID)
