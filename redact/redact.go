@@ -156,11 +156,23 @@ func (r *Redactor) Finds(s string) bool {
 
 type extent struct{ from, to int }
 
+// stops are the bytes at which find looks closer.
+var stops = func() (t [256]bool) { //nolint:gochecknoglobals // a constant, but for the language
+	for _, c := range []byte(":=Bb0123456789") {
+		t[c] = true
+	}
+	return t
+}()
+
 // find is one pass over the text: it stops at what separates a name from its
 // value, at digits, and at the schemes of authorization.
 func (r *Redactor) find(s string) []extent {
 	var cuts []extent
 	for i := 0; i < len(s); {
+		if !stops[s[i]] {
+			i++
+			continue
+		}
 		c := s[i]
 		var cut extent
 		switch {

@@ -33,6 +33,43 @@ type decoder struct {
 	attributes []telemetry.Attribute // a block, of which rows get their parts
 	wasted     int                   // bytes of the body that no row keeps
 	parts      int                   // attributes, events and links so far
+	before     []alike               // the attributes of the row before
+	place      int                   // of the next attribute within its row
+	found      []part                // the attributes of the row; those beyond all bounds are counted alone
+}
+
+// alike is an attribute with the bytes that it was read from. Rows of one
+// program are alike: what has the same bytes at the same place is not read
+// again.
+type alike struct {
+	bytes string
+	telemetry.Attribute
+}
+
+const (
+	maxAlike      = 32
+	maxAlikeBytes = maxKey // so that nothing of it is cut
+	maxFound      = 2 * maxAttributes
+)
+
+// find remembers where an attribute of a row stands.
+func (d *decoder) find(p part) {
+	if len(d.found) < maxFound {
+		d.found = append(d.found, p)
+	} else {
+		d.cut.Attributes++
+	}
+}
+
+// takeFound reads the attributes that were found.
+func (d *decoder) takeFound(at int, correlation *string) error {
+	d.place = 0
+	for _, p := range d.found {
+		if err := d.take(p, at, correlation); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const (
@@ -194,7 +231,7 @@ func (d *decoder) take(p part, at int, correlation *string) error {
 		return nil
 	}
 	d.parts++
-	a, err := d.attribute(p)
+	a, err := d.alike(p)
 	if err != nil {
 		return err
 	}
@@ -211,6 +248,27 @@ func (d *decoder) take(p part, at int, correlation *string) error {
 	}
 	d.attributes = append(d.attributes, a)
 	return nil
+}
+
+// alike reads an attribute of a row, unless the row before has it as well.
+func (d *decoder) alike(p part) (telemetry.Attribute, error) {
+	if d.place >= maxAlike || p.to-p.from > maxAlikeBytes {
+		d.place++
+		return d.attribute(p)
+	}
+	for len(d.before) <= d.place {
+		d.before = append(d.before, alike{})
+	}
+	known := &d.before[d.place]
+	d.place++
+	if bytes := d.string(p); known.bytes != bytes {
+		a, err := d.attribute(p)
+		if err != nil || a.Kind == telemetry.JSON { // of which each nested value is counted
+			return a, err
+		}
+		known.bytes, known.Attribute = bytes, a
+	}
+	return known.Attribute, nil
 }
 
 // block makes room for the attributes of a row in the common block, so that

@@ -45,7 +45,8 @@ const (
 func (d *decoder) span(p part, resource *telemetry.Resource, scope string) error {
 	s := telemetry.Span{Resource: resource, Scope: scope}
 	var start, end uint64
-	attributes, events, links := 0, 0, 0
+	events, links := 0, 0
+	d.found = d.found[:0]
 	c := d.fields(p)
 	for c.next() {
 		switch c.tag {
@@ -66,7 +67,7 @@ func (d *decoder) span(p part, resource *telemetry.Resource, scope string) error
 		case spanEnd:
 			end = c.value
 		case spanAttributes:
-			attributes++
+			d.find(c.bytes)
 		case spanEvents:
 			events++
 		case spanLinks:
@@ -85,8 +86,8 @@ func (d *decoder) span(p part, resource *telemetry.Resource, scope string) error
 		return nil
 	}
 	s.Start, s.Duration = period(start, end, d.now)
-	if attributes+events+links > 0 {
-		if err := d.spanMore(p, &s, attributes, events, links); err != nil {
+	if len(d.found)+events+links > 0 {
+		if err := d.spanMore(p, &s, events, links); err != nil {
 			return err
 		}
 	}
@@ -122,9 +123,9 @@ func (d *decoder) status(p part, s *telemetry.Span) error {
 	return c.err
 }
 
-// spanMore reads what a span has several of, which were counted before.
-func (d *decoder) spanMore(p part, s *telemetry.Span, attributes, events, links int) error {
-	d.block(min(attributes, maxAttributes))
+// spanMore reads what a span has several of, which were found or counted before.
+func (d *decoder) spanMore(p part, s *telemetry.Span, events, links int) error {
+	d.block(min(len(d.found), maxAttributes))
 	at := len(d.attributes)
 	if kept := min(events, maxEvents, max(maxParts-d.parts, 0)); events > 0 {
 		s.Events = make([]telemetry.SpanEvent, 0, kept)
@@ -136,20 +137,14 @@ func (d *decoder) spanMore(p part, s *telemetry.Span, attributes, events, links 
 		d.parts += kept
 		d.cut.Links += links - kept
 	}
-	c := d.fields(p)
-	for c.next() {
-		if c.tag != spanAttributes {
-			continue
-		}
-		if err := d.take(c.bytes, at, &s.CorrelationID); err != nil {
-			return err
-		}
+	if err := d.takeFound(at, &s.CorrelationID); err != nil {
+		return err
 	}
 	s.Attributes = d.taken(at)
 	if events+links == 0 {
 		return nil
 	}
-	for c = d.fields(p); c.next(); {
+	for c := d.fields(p); c.next(); {
 		var err error
 		switch {
 		case c.tag == spanEvents && len(s.Events) < cap(s.Events): // as made above
@@ -225,7 +220,7 @@ func (d *decoder) log(p part, resource *telemetry.Resource, scope string) error 
 	l := telemetry.Log{Resource: resource, Scope: scope}
 	var at, observed, severity uint64
 	var level, name string
-	attributes := 0
+	d.found = d.found[:0]
 	c := d.fields(p)
 	for c.next() {
 		switch c.tag {
@@ -243,7 +238,7 @@ func (d *decoder) log(p part, resource *telemetry.Resource, scope string) error 
 				return err
 			}
 		case logAttributes:
-			attributes++
+			d.find(c.bytes)
 		case logTraceID:
 			l.TraceID = traceID(d.raw[c.bytes.from:c.bytes.to])
 		case logSpanID:
@@ -265,23 +260,18 @@ func (d *decoder) log(p part, resource *telemetry.Resource, scope string) error 
 		l.SpanID = telemetry.SpanID{} // it says nothing alone
 	}
 	l.Severity = severityOf(severity, level)
-	if err := d.logMore(p, &l, attributes, name); err != nil {
+	if err := d.logMore(&l, name); err != nil {
 		return err
 	}
 	d.batch.Logs = append(d.batch.Logs, l)
 	return nil
 }
 
-func (d *decoder) logMore(p part, l *telemetry.Log, attributes int, name string) error {
-	d.block(min(attributes+1, maxAttributes+1))
+func (d *decoder) logMore(l *telemetry.Log, name string) error {
+	d.block(min(len(d.found)+1, maxAttributes+1))
 	at := len(d.attributes)
-	for c := d.fields(p); attributes > 0 && c.next(); {
-		if c.tag != logAttributes {
-			continue
-		}
-		if err := d.take(c.bytes, at, &l.CorrelationID); err != nil {
-			return err
-		}
+	if err := d.takeFound(at, &l.CorrelationID); err != nil {
+		return err
 	}
 	if name != "" {
 		d.attributes = append(d.attributes, telemetry.Attribute{Key: "event.name", Value: name})

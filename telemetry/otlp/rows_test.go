@@ -1,6 +1,8 @@
 package otlp_test
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/plat-dev/plat/telemetry"
+	"github.com/plat-dev/plat/telemetry/otlp"
 )
 
 func text(s string) *common.AnyValue {
@@ -330,5 +333,62 @@ func TestTooManyRows(t *testing.T) {
 	s, w := takenRaw(t, "/v1/logs", "application/x-protobuf", raw)
 	if p := partialSuccess(t, w); len(s.logs) != 64<<10 || p.rejected != 100_000-64<<10 {
 		t.Errorf("%d taken, %+v", len(s.logs), p)
+	}
+}
+
+// TestRowsThatAreAlike: what is at the same place in the row before is taken
+// from it only if it is the same, and what was left out is counted each time.
+func TestRowsThatAreAlike(t *testing.T) {
+	t.Parallel()
+	deep := integer(1)
+	for range 20 {
+		deep = list(deep)
+	}
+	same := []*common.KeyValue{kv("a", text("1")), kv("plat.correlation_id", text("c1")), kv("b", integer(1)), kv("deep", deep)}
+	rows := [][]*common.KeyValue{
+		same, same,
+		{kv("a", integer(1)), kv("plat.correlation_id", text("c2")), kv("b", text("1")), kv("deep", text("no"))},
+		{kv("b", text("1"))},
+		{},
+		same,
+	}
+	want := []string{
+		"c1 a=0:1 b=1:1 deep=4", "c1 a=0:1 b=1:1 deep=4", "c2 a=1:1 b=0:1 deep=0", " b=0:1", "", "c1 a=0:1 b=1:1 deep=4",
+	}
+	said := func(correlation string, attributes []telemetry.Attribute) string {
+		for _, a := range attributes {
+			correlation += fmt.Sprintf(" %s=%d", a.Key, a.Kind)
+			if a.Key != "deep" {
+				correlation += ":" + a.Value
+			}
+		}
+		return correlation
+	}
+	var spans []*tracepb.Span
+	var records []*logspb.LogRecord
+	for _, attributes := range rows {
+		spans = append(spans, &tracepb.Span{TraceId: aTrace, SpanId: aSpan, Attributes: attributes})
+		records = append(records, &logspb.LogRecord{Attributes: attributes})
+	}
+	s, _ := taken(t, "/v1/traces", inTraces(spans...))
+	l, _ := taken(t, "/v1/logs", inLogs(records...))
+	for i := range want {
+		if got := said(s.spans[i].CorrelationID, s.spans[i].Attributes); got != want[i] {
+			t.Errorf("span %d: %q, want %q", i, got, want[i])
+		}
+		if got := said(l.logs[i].CorrelationID, l.logs[i].Attributes); got != want[i] {
+			t.Errorf("log %d: %q, want %q", i, got, want[i])
+		}
+	}
+	r := otlp.New(otlp.Options{Rows: &sink{}})
+	raw, err := proto.Marshal(inLogs(records...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := httptest.NewRequest(http.MethodPost, "/v1/logs", bytes.NewReader(raw))
+	q.Header.Set("Content-Type", "application/x-protobuf")
+	r.HTTP().ServeHTTP(httptest.NewRecorder(), q)
+	if got := r.Stats().Cut.Nested; got != 3 {
+		t.Errorf("%d values were left out as too deep, want 3", got)
 	}
 }

@@ -43,31 +43,28 @@ func natural(a *telemetry.Attribute) bool {
 	return false
 }
 
-// appendObject appends the attributes, but those that skip names.
-func appendObject(b []byte, list []telemetry.Attribute, skip uint64) []byte {
+// appendObject appends attributes.
+func appendObject(b []byte, list []telemetry.Attribute) []byte {
 	b = append(b, '{')
-	first := true
 	for i := range list {
-		if i < 64 && skip&(1<<i) != 0 {
-			continue
-		}
-		if !first {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		first = false
-		a := &list[i]
-		b = append(appendString(b, a.Key), ':')
-		switch {
-		case a.Kind == telemetry.Text:
-			b = appendString(b, a.Value)
-		case natural(a):
-			b = append(b, a.Value...)
-		default:
-			b = append(appendString(append(b, '{'), escape(a.Kind)), ':')
-			b = append(appendString(b, a.Value), '}')
-		}
+		b = appendMember(b, &list[i])
 	}
 	return append(b, '}')
+}
+
+func appendMember(b []byte, a *telemetry.Attribute) []byte {
+	b = append(appendString(b, a.Key), ':')
+	switch {
+	case a.Kind == telemetry.Text:
+		return appendString(b, a.Value)
+	case natural(a):
+		return append(b, a.Value...)
+	}
+	b = append(appendString(append(b, '{'), escape(a.Kind)), ':')
+	return append(appendString(b, a.Value), '}')
 }
 
 // appendString appends a JSON string. Letters and digits stand as they are, so
@@ -300,7 +297,7 @@ func appendEvents(b []byte, events []telemetry.SpanEvent) []byte {
 		}
 		b = strconv.AppendInt(append(b, `{"time":`...), events[i].Time, 10)
 		b = appendString(append(b, `,"name":`...), events[i].Name)
-		b = append(appendObject(append(b, `,"attributes":`...), events[i].Attributes, 0), '}')
+		b = append(appendObject(append(b, `,"attributes":`...), events[i].Attributes), '}')
 	}
 	return append(b, ']')
 }
@@ -332,7 +329,7 @@ func appendLinks(b []byte, links []telemetry.Link) []byte {
 		}
 		b = append(append(b, `{"trace_id":"`...), links[i].TraceID.String()...)
 		b = append(append(b, `","span_id":"`...), links[i].SpanID.String()...)
-		b = append(appendObject(append(b, `","attributes":`...), links[i].Attributes, 0), '}')
+		b = append(appendObject(append(b, `","attributes":`...), links[i].Attributes), '}')
 	}
 	return append(b, ']')
 }

@@ -36,8 +36,16 @@ type frameWriter struct {
 	strings   []string
 	bytes     int // of strings
 	byString  map[string]uint32
+	keys      []keyAt // of the attributes of the row before, by their places
 	resources []*telemetry.Resource
 	byPointer map[*telemetry.Resource]uint32
+	out       []byte // frames of a batch, as they were written last
+}
+
+// keyAt is the key of an attribute, and where it stands among the strings.
+type keyAt struct {
+	key string
+	at  uint32
 }
 
 func newFrameWriter() *frameWriter {
@@ -49,8 +57,9 @@ func (w *frameWriter) reset() {
 	clear(w.byString)
 	clear(w.byPointer)
 	clear(w.strings)
+	clear(w.keys)
 	clear(w.resources)
-	w.strings, w.resources = w.strings[:0], w.resources[:0]
+	w.strings, w.keys, w.resources = w.strings[:0], w.keys[:0], w.resources[:0]
 }
 
 func (w *frameWriter) full() bool {
@@ -58,6 +67,11 @@ func (w *frameWriter) full() bool {
 }
 
 func (w *frameWriter) shared(b []byte, s string) []byte {
+	return binary.AppendUvarint(b, uint64(w.at(s)))
+}
+
+// at is where a string stands among those of the frame, from now on.
+func (w *frameWriter) at(s string) uint32 {
 	i, ok := w.byString[s]
 	if !ok {
 		s = valid(s)
@@ -65,6 +79,22 @@ func (w *frameWriter) shared(b []byte, s string) []byte {
 		w.byString[s] = i
 		w.strings = append(w.strings, s)
 		w.bytes += len(s)
+	}
+	return i
+}
+
+// key is shared for the key of a row's attribute: mostly it is that of the row
+// before at the same place.
+func (w *frameWriter) key(b []byte, place int, key string) []byte {
+	if place < len(w.keys) {
+		if w.keys[place].key != key {
+			w.keys[place] = keyAt{key, w.at(key)}
+		}
+		return binary.AppendUvarint(b, uint64(w.keys[place].at))
+	}
+	i := w.at(key)
+	if place == len(w.keys) {
+		w.keys = append(w.keys, keyAt{key, i})
 	}
 	return binary.AppendUvarint(b, uint64(i))
 }
@@ -96,7 +126,7 @@ func (w *frameWriter) resource(b []byte, r *telemetry.Resource) []byte {
 func (w *frameWriter) attributes(b []byte, list []telemetry.Attribute) []byte {
 	b = binary.AppendUvarint(b, uint64(len(list)))
 	for i := range list {
-		b = w.shared(b, list[i].Key)
+		b = w.key(b, i, list[i].Key)
 		b = append(b, byte(list[i].Kind))
 		b = appendText(b, list[i].Value)
 	}

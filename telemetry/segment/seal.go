@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"strconv"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
@@ -34,10 +33,15 @@ type fileWriter struct {
 	columns []column
 	index   [columns]int             // where a column stands, -1 if not
 	values  [columns][]parquet.Value // of the page
+	nulls   [columns]parquet.Value   // a column's null
 	arena   []byte                   // what the values point to
-	words   bloom                    // of the page
-	sets    []byte                   // of the pages before
-	rows    int                      // of the page
+	object  []byte                   // the attributes of a row
+	memo    memo
+	told    map[*telemetry.Resource]*teller // of the page
+	words   bloom                           // of the page
+	sets    []byte                          // of the pages before
+	pages   int                             // with this one
+	rows    int                             // of the page
 	inGroup int
 	total   int
 	bytes   int // of the page
@@ -46,57 +50,83 @@ type fileWriter struct {
 }
 
 func newFileWriter(to io.Writer, k kind, level zstd.Level) *fileWriter {
-	w := &fileWriter{kind: k, words: make(bloom, bloomMost)}
+	w := &fileWriter{kind: k, words: make(bloom, bloomMost), memo: newMemo(), told: map[*telemetry.Resource]*teller{}, pages: 1}
 	for i := range w.index {
 		w.index[i] = -1
 	}
 	for i, d := range definitions(k) {
 		w.index[d.column] = i
+		w.nulls[d.column] = parquet.Value{}.Level(0, 0, i)
 		w.columns = append(w.columns, d.column)
 	}
-	w.out = parquet.NewGenericWriter[any](to, schema(k),
+	w.out = parquet.NewGenericWriter[any](to, options(k, level)...)
+	return w
+}
+
+func options(k kind, level zstd.Level) []parquet.WriterOption {
+	list := []parquet.WriterOption{
+		schema(k),
 		parquet.CreatedBy("plat", version, ""),
 		parquet.Compression(&zstd.Codec{Level: level}),
 		parquet.PageBufferSize(pageBuffer),
 		parquet.DataPageVersion(2),
+		parquet.DataPageStatistics(false), // they stand in the column index
 		parquet.BloomFilters(parquet.SplitBlockFilter(bitsPerTrace, "trace_id")),
-		parquet.SkipPageBounds("attributes"),
-		parquet.SkipPageBounds("resource"),
-		parquet.SkipPageBounds("trace_id"),
-		parquet.SkipPageBounds("span_id"),
 		parquet.KeyValueMetadata(versionKey, version),
-	)
-	return w
+	}
+	for _, d := range definitions(k) {
+		switch d.column {
+		case colTime, colDuration, colSeverity, colService, colCode, colCorrelation:
+		default:
+			// Any values, or the same few, in every page: their bounds cost more to
+			// find than they spare a reader.
+			list = append(list, parquet.SkipPageBounds(d.name))
+		}
+	}
+	return list
 }
 
 // keep copies bytes to where they stay until the page is written.
-func (w *fileWriter) keep(s string) []byte {
+func keep[T string | []byte](w *fileWriter, b T) []byte {
 	start := len(w.arena)
-	w.arena = append(w.arena, s...)
+	w.arena = append(w.arena, b...)
 	return w.arena[start:len(w.arena):len(w.arena)]
 }
 
-func (w *fileWriter) put(c column, v parquet.Value, null bool) {
-	level := 0
-	optional := c != colTime && c != colDuration && c != colSeverity
-	if optional && !null {
-		level = 1
+func (w *fileWriter) put(c column, v parquet.Value) { w.values[c] = append(w.values[c], v) }
+
+func (w *fileWriter) null(c column) { w.put(c, w.nulls[c]) }
+
+// level makes a value one of a column.
+func (w *fileWriter) level(c column, v parquet.Value) parquet.Value {
+	if c == colTime || c == colDuration || c == colSeverity { // which are never null
+		return v.Level(0, 0, w.index[c])
 	}
-	if null {
-		v = parquet.Value{}
-	}
-	w.values[c] = append(w.values[c], v.Level(0, level, w.index[c]))
+	return v.Level(0, 1, w.index[c])
 }
 
-func (w *fileWriter) text(c column, s string) {
-	w.put(c, parquet.ByteArrayValue(w.keep(s)), s == "")
+func (w *fileWriter) value(c column, s string) parquet.Value {
+	if s == "" {
+		return w.nulls[c]
+	}
+	return w.level(c, parquet.ByteArrayValue(keep(w, s)))
+}
+
+// text puts a text, which can be found by its words if it is searched.
+func (w *fileWriter) text(c column, s string, searched bool) {
+	if s == "" {
+		w.null(c)
+		return
+	}
+	k, _ := w.memo.find("", s, textKind+uint8(c))
+	if k.page != w.pages {
+		k.page, k.made = w.pages, w.value(c, s)
+		if searched {
+			w.learn(s)
+		}
+	}
+	w.put(c, k.made)
 	w.bytes += len(s)
-}
-
-// searched is text that can be found by its words.
-func (w *fileWriter) searched(c column, s string) {
-	w.text(c, s)
-	w.learn(s)
 }
 
 func (w *fileWriter) learn(s string) {
@@ -105,99 +135,124 @@ func (w *fileWriter) learn(s string) {
 	}
 }
 
-func (w *fileWriter) fixed(c column, id []byte) {
-	null := true
-	for _, b := range id {
-		null = null && b == 0
+func (w *fileWriter) fixed(c column, id []byte, null bool) {
+	if null {
+		w.null(c)
+		return
 	}
-	w.put(c, parquet.FixedLenByteArrayValue(w.keep(string(id))), null)
+	w.put(c, w.level(c, parquet.FixedLenByteArrayValue(keep(w, id))))
 }
 
 func (w *fileWriter) json(c column, empty bool, fill func([]byte) []byte) {
 	if empty {
-		w.put(c, parquet.Value{}, true)
+		w.null(c)
 		return
 	}
-	start := len(w.arena)
-	w.arena = fill(w.arena)
-	made := w.arena[start:len(w.arena):len(w.arena)]
-	w.put(c, parquet.ByteArrayValue(made), false)
-	w.bytes += len(made)
+	w.object = fill(w.object[:0])
+	w.put(c, w.level(c, parquet.ByteArrayValue(keep(w, w.object))))
+	w.bytes += len(w.object)
+}
+
+// teller is a resource as it stands in its columns.
+type teller struct {
+	service, instance, version, resource parquet.Value
+	bytes                                int
+}
+
+func (w *fileWriter) teller(r *telemetry.Resource) {
+	t, ok := w.told[r]
+	if !ok {
+		t = &teller{service: w.value(colService, r.Service), instance: w.value(colInstance, r.Instance), version: w.value(colVersion, r.Version), resource: w.nulls[colResource]}
+		t.bytes = len(r.Service) + len(r.Instance) + len(r.Version)
+		if len(r.Attributes) > 0 {
+			text := string(appendObject(nil, r.Attributes))
+			t.resource = w.value(colResource, text)
+			t.bytes += len(text)
+		}
+		w.told[r] = t
+	}
+	w.put(colService, t.service)
+	w.put(colInstance, t.instance)
+	w.put(colVersion, t.version)
+	w.put(colResource, t.resource)
+	w.bytes += t.bytes
 }
 
 // common puts the columns that both kinds have.
 func (w *fileWriter) common(r *telemetry.Resource, scope, correlation string, trace telemetry.TraceID, span telemetry.SpanID, attributes []telemetry.Attribute) {
-	w.text(colService, r.Service)
-	w.text(colInstance, r.Instance)
-	w.text(colVersion, r.Version)
-	w.json(colResource, len(r.Attributes) == 0, func(b []byte) []byte { return appendObject(b, r.Attributes, 0) })
-	w.text(colScope, scope)
-	w.searched(colCorrelation, correlation)
-	w.fixed(colTrace, trace[:])
-	w.fixed(colSpan, span[:])
-	skip, left := w.promote(attributes)
-	w.json(colAttributes, left == 0, func(b []byte) []byte { return appendObject(b, attributes, skip) })
-	for i := range attributes {
-		w.learn(attributes[i].Value)
-	}
+	w.teller(r)
+	w.text(colScope, scope, false)
+	w.text(colCorrelation, correlation, true)
+	w.fixed(colTrace, trace[:], trace.IsZero())
+	w.fixed(colSpan, span[:], span.IsZero())
+	w.attributes(attributes)
 }
 
-// promote puts attributes into columns of their own and tells which these
-// were, as bits. Only the first of a key, and only with the column's type: so
-// it comes back as it was.
-func (w *fileWriter) promote(attributes []telemetry.Attribute) (taken uint64, left int) {
+// attributes puts attributes into columns of their own, and the others into one
+// of JSON. Only the first of a key, and only with the column's type: so it
+// comes back as it was.
+func (w *fileWriter) attributes(list []telemetry.Attribute) {
 	var done uint32
-	for i := range attributes {
-		a := &attributes[i]
-		c, ok := promoted(a.Key)
-		if !ok || i >= 64 || done&(1<<c) != 0 {
-			continue
+	w.object = append(w.object[:0], '{')
+	for i := range list {
+		k := w.memo.attribute(&list[i])
+		if k.page != w.pages {
+			k.page, k.made = w.pages, parquet.Value{}
+			w.learn(list[i].Value)
 		}
-		done |= 1 << c
-		switch {
-		case c != colCode && a.Kind == telemetry.Text && a.Value != "":
-			w.text(c, a.Value)
-		case c == colCode && a.Kind == telemetry.Int && natural(a):
-			n, err := strconv.ParseInt(a.Value, 10, 64)
-			if err != nil { // natural has parsed it
+		if c := k.column; c < columns && done&(1<<c) == 0 {
+			done |= 1 << c
+			if k.fits {
+				if k.made.IsNull() && c == colCode {
+					k.made = w.level(c, parquet.Int64Value(k.number))
+				} else if k.made.IsNull() {
+					k.made = w.value(c, list[i].Value)
+				}
+				w.put(c, k.made)
+				w.bytes += len(list[i].Value)
 				continue
 			}
-			w.put(c, parquet.Int64Value(n), false)
-		default:
-			w.put(c, parquet.Value{}, true)
-			continue
+			w.null(c)
 		}
-		taken |= 1 << i
-		left--
+		if len(w.object) > 1 {
+			w.object = append(w.object, ',')
+		}
+		w.object = append(w.object, k.member()...)
 	}
 	for _, c := range [...]column{colMethod, colRoute, colPeer, colDestination, colCode} {
 		if done&(1<<c) == 0 {
-			w.put(c, parquet.Value{}, true)
+			w.null(c)
 		}
 	}
-	return taken, left + len(attributes)
+	if len(w.object) == 1 {
+		w.null(colAttributes)
+		return
+	}
+	w.object = append(w.object, '}')
+	w.put(colAttributes, w.level(colAttributes, parquet.ByteArrayValue(keep(w, w.object))))
+	w.bytes += len(w.object)
 }
 
 func (w *fileWriter) span(s *telemetry.Span) error {
-	w.put(colTime, parquet.Int64Value(s.Start), false)
-	w.put(colDuration, parquet.Int64Value(s.Duration), false)
+	w.put(colTime, w.level(colTime, parquet.Int64Value(s.Start)))
+	w.put(colDuration, w.level(colDuration, parquet.Int64Value(s.Duration)))
 	w.common(s.Resource, s.Scope, s.CorrelationID, s.TraceID, s.ID, s.Attributes)
-	w.searched(colName, s.Name)
-	w.text(colKind, s.Kind.String())
-	w.text(colStatus, statusName(s.Status))
-	w.searched(colMessage, s.StatusMessage)
-	w.fixed(colParent, s.Parent[:])
+	w.text(colName, s.Name, true)
+	w.text(colKind, s.Kind.String(), false)
+	w.text(colStatus, statusName(s.Status), false)
+	w.text(colMessage, s.StatusMessage, true)
+	w.fixed(colParent, s.Parent[:], s.Parent.IsZero())
 	w.json(colEvents, len(s.Events) == 0, func(b []byte) []byte { return appendEvents(b, s.Events) })
 	w.json(colLinks, len(s.Links) == 0, func(b []byte) []byte { return appendLinks(b, s.Links) })
 	return w.row(s.Start)
 }
 
 func (w *fileWriter) log(l *telemetry.Log) error {
-	w.put(colTime, parquet.Int64Value(l.Time), false)
-	w.put(colSeverity, parquet.Int32Value(int32(l.Severity)), false)
+	w.put(colTime, w.level(colTime, parquet.Int64Value(l.Time)))
+	w.put(colSeverity, w.level(colSeverity, parquet.Int32Value(int32(l.Severity))))
 	w.common(l.Resource, l.Scope, l.CorrelationID, l.TraceID, l.SpanID, l.Attributes)
-	w.text(colStream, l.Stream)
-	w.searched(colBody, l.Body)
+	w.text(colStream, l.Stream, false)
+	w.text(colBody, l.Body, true)
 	return w.row(l.Time)
 }
 
@@ -234,18 +289,22 @@ func (w *fileWriter) page() error {
 		if err != nil {
 			return err
 		}
-		clear(w.values[c])
-		w.values[c] = w.values[c][:0]
+		w.values[c] = w.values[c][:0] // they point to the arena, which is used again
 	}
 	set := w.words.fold()
 	w.sets = binary.AppendUvarint(w.sets, uint64(len(set)))
 	w.sets = append(w.sets, set...)
 	clear(w.words[:bloomMost])
+	clear(w.told)
 	w.inGroup += w.rows
+	w.pages++
 	w.rows, w.bytes = 0, 0
 	w.arena = w.arena[:0]
 	if cap(w.arena) > 2*pageBytes {
 		w.arena = nil
+	}
+	if cap(w.object) > pageBytes {
+		w.object = nil
 	}
 	if w.inGroup >= groupRows {
 		w.inGroup = 0

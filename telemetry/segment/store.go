@@ -176,12 +176,17 @@ func (s *Store) refuse(rows int) {
 	s.stats.Dropped += uint64(rows) // #nosec G115 -- never negative
 }
 
-// encode makes frames of a batch: as they are written, and as the head keeps
-// them.
+// encode makes frames of a batch: as they are written, until the next call,
+// and as the head keeps them.
 func (s *Store) encode(b telemetry.Batch) ([]byte, []*frame, error) {
-	var out []byte
-	var frames []*frame
 	w := s.writer
+	out := w.out[:0]
+	defer func() {
+		if w.out = out; cap(out) > 2*softFrameSize {
+			w.out = nil
+		}
+	}()
+	var frames []*frame
 	flush := func(k byte) error {
 		if w.count == 0 {
 			return nil

@@ -149,3 +149,50 @@ func TestHoldingIsContainsOfTheLowerCase(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatComesAgainIsFoundOnEveryPage: texts and attributes that were met
+// before are written and found as those that were not.
+func TestWhatComesAgainIsFoundOnEveryPage(t *testing.T) {
+	t.Parallel()
+	s := open(t, segment.Options{Dir: t.TempDir()})
+	r := &telemetry.Resource{Service: "order", Attributes: []telemetry.Attribute{{Key: "host", Value: "h1"}}}
+	attributes := func(i int) []telemetry.Attribute {
+		return []telemetry.Attribute{
+			{Key: "http.route", Value: "/route"}, {Key: "http.route", Value: "/again"}, {Key: "http.response.status_code", Value: "200", Kind: telemetry.Int},
+			{Key: "n", Value: "200", Kind: telemetry.Int}, {Key: "n", Value: "200"}, {Key: "m", Value: "200"}, {Key: "http.request.method", Value: "1", Kind: telemetry.Int},
+			{Key: "own", Value: "own" + strconv.Itoa(i)}, {Key: "long", Value: strings.Repeat("long ", 100*(i%512/511)) + "end"},
+		}
+	}
+	const rows = 2 * 4096
+	for from := 0; from < rows; from += 512 {
+		var b telemetry.Batch
+		for i := from; i < from+512; i++ {
+			b.Logs = append(b.Logs, telemetry.Log{Resource: r, Time: int64(1e15 + i), Body: "payment taken", CorrelationID: "c-" + strconv.Itoa(i/4096), Attributes: attributes(i)})
+		}
+		if err := s.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Seal(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	sorted := func(list []telemetry.Attribute) []telemetry.Attribute {
+		return slices.SortedFunc(slices.Values(list), func(a, b telemetry.Attribute) int {
+			return strings.Compare(a.Key+a.Value+strconv.Itoa(int(a.Kind)), b.Key+b.Value+strconv.Itoa(int(b.Kind)))
+		})
+	}
+	for text, want := range map[string]int{"payment again 200": rows, "c-1": 4096, "own8000": 1, "long": rows / 512, "nowhere": 0} {
+		n := 0
+		err := s.Logs(t.Context(), telemetry.LogQuery{Text: text}, func(l *telemetry.Log) error {
+			i := int(l.Time - 1e15)
+			if diff := cmp.Diff(sorted(attributes(i)), sorted(l.Attributes)); n == 0 && diff != "" {
+				t.Errorf("row %d: %s", i, diff)
+			}
+			n++
+			return nil
+		})
+		if err != nil || n != want {
+			t.Errorf("%q: %d rows, %v, want %d", text, n, err, want)
+		}
+	}
+}
