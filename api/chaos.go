@@ -135,6 +135,9 @@ type ChaosFault struct {
 	Journey       string  `json:"journey,omitempty"`
 	TestCustomers bool    `json:"testCustomers"`
 	Share         float64 `json:"share,omitempty"`
+	Event         string  `json:"event,omitempty" doc:"Type of the events that the service receives; absent: requests are met."`
+	Stream        string  `json:"stream,omitempty" doc:"From which the service pulls them."`
+	Consumer      string  `json:"consumer,omitempty" doc:"By which it does; absent: plat pushes them."`
 }
 
 // InstanceHarm is what is done to an instance.

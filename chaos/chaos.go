@@ -30,7 +30,17 @@ type Fault struct {
 	Journey   string  `json:"journey,omitempty"`
 	Synthetic bool    `json:"testCustomers"` // only they
 	Share     float64 `json:"share,omitempty"`
+
+	// Of events that a service receives: their type and, where it pulls them by
+	// itself, from where. Those that plat pushes to it are requests, whose header
+	// tells the type.
+	Event    string `json:"event,omitempty"`
+	Stream   string `json:"stream,omitempty"`
+	Consumer string `json:"consumer,omitempty"`
 }
+
+// Pulled tells whether it is of events that a service pulls by itself.
+func (f Fault) Pulled() bool { return f.Consumer != "" }
 
 // Count is how often a fault was played.
 type Count struct {
@@ -69,8 +79,9 @@ type Failed struct {
 
 // System is what the room needs of the running system.
 type System interface {
-	// SetFaults replaces the faults that are played; FaultCounts counts those.
-	SetFaults([]Fault)
+	// SetFaults replaces the faults that are played, and fails when not all of
+	// them can be; FaultCounts counts those.
+	SetFaults([]Fault) error
 	FaultCounts() map[string]Count
 	// RunJourney lets one test customer, whom faults aim at by the mark, go a
 	// journey's way.
@@ -134,7 +145,7 @@ func (r *Room) Run(ctx context.Context) error {
 			end := context.AfterFunc(ctx, func() { r.cancel(ctx.Err()) })
 			j.do(j.ctx)
 			end()
-			r.o.System.SetFaults(nil)
+			_ = r.o.System.SetFaults(nil) // none can always be played
 			r.mu.Lock()
 			r.busy, r.stop, r.report = "", nil, nil
 			r.mu.Unlock()

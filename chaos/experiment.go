@@ -42,8 +42,9 @@ type LimitsFile struct {
 
 // ExperimentFaultFile is one thing that fails.
 type ExperimentFaultFile struct {
-	Do        string            `json:"do" jsonschema:"enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=duplicate,enum=kill,enum=pause"`
+	Do        string            `json:"do" jsonschema:"enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=duplicate,enum=reorder,enum=kill,enum=pause"`
 	Service   string            `json:"service"`
+	Event     string            `json:"event,omitempty"`
 	Instance  string            `json:"instance,omitempty"`
 	From      string            `json:"from,omitempty"`
 	Gateway   string            `json:"gateway,omitempty"`
@@ -284,10 +285,10 @@ func (r *reading) fault(x *Experiment, i int) {
 	at := func(key string) []any { return []any{"faults", i, key} }
 	harm := f.Do == "kill" || f.Do == "pause"
 	if f.Do == "" && !r.Has(at("do")...) {
-		r.Key(bad("it is not said what fails").Fix("add do: with one of latency, error, abort, reset, truncate, stall, slow, no-answer, no-instance, duplicate, kill, pause"), "faults", i)
+		r.Key(bad("it is not said what fails").Fix("add do: with one of latency, error, abort, reset, truncate, stall, slow, no-answer, no-instance, duplicate, reorder, kill, pause"), "faults", i)
 		return
 	}
-	if f.Service == "" && (harm || f.From == "" && f.Gateway == "" && f.Route == "") {
+	if f.Service == "" && f.Event == "" && (harm || f.From == "" && f.Gateway == "" && f.Route == "") {
 		r.Key(bad("it is not said who fails").Why("expected a service, or for requests from, gateway or route").Fix("add service: NAME"), "faults", i)
 	}
 	r.one("service", f.Service, r.services(!harm), at("service")...)
@@ -302,6 +303,10 @@ func (r *reading) fault(x *Experiment, i int) {
 	r.one("gateway", f.Gateway, gateways, at("gateway")...)
 	r.one("route", f.Route, routes, at("route")...)
 	r.fits(f, at, harm)
+	if f.Event != "" && !harm {
+		r.event(x, f, fmt.Sprintf("%s/%d", x.Name, i+1), at)
+		return
+	}
 	if f.From != "" && (f.Gateway != "" || f.Route != "") {
 		r.Key(bad("from and an entrance at once").Why("a request comes from a service, or from outside").Fix("make two faults of it"), at("from")...)
 	}
@@ -319,10 +324,10 @@ func (r *reading) fits(f ExperimentFaultFile, at func(string) []any, harm bool) 
 		set  bool
 		fits bool
 	}{
-		{"delay", f.Delay != nil, f.Do == "latency"}, {"jitter", f.Jitter != nil, f.Do == "latency"},
+		{"delay", f.Delay != nil, f.Do == "latency" || f.Do == reorder}, {"jitter", f.Jitter != nil, f.Do == "latency"},
 		{"status", f.Status != nil, f.Do == "error"}, {"rate", f.Rate != nil, f.Do == "slow"},
 		{"from", f.From != "", !harm}, {"gateway", f.Gateway != "", !harm}, {"route", f.Route != "", !harm},
-		{"header", len(f.Header) > 0, !harm}, {"share", f.Share != nil, !harm}, {"customers", f.Customers != "", !harm},
+		{"header", len(f.Header) > 0, !harm}, {"share", f.Share != nil, !harm}, {"customers", f.Customers != "", !harm}, {"event", f.Event != "", !harm},
 	} {
 		if k.set && !k.fits {
 			r.Key(bad("%s means nothing for %s", k.key, f.Do).Fix("delete it"), at(k.key)...)
@@ -330,6 +335,9 @@ func (r *reading) fits(f ExperimentFaultFile, at func(string) []any, harm bool) 
 	}
 	if f.Do == "latency" && f.Delay == nil && !r.Has(at("delay")...) {
 		r.Key(bad("it is not said how long a request is held back").Fix("add delay: 2s"), at("do")...)
+	}
+	if f.Do == reorder && f.Event == "" && !r.Has(at("event")...) {
+		r.Key(bad("it is not said of which event").Why("requests have no order").Fix("add event: with one that the service consumes"), at("do")...)
 	}
 	if len(f.Header) > 1 {
 		r.Key(bad("%d header fields at once", len(f.Header)).Why("expected one").Fix("keep one of them"), at("header")...)

@@ -83,8 +83,8 @@ func (h *rehearsing) steady(ctx context.Context) *fault.Fault {
 		watch = append(watch, Fault{ID: callID(p), Kind: "watch", Caller: p.Caller, Service: p.Dependency, Journey: RehearsalMark})
 	}
 	for _, j := range h.sys.Journeys {
-		system.SetFaults(nil)
-		system.SetFaults(watch) // they count from zero
+		h.play()
+		h.play(watch...) // they count from zero
 		if f := h.passes(ctx, j); f != nil {
 			return f
 		}
@@ -101,6 +101,9 @@ func (h *rehearsing) steady(ctx context.Context) *fault.Fault {
 	}
 	return nil
 }
+
+// play lets these fail alone. Faults of requests can always be played.
+func (h *rehearsing) play(faults ...Fault) { _ = h.room.o.System.SetFaults(faults) }
 
 // passes lets a customer go a journey's way that should pass, a few times
 // where it does not.
@@ -155,8 +158,8 @@ func (h *rehearsing) way(ctx context.Context, p Promise, how failure, journeys [
 	system := h.room.o.System
 	id := callID(p) + "/" + how.kind
 	way := Way{Way: how.way, Verdict: Kept, Runs: []Run{}}
-	system.SetFaults([]Fault{{ID: id, Kind: how.kind, Status: http.StatusServiceUnavailable, Caller: p.Caller, Service: p.Dependency, Journey: RehearsalMark}})
-	defer system.SetFaults(nil)
+	h.play(Fault{ID: id, Kind: how.kind, Status: http.StatusServiceUnavailable, Caller: p.Caller, Service: p.Dependency, Journey: RehearsalMark})
+	defer h.play()
 	for _, j := range journeys {
 		before := system.FaultCounts()[id].Played
 		run := system.RunJourney(ctx, j, RehearsalMark)

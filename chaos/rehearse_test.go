@@ -32,9 +32,10 @@ type stage struct {
 	counts   map[string]uint64
 	versions map[string]string
 	history  []string // of the faults that were set
+	refuses  error    // to set any
 }
 
-func (s *stage) SetFaults(faults []chaos.Fault) {
+func (s *stage) SetFaults(faults []chaos.Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = faults
@@ -42,6 +43,7 @@ func (s *stage) SetFaults(faults []chaos.Fault) {
 	for _, f := range faults {
 		s.history = append(s.history, f.ID)
 	}
+	return s.refuses
 }
 
 func (s *stage) FaultCounts() map[string]chaos.Count {

@@ -102,6 +102,10 @@ func (e *experimenting) run(ctx context.Context) {
 		return
 	}
 	hurt := e.during(ctx)
+	if e.report.Fault != nil {
+		e.report.State = NotBegun
+		return
+	}
 	e.report.State = Done
 	switch {
 	case hurt:
@@ -125,7 +129,11 @@ func (e *experimenting) run(ctx context.Context) {
 func (e *experimenting) unclear() (why []string) {
 	for i, f := range e.x.Faults {
 		if e.report.Played[f.ID].Played == 0 {
-			why = append(why, fmt.Sprintf("fault %d (%s) met no request", i+1, f.Kind))
+			what := "request"
+			if f.Event != "" {
+				what = "event"
+			}
+			why = append(why, fmt.Sprintf("fault %d (%s) met no %s", i+1, f.Kind, what))
 		}
 	}
 	for _, j := range e.report.Journeys {
@@ -184,7 +192,10 @@ func (e *experimenting) during(ctx context.Context) (hurt bool) {
 	if err := e.room.keep(e.report); err != nil { // so that it is known even when plat is killed now
 		e.because("report", "the report cannot be kept: %s", err)
 	}
-	e.room.o.System.SetFaults(e.x.Faults)
+	if err := e.room.o.System.SetFaults(e.x.Faults); err != nil {
+		e.report.Fault = fault.New(fault.EventUnavailable, "not everything can be let fail").Why(err.Error()).Because(err)
+		return false
+	}
 	e.harm()
 	e.tell()
 	ctx, over := context.WithTimeout(ctx, e.x.Duration)
@@ -330,7 +341,7 @@ func (e *experimenting) harm() {
 // undo takes back all that can be.
 func (e *experimenting) undo() {
 	e.report.Played = e.room.o.System.FaultCounts()
-	e.room.o.System.SetFaults(nil)
+	_ = e.room.o.System.SetFaults(nil) // none can always be played
 	for _, instance := range e.paused {
 		_ = e.room.o.Machine.Pause(instance, 0) // it has ended, or goes on by itself
 	}

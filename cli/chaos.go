@@ -209,8 +209,13 @@ func faultWords(f api.ChaosFault) string {
 		what = "answered " + strconv.Itoa(f.Status)
 	case "slow":
 		what = fmt.Sprintf("answered at %d bytes a second", f.Rate)
+	case "reorder":
+		what = "the last first of what comes within " + time.Duration(f.Delay).String()
 	}
 	aim := []string{"requests"}
+	if f.Event != "" { // its caller and header follow from that
+		aim, f.Caller, f.Header = []string{"events", f.Event}, "", ""
+	}
 	add := func(word, value string) {
 		if value != "" {
 			aim = append(aim, word+" "+value)

@@ -13,6 +13,7 @@ import (
 	"github.com/plat-dev/plat/gateway"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
+	"github.com/plat-dev/plat/store/nats"
 )
 
 // breakable is the running system as chaos needs it.
@@ -35,13 +36,26 @@ func (p *plane) openChaos(ctx context.Context, run part, open *closers) error {
 	return nil
 }
 
-// SetFaults replaces the faults that are played.
-func (b breakable) SetFaults(faults []chaos.Fault) {
-	list := make([]gateway.Fault, len(faults))
-	for i, f := range faults {
-		list[i] = gateway.Fault(f)
+// SetFaults replaces the faults that are played: those of requests by the
+// gateway, those of events that services pull by the broker.
+func (b breakable) SetFaults(faults []chaos.Fault) error {
+	var requests []gateway.Fault
+	var events []nats.Fault
+	for _, f := range faults {
+		if f.Pulled() {
+			events = append(events, nats.Fault{
+				ID: f.ID, Kind: f.Kind, Stream: f.Stream, Consumer: f.Consumer, Delay: f.Delay, Jitter: f.Jitter, Share: f.Share, Meets: b.p.signer().Marked(f.Journey),
+			})
+			continue
+		}
+		requests = append(requests, gateway.Fault{
+			ID: f.ID, Kind: f.Kind, Delay: f.Delay, Jitter: f.Jitter, Status: f.Status, Rate: f.Rate,
+			Service: f.Service, Caller: f.Caller, Instance: f.Instance, Gateway: f.Gateway, Route: f.Route,
+			Header: f.Header, Value: f.Value, Journey: f.Journey, Synthetic: f.Synthetic, Share: f.Share,
+		})
 	}
-	b.p.gateway.SetFaults(list)
+	b.p.gateway.SetFaults(requests)
+	return b.p.broker.SetFaults(events)
 }
 
 // FaultCounts counts how often they were.
@@ -53,6 +67,9 @@ func (b breakable) FaultCounts() map[string]chaos.Count {
 			count.Examples = append(count.Examples, chaos.Example{Time: e.Time, TraceID: e.TraceID, CorrelationID: e.CorrelationID, Request: e.Method + " " + e.Path})
 		}
 		counts[id] = count
+	}
+	for id, c := range b.p.broker.FaultCounts() {
+		counts[id] = retold[chaos.Count](c)
 	}
 	return counts
 }

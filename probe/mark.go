@@ -61,3 +61,19 @@ func (s *Signer) Verify(mark string, now time.Time, entering bool) (journey stri
 	}
 	return parts[1], true
 }
+
+// Marked tells the events that follow from test customers of a journey, by
+// their headers; nil of no journey: all are meant.
+func (s *Signer) Marked(journey string) func(header map[string][]string) bool {
+	if journey == "" {
+		return nil
+	}
+	return func(header map[string][]string) bool {
+		marks := header["ce-plattest"]
+		if len(marks) != 1 {
+			return false
+		}
+		whose, ok := s.Verify(marks[0], time.Time{}, false)
+		return ok && whose == journey
+	}
+}

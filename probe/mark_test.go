@@ -53,6 +53,21 @@ func TestMark(t *testing.T) {
 	}
 }
 
+// TestMarked: an event belongs to the journey whose mark it carries.
+func TestMarked(t *testing.T) {
+	t.Parallel()
+	s := probe.NewSigner([]byte("key"))
+	of := func(journey string) map[string][]string {
+		return map[string][]string{"ce-plattest": {s.Mark(journey, "1", time.Now())}}
+	}
+	if meant := s.Marked("buy"); !meant(of("buy")) || meant(of("browse")) || meant(nil) || meant(map[string][]string{"ce-plattest": {"1.buy.1.1.x"}}) {
+		t.Error("whose events are meant is not told")
+	}
+	if s.Marked("") != nil {
+		t.Error("of no journey, not all are meant")
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	s := probe.NewSigner([]byte("key"))
 	now := time.Unix(1_800_000_000, 0)

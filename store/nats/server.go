@@ -78,6 +78,8 @@ type Server struct {
 
 	putting sync.Mutex // one change of a stream's configuration at a time
 
+	faulty faulty
+
 	mu     sync.Mutex
 	engine *server.Server // nil: between two engines, or closed
 	damage []*fault.Fault
@@ -152,6 +154,7 @@ func (s *Server) Close() error {
 	if s.stop != nil {
 		s.stop()
 		s.tasks.Wait()
+		_ = s.SetFaults(nil) // never fails
 	}
 	if s.conn != nil {
 		if s.stop != nil {
@@ -213,6 +216,7 @@ func (s *Server) start() error {
 		s.mu.Lock()
 		s.engine = engine
 		s.mu.Unlock()
+		s.faulty.remap(engine)
 		return nil
 	}
 	return fault.New(fault.EventUnavailable, "no free port was found for the event broker").Fix("close programs that hold ports below 32768")
