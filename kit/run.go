@@ -174,7 +174,7 @@ func (s *Service) end(server *http.Server, cancelBase context.CancelFunc, failed
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), max(quietTime, drain-time.Since(begun)))
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
+	if err := s.shutdown(ctx, server); err != nil && s.traffic.inFlight() > 0 {
 		errs = append(errs, fmt.Errorf("%d request(s) were not answered within %s", s.traffic.inFlight(), drain))
 	}
 	cancelBase() // what still runs is told to end
@@ -195,6 +195,19 @@ func (s *Service) end(server *http.Server, cancelBase context.CancelFunc, failed
 		s.log.Info("stopped", "took", time.Since(begun).Round(time.Millisecond).String())
 	}
 	return err
+}
+
+// shutdown waits for the requests until ctx ends. Connections that nobody has
+// used yet are closed after a moment: net/http waits 5 s for their first
+// request, which is longer than a drain.
+func (s *Service) shutdown(ctx context.Context, server *http.Server) error {
+	moment, cancel := context.WithTimeout(ctx, quietTime)
+	defer cancel()
+	if err := server.Shutdown(moment); err == nil {
+		return nil
+	}
+	s.traffic.unused.close()
+	return server.Shutdown(ctx)
 }
 
 func stopOne(st stop) error {

@@ -108,6 +108,37 @@ func TestADrainIsBounded(t *testing.T) {
 	await(t, "the handler's end", cancelled.Load)
 }
 
+// TestAnUnusedConnectionHoldsNoEnd: neither one that a client opened and never
+// used, nor one with half a request, is a request that was not answered.
+func TestAnUnusedConnectionHoldsNoEnd(t *testing.T) {
+	t.Parallel()
+	for name, sent := range map[string]string{"unused": "", "half a request": "GET / HTTP/1.1\r\nHost: "} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, nil, func(s *kit.Service) error {
+				if sent != "" {
+					s.SetLimits(kit.Limits{Drain: 50 * time.Millisecond})
+				}
+				return nil
+			})
+			c, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := c.Write([]byte(sent)); err != nil {
+				t.Fatal(err)
+			}
+			if a := ask(t, http.MethodGet, s.URL()+"/health/live", ""); a.status != http.StatusOK { // accepted after it
+				t.Errorf("liveness: %d", a.status)
+			}
+			if err := s.stop(); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}
+}
+
 func TestWhatEndsAService(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")

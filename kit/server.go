@@ -44,6 +44,7 @@ func (s *Service) newServer(base context.Context) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnState:         s.traffic.unused.note,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -203,11 +204,39 @@ func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
+// unused are the connections that have not sent a byte yet.
+type unused struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+func (u *unused) note(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state != http.StateNew {
+		delete(u.conns, c)
+		return
+	}
+	if u.conns == nil {
+		u.conns = map[net.Conn]bool{}
+	}
+	u.conns[c] = true
+}
+
+func (u *unused) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.conns {
+		_ = c.Close() // nothing was asked on it
+	}
+}
+
 // traffic counts the requests in flight.
 type traffic struct {
-	mu    sync.Mutex
-	count int
-	last  time.Time // when the last one ended or began
+	unused unused
+	mu     sync.Mutex
+	count  int
+	last   time.Time // when the last one ended or began
 }
 
 func (t *traffic) begin() { t.add(1) }
