@@ -23,6 +23,7 @@ type Description struct {
 // CallState is how the policies of one service's calls of another stand.
 type CallState struct {
 	Service   string        `json:"service" doc:"that is called"`
+	By        string        `json:"by,omitempty" doc:"the instance that calls by itself; absent: plat's listener"`
 	Declared  bool          `json:"declared"`
 	OnFailure string        `json:"onFailure"`
 	Policies  []PolicyState `json:"policies"`

@@ -219,12 +219,16 @@ func incomingTable(policies []api.PolicyState) table {
 func policyTable(calls []api.CallState) table {
 	t := table{header: []string{"CALLS", "POLICY", "SETTING", "STATE", "ACTED", "WHY"}, cuts: true}
 	for _, c := range calls {
+		calls := c.Service
+		if c.By != "" {
+			calls += " by " + c.By
+		}
 		for _, p := range c.Policies {
 			acted := "-"
 			if p.Acted != nil {
 				acted = age(*p.Acted)
 			}
-			t.rows = append(t.rows, []string{c.Service, p.Policy, p.Setting, p.State, acted, p.Why})
+			t.rows = append(t.rows, []string{calls, p.Policy, p.Setting, p.State, acted, p.Why})
 		}
 	}
 	return t

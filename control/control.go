@@ -20,6 +20,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"github.com/plat-dev/plat/api/serve"
+	"github.com/plat-dev/plat/callers"
 	"github.com/plat-dev/plat/chaos"
 	"github.com/plat-dev/plat/console"
 	"github.com/plat-dev/plat/drift"
@@ -77,7 +78,7 @@ type plane struct {
 	launcher *process.Guard
 	runner   *runner.Runner
 	measures
-	ways *ways
+	calling
 	addresses
 
 	applying sync.Mutex // a plan while it becomes live
@@ -91,6 +92,12 @@ type eventing struct {
 	events    *event.Room
 	publisher *cloudevents.Publisher
 	receiver  *cloudevents.Receiver
+}
+
+// calling is how services reach one another.
+type calling struct {
+	ways    *ways
+	callers *callers.Callers // those that need no ways
 }
 
 // measures are of what runs.
@@ -226,11 +233,12 @@ func (p *plane) openGateway(ctx context.Context, run part, open *closers) (err e
 	access := rotated(filepath.Join(p.folder.Path, "access.log"))
 	open.add(access.Close)
 	var damage *fault.Fault
-	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log, Chatty: drift.ChattyCalls}); damage != nil {
+	if p.topology, damage = topology.Open(filepath.Join(p.folder.Path, "topology.json"), topology.Options{Log: p.log, Chatty: drift.ChattyCalls, Settle: toldWithin}); damage != nil {
 		p.log.WarnContext(ctx, "the map is forgotten", "fault", damage.Error())
 	}
 	p.gateway = gateway.New(gateway.Options{AccessLog: access, Log: p.log, Observe: p.observe, Seen: p.seen, Synthetic: p.synthetic})
 	open.add(func() error { p.gateway.Close(); return nil })
+	p.callers = callers.New(gateway.GuardOf)
 	p.ways = newWays(p.gateway, p.log)
 	open.add(func() error { p.ways.close(); return nil })
 	run("topology", p.topology.Run)
@@ -308,7 +316,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Protector: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Watch: watching{p}, Tracer: p, Logbook: p,
+		Source: p, Operator: p, Viewer: p, Protector: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Watch: watching{p}, Callers: p, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 		ReadingToken: func() string {
@@ -328,6 +336,7 @@ func (p *plane) apply(ctx context.Context, sys *plan.System) error {
 	}
 	p.gateway.SetCalls(plan.Edges(sys))
 	p.gateway.SetIncoming(sys.Services)
+	p.callers.SetPlan(sys.Services, plan.Edges(sys))
 	if err := p.ways.set(sys, p.general); err != nil {
 		return err
 	}

@@ -103,12 +103,13 @@ func (p *plane) sample(ctx context.Context, at time.Time) []prom.Sample {
 }
 
 func (p *plane) sampleServices(s *samples) {
+	with := p.callers.InFlight()
 	for _, st := range p.runner.Status() {
 		states := map[runner.State]int{runner.Ready: 0, runner.Starting: 0, runner.Unready: 0, runner.Waiting: 0, runner.CrashLooping: 0}
 		inFlight, restarts := 0, 0
 		for _, in := range st.Instances {
 			states[in.State]++
-			inFlight += p.gateway.InFlight(in.ID)
+			inFlight += p.gateway.InFlight(in.ID) + with[in.ID]
 			restarts += in.Restarts
 			if in.PID == 0 {
 				continue
@@ -131,9 +132,18 @@ func (p *plane) sampleServices(s *samples) {
 }
 
 func (p *plane) sampleCalls(s *samples) {
-	for _, c := range p.gateway.Calls("") {
-		s.figures(c.Figures, "caller", c.Caller, "service", c.Callee)
+	for _, c := range p.gateway.Calls("", p.standings("")...) {
+		labels := []string{"caller", c.Caller, "service", c.Callee}
+		if c.By != "" {
+			labels = append(labels, "by", c.By)
+		}
+		s.figures(c.Figures, labels...)
 	}
+	dropped, refused := p.callers.Lost()
+	for service, n := range dropped {
+		s.add("counter", "plat_calls_untold_total", "Calls past plat's listeners that are in no figure, since their caller could not tell of them.", float64(n), "caller", service)
+	}
+	s.add("counter", "plat_calls_refused_total", "Calls past plat's listeners that were told and not believed.", float64(refused))
 	for _, in := range p.gateway.Incoming("") {
 		s.figures(in.Figures, "service", in.Service)
 	}

@@ -99,8 +99,8 @@ func (p *plane) describeEnds(ctx context.Context, d *api.Description, sys *plan.
 // callStates are how the calls of a service stand.
 func (p *plane) callStates(name string) []api.CallState {
 	all := []api.CallState{}
-	for _, c := range p.gateway.Calls(name) {
-		all = append(all, api.CallState{Service: c.Callee, Declared: c.Declared, OnFailure: c.OnFailure, Policies: policyStates(c.Lines)})
+	for _, c := range p.gateway.Calls(name, p.standings(name)...) {
+		all = append(all, api.CallState{Service: c.Callee, By: c.By, Declared: c.Declared, OnFailure: c.OnFailure, Policies: policyStates(c.Lines)})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/kit/direct"
 	"github.com/plat-dev/plat/registry"
 	"github.com/plat-dev/plat/runner"
 )
@@ -33,9 +34,13 @@ func (p *plane) Down(id string) {
 }
 
 // Gone forgets an instance whose process has ended.
-func (p *plane) Gone(id string) { p.registry.Deregister(id) }
+func (p *plane) Gone(id string) {
+	p.registry.Deregister(id)
+	p.callers.Gone(id)
+}
 
-// Drained waits until the gateway has no request at the instance.
+// Drained waits until neither the gateway nor a service that calls by itself
+// has a request at the instance.
 func (p *plane) Drained(ctx context.Context, id string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -46,6 +51,7 @@ func (p *plane) Drained(ctx context.Context, id string) {
 		case <-tick.C:
 		}
 	}
+	p.callers.Drained(ctx, id)
 }
 
 // route tells the gateway who is in rotation for a service.
@@ -54,13 +60,16 @@ func (p *plane) route(service string) {
 	defer p.routing.Unlock()
 	instances, _ := p.registry.Instances(service)
 	var upstreams []gateway.Upstream
+	var known []direct.Instance
 	sys, _ := p.live().Service(service)
 	for _, in := range instances {
 		if in.Status() != registry.Critical {
 			upstreams = append(upstreams, gateway.Upstream{ID: in.ID, Addr: in.Addr, Version: in.Version, H2C: sys.HTTP != nil && sys.HTTP.Protocol == "h2c"})
+			known = append(known, direct.Instance{ID: in.ID, Addr: in.Addr, Version: in.Version})
 		}
 	}
 	p.gateway.SetUpstreams(service, upstreams)
+	p.callers.SetInstances(service, known)
 }
 
 // announceOthers follows what others than the runner change in the registry:

@@ -13,6 +13,7 @@ import (
 // CallState is how the policies of one service's calls to another stand.
 type CallState struct {
 	Caller, Callee string
+	By             string // the instance of the caller that makes the calls by itself; empty: an edge
 	Declared       bool
 	OnFailure      string
 	Lines          []policy.Line // the policies in words, ejection and fallback among them
@@ -28,9 +29,20 @@ type CallFigure struct {
 	Labels  []string // name, value, …, beside those of the call
 }
 
+// Standing is what a caller's own policies are at, where it calls by itself.
+type Standing struct {
+	Caller, Callee, By string
+	Guard              policy.Snapshot
+	Ejection           policy.Line // without what the members say
+	Ejected            map[string]policy.MemberState
+	Degraded           uint64
+	Last               *policy.Act // of the degraded ones
+}
+
 // Calls tells how the guarded calls of a caller stand (empty: of all), in the
-// order in which they were declared or first made.
-func (g *Gateway) Calls(caller string) []CallState {
+// order in which they were declared or first made; with each those that told
+// how they stand. An edge that nobody used beside them is left out.
+func (g *Gateway) Calls(caller string, told ...Standing) []CallState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var all []CallState
@@ -40,22 +52,50 @@ func (g *Gateway) Calls(caller string) []CallState {
 		if t == nil || caller != "" && key.caller != caller {
 			continue
 		}
-		s, ejected := d.guard.Snapshot(), map[string]policy.MemberState{}
-		lines := s.Lines()
+		edge := len(all)
+		all = append(all, CallState{})
+		for _, s := range told {
+			if s.Caller == key.caller && s.Callee == key.callee {
+				f := fallbacks{}
+				f.degraded.Store(s.Degraded)
+				f.last.Store(s.Last)
+				all = append(all, t.state(key, s.By, s.Guard, []policy.Line{ejection(s.Ejection, s.Ejected)}, s.Ejected, &f))
+			}
+		}
+		if len(all) > edge+1 && !d.used.Load() {
+			all = slices.Delete(all, edge, edge+1)
+			continue
+		}
+		ejected, lines := map[string]policy.MemberState{}, []policy.Line(nil)
 		if p := d.pool.Load(); p != nil {
 			ejected = p.outliers.Snapshot()
 			lines = append(lines, ejection(p.outliers.Line(), ejected))
 		}
-		lines = append(lines, d.fallbacks.line(t))
-		if t.timeout > 0 {
-			lines[0].Setting = "answer " + t.timeout.String() + ", " + lines[0].Setting
-		}
-		all = append(all, CallState{
-			Caller: key.caller, Callee: key.callee, Declared: t.declared, OnFailure: t.onFailure, Lines: lines,
-			Figures: d.figures(s, ejected),
-		})
+		all[edge] = t.state(key, "", d.guard.Snapshot(), lines, ejected, &d.fallbacks)
 	}
 	return all
+}
+
+// state puts together how calls stand.
+func (t *terms) state(key edgeKey, by string, s policy.Snapshot, more []policy.Line, ejected map[string]policy.MemberState, f *fallbacks) CallState {
+	lines := append(append(s.Lines(), more...), f.line(t))
+	if t.timeout > 0 {
+		lines[0].Setting = "answer " + t.timeout.String() + ", " + lines[0].Setting
+	}
+	return CallState{
+		Caller: key.caller, Callee: key.callee, By: by, Declared: t.declared, OnFailure: t.onFailure, Lines: lines, Figures: f.figures(s, ejected),
+	}
+}
+
+// Tell takes note of a declared call that passed no edge, since the caller made
+// it by itself.
+func (g *Gateway) Tell(told Exchange) {
+	told.Declared = true
+	g.mu.Lock()
+	d := g.dependency(edgeKey{told.Caller, told.Service})
+	g.mu.Unlock()
+	x := &exchange{Exchange: told, gateway: g, count: &d.count}
+	x.tell()
 }
 
 // ejection puts into words which instances get no calls.
@@ -90,7 +130,7 @@ func (f *fallbacks) line(t *terms) policy.Line {
 }
 
 // figures are the numbers of a dependency.
-func (d *dependency) figures(s policy.Snapshot, ejected map[string]policy.MemberState) []CallFigure {
+func (f *fallbacks) figures(s policy.Snapshot, ejected map[string]policy.MemberState) []CallFigure {
 	all := []CallFigure{
 		{false, "plat_call_breaker_state", "The breaker of a call: 0 closed, 1 half open, 2 open.", float64(s.Breaker.State), nil},
 		{true, "plat_call_breaker_opened_total", "Times that it opened.", float64(s.Breaker.Opened), nil},
@@ -106,11 +146,11 @@ func (d *dependency) figures(s policy.Snapshot, ejected map[string]policy.Member
 	}{{policy.BreakerOpen, s.Breaker.Rejected}, {policy.BulkheadFull, s.Bulkhead.Rejected}, {policy.LimitLowered, s.Adaptive.Rejected}} {
 		all = append(all, CallFigure{true, "plat_call_rejected_total", "Calls that were not made, by reason.", float64(r.n), []string{"reason", string(r.reason)}})
 	}
-	for _, f := range []struct {
+	for _, k := range []struct {
 		kind string
 		n    uint64
-	}{{plan.OnDegrade, d.fallbacks.degraded.Load()}, {plan.OnDefault, d.fallbacks.standard.Load()}, {plan.OnLastGood, d.fallbacks.lastGood.Load()}} {
-		all = append(all, CallFigure{true, "plat_call_fallback_total", "Answers that something stood in for, or that were marked as degraded, by kind.", float64(f.n), []string{"kind", f.kind}})
+	}{{plan.OnDegrade, f.degraded.Load()}, {plan.OnDefault, f.standard.Load()}, {plan.OnLastGood, f.lastGood.Load()}} {
+		all = append(all, CallFigure{true, "plat_call_fallback_total", "Answers that something stood in for, or that were marked as degraded, by kind.", float64(k.n), []string{"kind", k.kind}})
 	}
 	for _, id := range slices.Sorted(maps.Keys(ejected)) {
 		out := 0.0

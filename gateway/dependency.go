@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 // lead to it: what its guard knows is kept when the plan changes.
 type dependency struct {
 	count     counters
+	used      atomic.Bool // a call came by an edge
 	guard     *policy.Guard
 	terms     atomic.Pointer[terms] // nil: nobody guards these calls
 	fallbacks fallbacks
@@ -40,6 +40,11 @@ func termsOf(e plan.Edge) *terms {
 		declared: true, timeout: e.Timeout, connect: e.Policy.Connect.Std(), header: e.Policy.Header.Std(), total: e.Policy.Total.Std(),
 		onFailure: e.OnFailure, standard: e.Default, lastGood: e.LastGood,
 	}
+}
+
+// GuardOf is what protects the calls of an edge, in the policies' words.
+func GuardOf(e plan.Edge) (policy.Config, policy.Ejection) {
+	return configOf(e.Policy), ejectionOf(e.Ejection)
 }
 
 // configOf is a policy of the plan in the guard's words. One that says nothing
@@ -102,45 +107,8 @@ func (g *Gateway) dependency(key edgeKey) *dependency {
 	return d
 }
 
-// outcomeOf is what an answer's header says of who answered. A 503 with
-// Retry-After, as a 429, sheds load: fewer calls help it, none would not.
-func outcomeOf(res *http.Response) policy.Outcome {
-	switch {
-	case res.StatusCode == http.StatusTooManyRequests,
-		res.StatusCode == http.StatusServiceUnavailable && res.Header["Retry-After"] != nil:
-		return policy.Refused
-	case res.StatusCode == http.StatusNotImplemented:
-		return policy.Success
-	case res.StatusCode >= http.StatusInternalServerError:
-		return policy.Failure
-	}
-	return grpcOutcome(res.Header)
-}
-
-// grpcOutcome is what a gRPC status says, in a header or a trailer.
-func grpcOutcome(h http.Header) policy.Outcome {
-	status := h["Grpc-Status"]
-	if len(status) != 1 {
-		return policy.Success
-	}
-	switch status[0] {
-	case "4": // deadline exceeded
-		return policy.Slow
-	case "8": // resource exhausted
-		return policy.Refused
-	case "13", "14", "15": // internal, unavailable, data loss
-		return policy.Failure
-	}
-	return policy.Success
-}
-
 // lasting tells whether an answer is a stream: it has no total time, and holds
 // no place in the bulkhead once it has begun, since it may last for days.
 func lasting(r *http.Request, res *http.Response) bool {
-	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
-	switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {
-	case "text/event-stream", "application/x-ndjson", "application/jsonl", "application/json-seq", "multipart/x-mixed-replace":
-		return true
-	}
-	return streaming(r) || strings.HasPrefix(kind, "application/connect+") || strings.HasPrefix(kind, "application/grpc-web")
+	return streaming(r) || policy.Lasting(res.Header.Get("Content-Type"))
 }

@@ -109,8 +109,13 @@ func (x *exchange) finish() {
 	if x.body != nil {
 		x.BytesIn = x.body.close()
 	}
+	x.gateway.inflight.Add(-1)
+	x.tell()
+}
+
+// tell counts the exchange and tells of it.
+func (x *exchange) tell() {
 	g := x.gateway
-	g.inflight.Add(-1)
 	if x.Retries > 0 {
 		g.retries.Add(uint64(x.Retries))
 	}

@@ -104,7 +104,7 @@ func (x *exchange) forward(c *call) {
 		x.place.Leave()
 		x.switchProtocols(res, upgrade)
 	default:
-		outcome := outcomeOf(res)
+		outcome := policy.OutcomeOf(res)
 		x.permit.Report(outcome)
 		if outcome != policy.Success && res.StatusCode >= http.StatusInternalServerError && x.standIn(x.Service+" answered "+res.Status) {
 			_ = res.Body.Close() // nobody gets it
@@ -125,6 +125,9 @@ func (x *exchange) forward(c *call) {
 func (x *exchange) enter(ctx context.Context) (err error) {
 	if x.terms == nil {
 		return nil
+	}
+	if !x.dependency.used.Load() { // most often it is said already: no write to what all share
+		x.dependency.used.Store(true)
 	}
 	x.permit, err = x.dependency.guard.Begin(ctx)
 	return err

@@ -66,11 +66,14 @@ func (g *Gateway) SetIncoming(services []plan.Service) {
 // one that the plan does not know the standard. g.mu is held.
 func (g *Gateway) ejection(service string) policy.Ejection {
 	declared, known := g.declared[service]
-	e := declared.Ejection
-	switch {
-	case !known:
+	if !known {
 		return policy.Ejection{}
-	case e == nil:
+	}
+	return ejectionOf(declared.Ejection)
+}
+
+func ejectionOf(e *plan.Ejection) policy.Ejection {
+	if e == nil {
 		return policy.Ejection{Off: true}
 	}
 	return policy.Ejection{

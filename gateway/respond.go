@@ -74,7 +74,7 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 	if kept != nil {
 		kept.Keep()
 	}
-	if o := grpcOutcome(res.Trailer); o != policy.Success {
+	if o := policy.GRPCOutcome(res.Trailer); o != policy.Success {
 		x.permit.Report(o)
 	}
 }

@@ -157,7 +157,7 @@ func (s *sending) outcome(res *http.Response, err error) policy.Outcome {
 	case x.spared:
 		return policy.Ignored
 	case err == nil:
-		return outcomeOf(res)
+		return policy.OutcomeOf(res)
 	case errors.Is(err, errTryIsOver):
 		return policy.Slow
 	case x.r.Context().Err() != nil || x.body != nil && x.body.failure(false) != nil:
@@ -190,7 +190,7 @@ func (s *sending) again(res *http.Response, err error) (pause time.Duration, ok 
 	switch {
 	case err == nil:
 		var worth bool
-		if asked, worth = worthAgain(res); !worth || !x.idempotent() || x.terms == nil {
+		if asked, worth = policy.WorthAgain(res); !worth || !x.idempotent() || x.terms == nil {
 			return 0, false
 		}
 	case dialing(err):
@@ -215,22 +215,6 @@ func (s *sending) again(res *http.Response, err error) (pause time.Duration, ok 
 	return pause, true
 }
 
-// worthAgain tells of an answer whether it says that another try may do better,
-// and after what pause. What was retried below is not retried here.
-func worthAgain(res *http.Response) (asked time.Duration, ok bool) {
-	if policy.Retried(res.Header) > 0 {
-		return 0, false
-	}
-	asked, said := policy.RetryAfter(res.Header, time.Now())
-	switch res.StatusCode {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return asked, true
-	case http.StatusTooManyRequests:
-		return asked, said
-	}
-	return 0, false
-}
-
 func dialing(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
@@ -238,14 +222,7 @@ func dialing(err error) bool {
 
 // idempotent tells whether the request may be sent twice, and can be.
 func (x *exchange) idempotent() bool {
-	if x.body != nil {
-		return false
-	}
-	switch x.r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
+	return x.body == nil && policy.Idempotent(x.r.Method)
 }
 
 // next makes the request of the next try, which says so to who gets it: a

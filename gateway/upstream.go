@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -229,20 +228,9 @@ func ids(list []*instance) []string {
 
 // pick is the less loaded of two random instances; nil of none.
 func pick(list []*instance) *instance {
-	n := len(list)
-	switch n {
-	case 0:
+	i := policy.LessLoaded(len(list), func(i int) int64 { return list[i].inflight.Load() })
+	if i < 0 {
 		return nil
-	case 1:
-		return list[0]
 	}
-	a := rand.IntN(n)     // #nosec G404 -- spreads load, protects nothing
-	b := rand.IntN(n - 1) // #nosec G404 -- as above
-	if b >= a {
-		b++
-	}
-	if list[b].inflight.Load() < list[a].inflight.Load() {
-		return list[b]
-	}
-	return list[a]
+	return list[i]
 }

@@ -48,7 +48,8 @@ type Chain struct {
 
 // actions are those under way, and what they added up to.
 type actions struct {
-	chatty  int // calls of a pair in one action, above which it is
+	chatty  int           // calls of a pair in one action, above which it is
+	settle  time.Duration // for how long calls that ended before may still be told
 	seed    maphash.Seed
 	shards  [shards]actionShard
 	dropped atomic.Uint64
@@ -63,6 +64,8 @@ type actionShard struct {
 	limit int
 	byID  map[string]*list.Element // of *action
 	used  list.List                // the last used first
+
+	waiting waiting // for those that are told late
 }
 
 // action is one that is under way.
@@ -83,8 +86,8 @@ type pair struct {
 	depth          int       // of that chain, 1: the callee asked nobody
 }
 
-func newActions(limit, chatty int) *actions {
-	a := &actions{chatty: chatty, seed: maphash.MakeSeed(), chains: map[string]*Chain{}}
+func newActions(limit, chatty int, settle time.Duration) *actions {
+	a := &actions{chatty: chatty, settle: settle, seed: maphash.MakeSeed(), chains: map[string]*Chain{}}
 	for i := range a.shards {
 		a.shards[i].limit = max(1, limit/shards)
 		a.shards[i].byID = map[string]*list.Element{}
@@ -117,25 +120,59 @@ func (a *actions) find(sh *actionShard, id string, at time.Time) *action {
 	return act
 }
 
-// see adds an exchange to its action; e is the edge of a call.
-func (a *actions) see(s Seen, e *edge) {
+// see adds an exchange to its action, in the order in which they ended; e is
+// the edge of a call.
+func (a *actions) see(s Seen, e *edge, now time.Time) {
 	id := s.CorrelationID
 	if id == "" || len(id) > maxText || s.Refused {
 		return
 	}
 	sh := &a.shards[maphash.String(a.seed, id)%shards]
-	end := s.Time.Add(s.Duration)
 	sh.mu.Lock()
-	act := a.find(sh, id, end)
-	var chain []string
-	if s.Gateway != "" {
-		chain = act.enter(s, end, a.chatty)
-	} else if !act.call(s, end, e, a.chatty) {
-		a.dropped.Add(1)
-	}
+	sh.waiting.add(ended{s, e, s.Time.Add(s.Duration)})
+	found := a.due(sh, now)
 	sh.mu.Unlock()
-	if len(chain) > 2 {
-		a.keep(chain, Sample{CorrelationID: act.id, Time: s.Time, Calls: len(chain) - 1})
+	a.keepAll(found)
+}
+
+// catchUp adds what has waited long enough.
+func (a *actions) catchUp(now time.Time) {
+	for i := range a.shards {
+		sh := &a.shards[i]
+		sh.mu.Lock()
+		found := a.due(sh, now)
+		sh.mu.Unlock()
+		a.keepAll(found)
+	}
+}
+
+// due adds what has waited long enough, and gives the chains that it ended.
+// The shard's lock is held.
+func (a *actions) due(sh *actionShard, now time.Time) (found []foundChain) {
+	for len(sh.waiting) > maxWaiting || len(sh.waiting) > 0 && (a.settle <= 0 || !sh.waiting[0].at.Add(a.settle).After(now)) {
+		x := sh.waiting.take()
+		act := a.find(sh, x.seen.CorrelationID, x.at)
+		switch {
+		case x.seen.Gateway != "":
+			if chain := act.enter(x.seen, x.at, a.chatty); len(chain) > 2 {
+				found = append(found, foundChain{chain, Sample{CorrelationID: act.id, Time: x.seen.Time, Calls: len(chain) - 1}})
+			}
+		case !act.call(x.seen, x.at, x.edge, a.chatty):
+			a.dropped.Add(1)
+		}
+	}
+	return found
+}
+
+// foundChain is a chain with the action that made it.
+type foundChain struct {
+	services []string
+	sample   Sample
+}
+
+func (a *actions) keepAll(found []foundChain) {
+	for _, f := range found {
+		a.keep(f.services, f.sample)
 	}
 }
 

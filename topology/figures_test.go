@@ -184,6 +184,26 @@ func TestChains(t *testing.T) {
 	}
 }
 
+// TestChainsOfWhatIsToldLate: who calls past plat's listeners tells of it
+// after the customer has the answer.
+func TestChainsOfWhatIsToldLate(t *testing.T) {
+	t.Parallel()
+	last := entered("k1", "a")
+	now := last.Time.Add(last.Duration)
+	topo := open(t, "", topology.Options{Settle: 10 * time.Second, Now: func() time.Time { return now }})
+	topo.Observe(last)
+	topo.Observe(nested("k1", "a", "b", 1))
+	topo.Observe(nested("k1", "c", "d", 3))
+	if chains := topo.Snapshot().Chains; len(chains) != 0 {
+		t.Errorf("before all can have been told: %+v", chains)
+	}
+	topo.Observe(nested("k1", "b", "c", 2))
+	now = now.Add(10 * time.Second)
+	if chains := topo.Snapshot().Chains; len(chains) != 1 || !slices.Equal(chains[0].Services, []string{"a", "b", "c", "d"}) || chains[0].Count != 1 {
+		t.Errorf("%+v", chains)
+	}
+}
+
 // TestActionsAreBounded: however many there are, what finds no place is
 // counted.
 func TestActionsAreBounded(t *testing.T) {

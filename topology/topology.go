@@ -30,6 +30,9 @@ type Options struct {
 
 	Actions int // customers' actions under way whose calls are counted apart; 10,000
 	Chatty  int // calls of one edge in one action, above which it is chatty; 5
+	// Settle is for how long a call may be told late, by which time the chains
+	// that it is part of are known; 0: none is.
+	Settle time.Duration
 }
 
 // Topology is who calls whom. All methods are safe for concurrent use.
@@ -133,7 +136,7 @@ func Open(path string, o Options) (*Topology, *fault.Fault) {
 	if o.Chatty <= 0 {
 		o.Chatty = 5
 	}
-	t.actions = newActions(o.Actions, o.Chatty)
+	t.actions = newActions(o.Actions, o.Chatty, o.Settle)
 	t.active.Store(&map[string]*activity{})
 	t.since = t.now()
 	return t, t.load()
@@ -178,7 +181,7 @@ func (t *Topology) Observe(s Seen) {
 	}
 	sh.mu.RUnlock()
 	t.tick(s)
-	t.actions.see(s, e)
+	t.actions.see(s, e, t.now())
 	if s.Refused {
 		t.refuse(s)
 	}
@@ -298,6 +301,7 @@ func (t *Topology) Call(id string) (Call, bool) {
 // another: a sum may be off by what passes meanwhile.
 func (t *Topology) Snapshot() Observation {
 	now := t.now()
+	t.actions.catchUp(now)
 	o := Observation{Since: t.since, Dropped: t.dropped.Load(), Edges: []Edge{}, Routes: []Route{}, Chains: t.actions.read(), DroppedActions: t.actions.dropped.Load()}
 	for i := range t.shards {
 		sh := &t.shards[i]

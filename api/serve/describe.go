@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/plat-dev/plat/kit/direct"
 )
 
 // describeStreams adds to the OpenAPI document what is served beside huma.
@@ -25,6 +27,19 @@ func describeStreams(doc *huma.OpenAPI) {
 		Summary:     "Publish a CloudEvent (HTTP binding: binary, structured or batched) in the name of the service that provides its type",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/cloudevents+json": {}, "application/json": {}}},
 		Responses:   answer("stored", "application/json"),
+	})
+	text := func(name string) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Schema: &huma.Schema{Type: "string"}}
+	}
+	doc.AddOperation(&huma.Operation{
+		OperationID: "watch-calls", Method: http.MethodGet, Path: direct.Path,
+		Summary:    "Whom the service of the token may call, and how: as soon as its revision is another, or after wait milliseconds",
+		Parameters: []*huma.Param{text("instance"), text("revision"), text("wait")}, Responses: answer("the view", "application/json"),
+	})
+	doc.AddOperation(&huma.Operation{
+		OperationID: "tell-calls", Method: http.MethodPost, Path: direct.Path,
+		Summary:     "Calls that an instance of the service of the token made past plat's listeners",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {}}}, Responses: map[string]*huma.Response{"204": {Description: "taken"}},
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		doc.AddOperation(&huma.Operation{

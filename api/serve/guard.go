@@ -16,6 +16,7 @@ import (
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/direct"
 )
 
 // statusOf is the HTTP status of the faults that the control API answers
@@ -107,7 +108,7 @@ func serviceOf(ctx context.Context) string {
 }
 
 // guard lets in who comes by the API's own address with its token, or with
-// the cookie of the console. A service's token opens /v1/self alone. The
+// the cookie of the console. A service's token opens its own facts alone. The
 // console itself holds no data, so that whoever comes may load it.
 func guard(o Options, s *sessions, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,8 +152,8 @@ func guard(o Options, s *sessions, next http.Handler) http.Handler {
 		case service == "":
 			w.Header().Set("WWW-Authenticate", `Bearer realm="plat", error="invalid_token"`)
 			writeProblem(w, http.StatusUnauthorized, fault.New(fault.Unauthorized, "the bearer token is not this plat's"))
-		case r.URL.Path != "/v1/self":
-			writeProblem(w, http.StatusForbidden, fault.New(fault.Unauthorized, "the token of service "+service+" opens /v1/self alone"))
+		case r.URL.Path != "/v1/self" && r.URL.Path != direct.Path:
+			writeProblem(w, http.StatusForbidden, fault.New(fault.Unauthorized, "the token of service "+service+" opens /v1/self and "+direct.Path+" alone"))
 		default:
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), serviceKey{}, service)))
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/direct"
 )
 
 // Source tells what is.
@@ -80,6 +81,7 @@ type Options struct {
 	Experimenter Experimenter
 	Keeper       Keeper
 	Watch        Watch
+	Callers      Callers
 	Tracer       Tracer
 	Logbook      Logbook
 	Wires        Wires
@@ -131,6 +133,8 @@ func New(o Options) http.Handler {
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)
 	describeStreams(a.OpenAPI())
 	mux.Handle("GET /v1/changes", newChanges(o.Wires.Changes))
+	mux.Handle("GET "+direct.Path, watchCalls(o.Callers))
+	mux.Handle("POST "+direct.Path, tellCalls(o.Callers))
 	mux.Handle("POST /v1/events", o.Wires.Publish)
 	mux.Handle(prometheusPath, http.StripPrefix("/prometheus", o.Wires.Prometheus))
 	mux.Handle(jaegerPath, http.StripPrefix("/jaeger", o.Wires.Jaeger))

@@ -16,6 +16,7 @@ import (
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/api/serve"
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/direct"
 )
 
 // fake is a plane with two services.
@@ -24,6 +25,7 @@ type fake struct {
 	stopped           chan struct{}
 	topics            chan []string // what changed, for whoever follows
 	called            chan *http.Request
+	told              []string
 }
 
 func (f *fake) System() api.System {
@@ -69,12 +71,27 @@ func (f *fake) Scale(_ context.Context, service string, n int) error {
 }
 func (f *fake) Stop() { close(f.stopped) }
 
+func (f *fake) WatchCalls(_ context.Context, service, instance, has string, _ time.Duration) (direct.View, error) {
+	switch {
+	case service != "order":
+		return direct.View{}, fault.New(fault.NoSuchService, "the plan has no service "+service)
+	case instance == "late":
+		return direct.View{}, fault.New(fault.APIBusy, "too many")
+	}
+	return direct.View{Revision: has + "+1", Calls: []direct.Call{}}, nil
+}
+
+func (f *fake) TellCalls(service string, t direct.Telling) error {
+	f.told = append(f.told, service+" "+t.Instance+" "+t.Revision)
+	return nil
+}
+
 func start(t *testing.T) (*fake, *httptest.Server) {
 	t.Helper()
 	f := &fake{stopped: make(chan struct{}), topics: make(chan []string), called: make(chan *http.Request, 1)}
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.Handler = serve.New(serve.Options{
-		Source: f, Operator: f, Viewer: f, Mailbox: f, Wires: f.wires(), Base: "http://" + server.Listener.Addr().String(), Token: "operator", Version: "1",
+		Source: f, Operator: f, Viewer: f, Mailbox: f, Callers: f, Wires: f.wires(), Base: "http://" + server.Listener.Addr().String(), Token: "operator", Version: "1",
 		ServiceToken: func(token string) string {
 			if token == "orders-own" {
 				return "order"
@@ -188,6 +205,10 @@ func TestDoor(t *testing.T) {
 		"a service about itself":      {"/v1/self", "orders-own", own, "", 200, ""},
 		"a service about others":      {"/v1/services", "orders-own", own, "", 403, fault.Unauthorized},
 		"the operator is no service":  {"/v1/self", "operator", own, "", 404, fault.NoSuchService},
+		"a service about its calls":   {"/v1/self/calls?instance=order-1&revision=a&wait=1", "orders-own", own, "", 200, ""},
+		"no number of milliseconds":   {"/v1/self/calls?instance=order-1&wait=-1", "orders-own", own, "", 422, fault.BadArgument},
+		"too many watch":              {"/v1/self/calls?instance=late", "orders-own", own, "", 503, fault.APIBusy},
+		"the operator calls nobody":   {"/v1/self/calls?instance=order-1", "operator", own, "", 404, fault.NoSuchService},
 		"an unknown path":             {"/v1/nothing", "operator", own, "", 404, fault.NotFound},
 		"an unknown path, no token":   {"/v1/nothing", "", own, "", 401, fault.Unauthorized},
 		"the description of the API":  {"/v1/openapi.json", "operator", own, "", 200, ""},
@@ -230,6 +251,38 @@ func TestDoor(t *testing.T) {
 				t.Fatalf("content type %q", ct)
 			}
 		})
+	}
+}
+
+// TestCallsAreTold has what a service tells come through, and nothing that
+// cannot be read.
+func TestCallsAreTold(t *testing.T) {
+	t.Parallel()
+	f, server := start(t)
+	for _, c := range []struct {
+		body   string
+		status int
+	}{
+		{`{"instance":"order-1","revision":"a","calls":[],"ofALaterKit":1}`, http.StatusNoContent},
+		{`{"instance":`, http.StatusUnprocessableEntity},
+		{`"` + strings.Repeat("a", 2<<20) + `"`, http.StatusRequestEntityTooLarge},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+direct.Path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer orders-own")
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != c.status {
+			t.Errorf("%.40s: status %d, want %d", c.body, resp.StatusCode, c.status)
+		}
+	}
+	if len(f.told) != 1 || f.told[0] != "order order-1 a" {
+		t.Errorf("told %q", f.told)
 	}
 }
 

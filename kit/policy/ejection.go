@@ -10,13 +10,13 @@ import (
 // Ejection is when a single instance gets no calls for a while. The zero value
 // is the standard.
 type Ejection struct {
-	Off         bool
-	Consecutive int           // failures in a row; 5
-	Share       float64       // of failures, at which an instance that answers some goes too; 0.5
-	Minimum     int           // calls of an instance before its share counts; 20
-	Base        time.Duration // of the first ejection, twice as long each further time; 10s
-	Longest     time.Duration // ejection; 5m
-	Most        float64       // share of the instances that may be out at once; 0.5
+	Off         bool          `json:"off"`
+	Consecutive int           `json:"consecutive"` // failures in a row; 5
+	Share       float64       `json:"share"`       // of failures, at which an instance that answers some goes too; 0.5
+	Minimum     int           `json:"minimum"`     // calls of an instance before its share counts; 20
+	Base        time.Duration `json:"base"`        // of the first ejection, twice as long each further time; 10s
+	Longest     time.Duration `json:"longest"`     // ejection; 5m
+	Most        float64       `json:"most"`        // share of the instances that may be out at once; 0.5
 }
 
 func (e Ejection) withDefaults() Ejection {
@@ -193,10 +193,10 @@ func (o *Outliers) Any() bool { return o.out.Load() != 0 }
 
 // MemberState is how an instance stands.
 type MemberState struct {
-	Ejected bool
-	Until   time.Time // it is out; zero when it is not
-	Times   int       // it was ejected
-	Last    *Act
+	Ejected bool      `json:"ejected"`
+	Until   time.Time `json:"until,omitzero"` // it is out; zero when it is not
+	Times   int       `json:"times"`          // it was ejected
+	Last    *Act      `json:"last,omitempty"`
 }
 
 // Snapshot reads how the instances stand, those that were ejected ever.

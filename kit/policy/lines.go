@@ -7,12 +7,12 @@ import (
 
 // Line is one policy of a snapshot in words.
 type Line struct {
-	Policy  string // timeout, retries, breaker, bulkhead, adaptive
-	Setting string // what is configured
-	State   string // how it stands
-	Count   uint64 // how often it acted: calls given up, refused, tried again
-	Last    *Act   // nil: it did not act yet
-	Holds   bool   // it holds calls back at this moment, or tries whether it still must
+	Policy  string `json:"policy"`          // timeout, retries, breaker, bulkhead, adaptive
+	Setting string `json:"setting"`         // what is configured
+	State   string `json:"state"`           // how it stands
+	Count   uint64 `json:"count"`           // how often it acted: calls given up, refused, tried again
+	Last    *Act   `json:"last,omitempty"`  // nil: it did not act yet
+	Holds   bool   `json:"holds,omitempty"` // it holds calls back at this moment, or tries whether it still must
 }
 
 // Lines puts a snapshot into words, a policy a line.

@@ -17,61 +17,61 @@ func (m moment) act(began time.Time) *Act {
 
 // Act is what a policy did last.
 type Act struct {
-	Time time.Time
-	Why  string
+	Time time.Time `json:"time,omitzero"`
+	Why  string    `json:"why"`
 }
 
 // Snapshot is how the policies of a guard stand. A last act of nil means that
 // the policy did not act yet.
 type Snapshot struct {
-	Config   Config
-	Breaker  BreakerState
-	Bulkhead BulkheadState
-	Adaptive AdaptiveState
-	Retry    RetryState
-	Timeout  TimeoutState
+	Config   Config        `json:"config"`
+	Breaker  BreakerState  `json:"breaker"`
+	Bulkhead BulkheadState `json:"bulkhead"`
+	Adaptive AdaptiveState `json:"adaptive"`
+	Retry    RetryState    `json:"retry"`
+	Timeout  TimeoutState  `json:"timeout"`
 }
 
 // BreakerState is how a breaker stands.
 type BreakerState struct {
-	State    State
-	Calls    int       // of the window
-	Failed   int       // of them
-	Until    time.Time // it is open; zero when it is not
-	Opened   uint64    // times
-	Rejected uint64    // calls
-	Last     *Act
+	State    State     `json:"state"`
+	Calls    int       `json:"calls"`          // of the window
+	Failed   int       `json:"failed"`         // of them
+	Until    time.Time `json:"until,omitzero"` // it is open; zero when it is not
+	Opened   uint64    `json:"opened"`         // times
+	Rejected uint64    `json:"rejected"`       // calls
+	Last     *Act      `json:"last,omitempty"`
 }
 
 // BulkheadState is how a bulkhead stands.
 type BulkheadState struct {
-	Limit    int // now
-	InUse    int
-	Waiting  int
-	Rejected uint64
-	Last     *Act
+	Limit    int    `json:"limit"` // now
+	InUse    int    `json:"inUse"`
+	Waiting  int    `json:"waiting"`
+	Rejected uint64 `json:"rejected"`
+	Last     *Act   `json:"last,omitempty"`
 }
 
 // AdaptiveState is how the limit's adaption stands.
 type AdaptiveState struct {
-	Limit    int           // now
-	Usual    time.Duration // latency
-	Rejected uint64        // calls that the declared limit would have let through
-	Last     *Act
+	Limit    int           `json:"limit"`    // now
+	Usual    time.Duration `json:"usual"`    // latency
+	Rejected uint64        `json:"rejected"` // calls that the declared limit would have let through
+	Last     *Act          `json:"last,omitempty"`
 }
 
 // RetryState is how retries stand.
 type RetryState struct {
-	Retries uint64
-	Refused uint64  // since the budget was spent
-	Budget  float64 // retries that may be had at once
-	Last    *Act
+	Retries uint64  `json:"retries"`
+	Refused uint64  `json:"refused"` // since the budget was spent
+	Budget  float64 `json:"budget"`  // retries that may be had at once
+	Last    *Act    `json:"last,omitempty"`
 }
 
 // TimeoutState counts calls that were given up.
 type TimeoutState struct {
-	Slow uint64
-	Last *Act
+	Slow uint64 `json:"slow"`
+	Last *Act   `json:"last,omitempty"`
 }
 
 // Snapshot reads how everything stands at this moment.
