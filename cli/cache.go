@@ -115,12 +115,12 @@ func (a *app) cachePath() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "path URL",
 		Short:   "Everywhere an answer may be stuck, and for how long",
-		Long:    "Lists the caches on the way to a client in which the kept answer may be, how long\neach may still serve it without asking, and what gets it out.",
+		Long:    "Lists where the answer, or what it is made from, may be: caches on the way to a client,\nby what the last answer said to them; the gateway's; last good answers that stand in\nbetween services; and copies that services keep by kit/fresh. FOR is how long each may\nserve it without asking, STALE FOR how much longer when nobody answers.",
 		Example: "  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums -o json | jq '.places'",
 	}
 	return a.aboutURL(cmd, func(w api.CacheWhy) error {
-		if len(w.Places) == 0 {
-			a.words("nothing is kept: %s", w.Rule)
+		if a.output == "table" && w.Verdict == "miss" {
+			a.words("the gateway has nothing to answer with: %s", w.Rule)
 		}
 		t := table{header: []string{"PLACE", "FOR", "STALE FOR", "UNDO"}}
 		for _, p := range w.Places {
@@ -153,7 +153,7 @@ func (a *app) cachePurge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "purge (URL | --tag TAG)",
 		Short:   "Take answers out of the gateways' caches",
-		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag. Tags\nare those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas), and\nof the route's cache: {tags: […]}. What is fetched at this moment is not kept either.",
+		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag. Tags\nare those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas), and\nof the route's cache: {tags: […]}. Last good answers of the URL or tag, which stand in\nbetween services, go too. What is fetched at this moment is not kept either.",
 		Example: "  plat cache purge http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
 		Args:    args(0, 1, "a URL, or --tag"),
 	}

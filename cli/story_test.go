@@ -2,10 +2,13 @@ package cli_test
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +44,7 @@ func TestStories(t *testing.T) {
 			"exits":  exits,
 			"await":  await,
 			"listen": listen,
+			"fetch":  fetch,
 		},
 	})
 }
@@ -100,6 +104,31 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%q did not come; last:\n%s", args[0], said)
 		}
 		time.Sleep(50 * time.Millisecond) // between two looks, under the deadline above
+	}
+}
+
+// fetch sends a request and wants a status; its answer's Cache-Status and body
+// are the output: fetch STATUS METHOD URL ['Name: value']…
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fetch STATUS METHOD URL ['Name: value']…")
+	}
+	req, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	for _, field := range args[3:] {
+		name, value, _ := strings.Cut(field, ": ")
+		req.Header.Add(name, value)
+	}
+	client := http.Client{Timeout: 30 * time.Second}
+	res, err := client.Do(req)
+	ts.Check(err)
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	ts.Check(err)
+	_, err = fmt.Fprintf(ts.Stdout(), "%s\n%s", res.Header.Get("Cache-Status"), body)
+	ts.Check(err)
+	if got := strconv.Itoa(res.StatusCode); got != args[0] {
+		ts.Fatalf("status %s, want %s", got, args[0])
 	}
 }
 

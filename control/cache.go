@@ -9,6 +9,7 @@ import (
 	"github.com/plat-dev/plat/api"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/gateway/places"
 )
 
 // Caches tells what the gateways keep.
@@ -45,14 +46,10 @@ func (p *plane) CacheWhy(rawURL string, fields []string) (api.CacheWhy, error) {
 	out := api.CacheWhy{URL: rawURL, Gateway: gateway, Route: to.Path, Service: to.Service, Key: why.Key, Verdict: why.Verdict, Rule: why.Rule, Variants: []api.CacheVariant{}, Places: []api.CachePlace{}}
 	for _, v := range why.Variants {
 		out.Variants = append(out.Variants, cacheVariant(v))
-		if v.Chosen {
-			whole := func(d time.Duration) float64 { return d.Round(time.Second).Seconds() }
-			out.Places = []api.CachePlace{
-				{Place: "the client's own cache", Seconds: whole(v.Private), Undo: "nothing from here; the client can reload, or the URL change"},
-				{Place: "shared caches outside plat", Seconds: whole(v.Outside), Undo: "their own purge"},
-				{Place: "the gateway " + gateway, Seconds: whole(max(0, v.Lifetime-v.Age)), Stale: whole(max(v.Meanwhile, v.OnError)), Undo: "plat cache purge " + rawURL},
-			}
-		}
+	}
+	q := places.Question{URL: rawURL, Target: u.RequestURI(), Gateway: gateway, Service: to.Service}
+	for _, at := range places.Of(q, why, p.live(), p.gateway.LastGood().Kept()) {
+		out.Places = append(out.Places, api.CachePlace{Place: at.Name, Seconds: at.Fresh.Round(time.Second).Seconds(), Stale: at.Stale.Round(time.Second).Seconds(), Undo: at.Undo})
 	}
 	return out, nil
 }

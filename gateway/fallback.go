@@ -106,8 +106,7 @@ func (x *exchange) give(status int, body []byte) {
 	x.BytesOut += int64(n)
 }
 
-// scope separates the answers of one caller and callee from others'.
-func (x *exchange) scope() string { return x.Caller + "\x00" + x.Service }
+func (x *exchange) scope() lastgood.Scope { return lastgood.Scope{Caller: x.Caller, Callee: x.Service} }
 
 // record begins to keep an answer that may have to stand in for others.
 func (x *exchange) record(res *http.Response) *lastgood.Recorder {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway/cache"
+	"github.com/plat-dev/plat/gateway/lastgood"
 	"github.com/plat-dev/plat/plan"
 )
 
@@ -149,13 +150,9 @@ func (g *Gateway) CacheWhy(gatewayName string, u *url.URL, header http.Header) (
 	if err != nil {
 		return cache.Why{}, plan.Route{}, err
 	}
-	path, ok := routePath(u.Path)
-	if !ok || u.Host == "" {
-		return cache.Why{}, plan.Route{}, badURL(u)
-	}
-	to, _ := f.table.Load().match(hostName(u.Host), path, http.MethodGet)
-	if to == nil {
-		return cache.Why{}, plan.Route{}, fault.Newf(fault.GatewayNoRoute, "no route of %s leads to %s", gatewayName, u.Path)
+	to, err := f.routeOf(u)
+	if err != nil {
+		return cache.Why{}, plan.Route{}, err
 	}
 	rule := to.cached
 	if rule == nil {
@@ -177,21 +174,41 @@ func (g *Gateway) CacheList(gatewayName, like string, most int) ([]cache.Kept, i
 	return list, all, nil
 }
 
-// CachePurge forgets the resource of a URL.
+// LastGood is what stands in for answers between the services.
+func (g *Gateway) LastGood() *lastgood.Store { return g.lastGood }
+
+// CachePurge forgets the resource of a URL, also where it stands in for
+// answers to services.
 func (g *Gateway) CachePurge(gatewayName string, u *url.URL) (int, error) {
-	_, kept, err := g.cacheOf(gatewayName)
+	f, kept, err := g.cacheOf(gatewayName)
 	if err != nil {
 		return 0, err
 	}
-	if u.Host == "" {
-		return 0, badURL(u)
+	to, err := f.routeOf(u)
+	if err != nil {
+		return 0, err
 	}
-	return kept.Purge(cache.Key(&http.Request{URL: u, Host: u.Host})), nil
+	n := kept.Purge(cache.Key(&http.Request{URL: u, Host: u.Host}))
+	return n + g.lastGood.Forget(func(k lastgood.Kept) bool { return k.Callee == to.service && k.Target == u.RequestURI() }), nil
 }
 
-// CachePurgeTag forgets what bears a tag, in every cache.
+// routeOf is the route of a GET of a URL.
+func (f *front) routeOf(u *url.URL) (*route, error) {
+	path, ok := routePath(u.Path)
+	if !ok || u.Host == "" {
+		return nil, fault.Newf(fault.GatewayBadURL, "%q is no URL that a gateway answers", u.String())
+	}
+	to, _ := f.table.Load().match(hostName(u.Host), path, http.MethodGet)
+	if to == nil {
+		return nil, fault.Newf(fault.GatewayNoRoute, "no route of %s leads to %s", f.name, u.Path)
+	}
+	return to, nil
+}
+
+// CachePurgeTag forgets what bears a tag, in every cache, and where it stands
+// in for answers to services.
 func (g *Gateway) CachePurgeTag(tag string) int {
-	n := 0
+	n := g.lastGood.Forget(func(k lastgood.Kept) bool { return slices.Contains(k.Tags, tag) })
 	for _, f := range g.sortedFronts() {
 		if kept := f.cache.Load(); kept != nil {
 			n += kept.PurgeTag(tag)
@@ -212,8 +229,4 @@ func (g *Gateway) cacheOf(gatewayName string) (*front, *cache.Cache, error) {
 		return nil, nil, fault.Newf(fault.GatewayNoCache, "the gateway %s has no cache", gatewayName)
 	}
 	return f, kept, nil
-}
-
-func badURL(u *url.URL) error {
-	return fault.Newf(fault.GatewayBadURL, "%q is no URL that a gateway answers", u.String())
 }

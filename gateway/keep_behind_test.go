@@ -236,7 +236,7 @@ func TestCachePurge(t *testing.T) {
 		t.Errorf("a gateway that is not there: %v", err)
 	}
 	u := &url.URL{Scheme: "http", Host: rig.addr, Path: "/1"}
-	if why, to, err := rig.CacheWhy("public", u, nil); err != nil || why.Verdict != "hit" || len(why.Variants) != 1 || to.Service != "shop" || why.Variants[0].Private <= 0 {
+	if why, to, err := rig.CacheWhy("public", u, nil); err != nil || why.Verdict != "hit" || len(why.Variants) != 1 || to.Service != "shop" || why.Variants[0].Downstream.Client <= 0 {
 		t.Errorf("why: %+v %v", why, err)
 	}
 	if n, err := rig.CachePurge("public", u); n != 1 || err != nil {

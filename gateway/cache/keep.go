@@ -145,13 +145,17 @@ func (v *verdict) freshness(status int, h http.Header, d directives, expires boo
 	v.lifetime = max(v.lifetime, 0)
 }
 
-// tagsOf are the tags of an answer: Surrogate-Key is parted by spaces,
-// Cache-Tag by commas.
+// tagsOf are the tags of an answer and its route. Surrogate-Key is parted by
+// spaces, Cache-Tag by commas.
 func tagsOf(h http.Header, rule *Rule) []string {
-	tags := rule.Tags
+	return append(rule.Tags[:len(rule.Tags):len(rule.Tags)], Tags(h)...)
+}
+
+// Tags are the tags that an answer says.
+func Tags(h http.Header) (tags []string) {
 	add := func(tag string) {
 		if tag = strings.TrimSpace(tag); tag != "" && len(tag) <= 256 && len(tags) < maxTags {
-			tags = append(tags[:len(tags):len(tags)], tag)
+			tags = append(tags, tag)
 		}
 	}
 	for _, line := range h["Surrogate-Key"] {

@@ -113,20 +113,29 @@ func (r *recorder) judge() {
 	}
 	r.judged = judge(r.Request, r.code, r.header, r.received, r.Rule)
 	r.keep = r.judged.keep
-	if length := r.header.Get("Content-Length"); r.keep && length != "" {
-		if n, ok := delta(length); ok && int64(n/time.Second) > r.cache.o.Object {
-			r.keep = false
-			r.cache.counts.tooLarge.Add(1)
-		}
-	}
-	if r.keep && r.post {
+	if r.post {
 		target, ok := sameOrigin(r.Request, r.header.Get("Content-Location"))
-		r.keep = ok && target == r.key && r.judged.explicit && r.code == http.StatusOK
+		r.keep = r.keep && ok && target == r.key && r.judged.explicit && r.code == http.StatusOK
+		return
 	}
 	if !r.keep {
 		r.cache.counts.refused.Add(1)
-		r.cache.refusals.note(r.key, r.judged.why)
+		r.refused(r.judged.why)
+	} else if n, ok := delta(r.header.Get("Content-Length")); ok && int64(n/time.Second) > r.cache.o.Object {
+		r.tooLarge()
 	}
+}
+
+// tooLarge gives up to keep the answer.
+func (r *recorder) tooLarge() {
+	r.keep, r.body = false, nil
+	r.cache.counts.tooLarge.Add(1)
+	r.refused("its body is over the limit of one answer")
+}
+
+// refused remembers why an answer is not kept, for who asks.
+func (r *recorder) refused(why string) {
+	r.cache.refusals.note(r.key, passed{why, r.received, agedBy(r.header, r.requested, r.received), downstreamOf(r.header, r.received)})
 }
 
 // learn brings what is kept up to date with what a HEAD tells of it, or
@@ -168,8 +177,7 @@ func (r *recorder) Write(piece []byte) (int, error) {
 	}
 	if r.keep {
 		if int64(len(r.body)+len(piece)) > r.cache.o.Object {
-			r.keep, r.body = false, nil
-			r.cache.counts.tooLarge.Add(1)
+			r.tooLarge()
 			r.cache.leave(r.key, r.flightOrNone())
 		} else {
 			r.body = append(r.body, piece...)

@@ -1,35 +1,47 @@
 package cache
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// refusals remember why the last answers were not kept, for who asks; a
-// ring, so that it stays small.
+// refusals remember of the last answers that were not kept why, and where they
+// may be kept nevertheless; so many, the oldest go.
 type refusals struct {
 	mu   sync.Mutex // guards what follows
-	ring [512]struct{ key, why string }
+	last map[string]passed
+	keys [512]string // in order
 	next int
 }
 
-func (r *refusals) note(key, why string) {
+// passed is one such answer.
+type passed struct {
+	why        string
+	received   time.Time
+	aged       time.Duration // at that time
+	downstream Downstream
+}
+
+func (r *refusals) note(key string, what passed) {
 	if len(key) > 2048 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if last := (r.next + len(r.ring) - 1) % len(r.ring); r.ring[last].key == key && r.ring[last].why == why {
-		return
+	if r.last == nil {
+		r.last = map[string]passed{}
 	}
-	r.ring[r.next].key, r.ring[r.next].why = key, why
-	r.next = (r.next + 1) % len(r.ring)
+	if _, known := r.last[key]; !known {
+		delete(r.last, r.keys[r.next])
+		r.keys[r.next] = key
+		r.next = (r.next + 1) % len(r.keys)
+	}
+	r.last[key] = what
 }
 
-func (r *refusals) of(key string) string {
+func (r *refusals) of(key string) (passed, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.ring {
-		if at := &r.ring[(r.next-1-i+2*len(r.ring))%len(r.ring)]; at.key == key {
-			return at.why
-		}
-	}
-	return ""
+	what, ok := r.last[key]
+	return what, ok
 }

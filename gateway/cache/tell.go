@@ -74,10 +74,9 @@ type Answer struct {
 	Meanwhile    time.Duration
 	OnError      time.Duration
 	Received     time.Time
-	Private      time.Duration // how long a client's own cache may use it, from now
-	Outside      time.Duration // and a shared cache in between
 	CacheControl string
-	Chosen       bool // it answers this request
+	Downstream   Downstream // where whoever got it this moment has it
+	Chosen       bool       // it answers this request
 }
 
 // Why tells what would become of a request.
@@ -86,6 +85,7 @@ type Why struct {
 	Verdict  string // hit, stale or miss
 	Rule     string // which rule decided
 	Variants []Answer
+	Passed   *Downstream // of the last answer, where it was not kept here
 }
 
 // Why tells what would become of a request, and changes nothing.
@@ -123,11 +123,13 @@ func (c *Cache) Why(ask *Ask) Why {
 		w.Rule = "variants are kept, none for these request fields"
 	case kept == nil:
 		w.Rule = "nothing is kept under this key: it was never asked for, could not be kept, or has gone"
-		if why := c.refusals.of(a.key); why != "" {
-			w.Rule = "the last answer was not kept: " + why
-		}
 	default:
 		w.Rule = why
+	}
+	if last, ok := c.refusals.of(a.key); ok && chosen == nil {
+		w.Rule = "the last answer was not kept: " + last.why
+		left := last.downstream.after(last.aged + now.Sub(last.received))
+		w.Passed = &left
 	}
 	return w
 }
@@ -148,24 +150,6 @@ func (e *entry) tell(now time.Time, chosen bool) Answer {
 		}
 		t.Vary = append(t.Vary, name+": "+value)
 	}
-	d := parseDirectives(e.header["Cache-Control"])
-	if private, ok := d.seconds("max-age"); ok {
-		t.Private, t.Outside = private, private
-	} else if at, ok := dateOf(e.header, "Expires", now); ok {
-		date, dated := dateOf(e.header, "Date", now)
-		if !dated {
-			date = e.received
-		}
-		t.Private = at.Sub(date)
-		t.Outside = t.Private
-	}
-	if shared, ok := d.seconds("s-maxage"); ok {
-		t.Outside = shared
-	}
-	// Who got the answer this moment got it with its age.
-	t.Private, t.Outside = max(0, t.Private-age), max(0, t.Outside-age)
-	if d.has("no-cache") {
-		t.Private, t.Outside = 0, 0
-	}
+	t.Downstream = downstreamOf(e.header, e.received).after(age)
 	return t
 }

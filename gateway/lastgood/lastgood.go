@@ -3,7 +3,8 @@
 // while the service answers, and freshness plays no part but for a greatest age.
 // What it holds is bounded, and goes with the process.
 //
-// It must never import another room; the standard library is enough.
+// It must never import another room than gateway/cache, which reads the header
+// of an answer for it.
 package lastgood
 
 import (
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/plat-dev/plat/gateway/cache"
 )
 
 // Bounds of what is kept.
@@ -43,8 +46,14 @@ type Store struct {
 	entries map[question][]*list.Element
 }
 
+// Scope is whose answers they are: those to one caller are no other's.
+type Scope struct{ Caller, Callee string }
+
 // question is what is asked, but for what the answer varies by.
-type question struct{ scope, host, target string }
+type question struct {
+	scope        Scope
+	host, target string
+}
 
 // entry is one kept answer.
 type entry struct {
@@ -75,12 +84,11 @@ type Recorder struct {
 // Record begins to keep the answer to r; nil when it is none to be kept: not a
 // whole 200 to a GET, said to be stored by nobody or to vary by everything,
 // with a cookie to be set, too large, or a customer's own (asked with
-// Authorization or Cookie, or marked private) unless private. Scope separates
-// the answers of one caller from another's.
-func (s *Store) Record(scope string, r *http.Request, res *http.Response, private bool) *Recorder {
+// Authorization or Cookie, or marked private) unless private.
+func (s *Store) Record(scope Scope, r *http.Request, res *http.Response, private bool) *Recorder {
 	if r.Method != http.MethodGet || r.Header["Range"] != nil || res.StatusCode != http.StatusOK || res.ContentLength > LargestBody ||
 		len(res.Trailer) > 0 || res.Header["Set-Cookie"] != nil ||
-		directive(r.Header, "no-store") || directive(res.Header, "no-store") || !private && (personal(r) || directive(res.Header, "private")) {
+		cache.Says(r.Header, "no-store") || cache.Says(res.Header, "no-store") || !private && (personal(r) || cache.Says(res.Header, "private")) {
 		return nil
 	}
 	varied := map[string]string{}
@@ -108,7 +116,7 @@ func (s *Store) Record(scope string, r *http.Request, res *http.Response, privat
 	return &Recorder{store: s, entry: e}
 }
 
-func ask(scope string, r *http.Request) question {
+func ask(scope Scope, r *http.Request) question {
 	return question{scope, strings.ToLower(r.Host), r.URL.RequestURI()}
 }
 
@@ -118,19 +126,6 @@ func personal(r *http.Request) bool {
 }
 
 func field(h http.Header, name string) string { return strings.Join(h[name], ", ") }
-
-// directive tells whether Cache-Control has it, with or without a value.
-func directive(h http.Header, name string) bool {
-	for _, line := range h["Cache-Control"] {
-		for d := range strings.SplitSeq(line, ",") {
-			d, _, _ = strings.Cut(strings.TrimSpace(d), "=")
-			if strings.EqualFold(strings.TrimSpace(d), name) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // Write implements io.Writer; it never fails. A body over the bound makes that
 // nothing is kept.
@@ -201,7 +196,7 @@ func value(at *list.Element) *entry {
 // Find gives the last good answer to r, which is a GET or HEAD, no older than
 // keep. A customer's own is given to who asked for it alone, and without
 // private nothing is given to who may have an answer of his own.
-func (s *Store) Find(scope string, r *http.Request, keep time.Duration, private bool) (Answer, bool) {
+func (s *Store) Find(scope Scope, r *http.Request, keep time.Duration, private bool) (Answer, bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || !private && personal(r) {
 		return Answer{}, false
 	}
@@ -236,7 +231,7 @@ func matches(e *entry, r *http.Request, private bool) bool {
 	}
 	_, own := e.varied["Authorization"]
 	_, cookie := e.varied["Cookie"]
-	return private == (own && cookie) || !private && !directive(e.answer.Header, "private")
+	return private == (own && cookie) || !private && !cache.Says(e.answer.Header, "private")
 }
 
 // Used is how many bytes are kept.
@@ -244,4 +239,44 @@ func (s *Store) Used() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
+}
+
+// Kept is what is told of one kept answer.
+type Kept struct {
+	Scope
+	Target string   // path and query
+	Tags   []string // of Surrogate-Key and Cache-Tag
+	Age    time.Duration
+}
+
+// Kept lists what is kept, the latest asked for first.
+func (s *Store) Kept() []Kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Kept
+	for at := s.recent.Front(); at != nil; at = at.Next() {
+		all = append(all, value(at).told())
+	}
+	return all
+}
+
+// Forget drops what is meant, and tells how many answers that were. An answer
+// that is on its way meanwhile is newer than what was to go.
+func (s *Store) Forget(meant func(Kept) bool) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for at := s.recent.Front(); at != nil; {
+		next := at.Next()
+		if meant(value(at).told()) {
+			s.drop(at)
+			n++
+		}
+		at = next
+	}
+	return n
+}
+
+func (e *entry) told() Kept {
+	return Kept{Scope: e.scope, Target: e.target, Tags: cache.Tags(e.answer.Header), Age: time.Since(e.at) + e.age}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/plat-dev/plat/gateway/lastgood"
 )
+
+var web = lastgood.Scope{Caller: "cart", Callee: "catalog"}
 
 // request makes a GET with fields, "Name: value".
 func request(target string, fields ...string) *http.Request {
@@ -35,7 +38,7 @@ func set(h http.Header, fields []string) {
 
 // keep keeps an answer and tells whether it was one to be kept.
 func keep(s *lastgood.Store, r *http.Request, res *http.Response, body string, private bool) bool {
-	rec := s.Record("web", r, res, private)
+	rec := s.Record(web, r, res, private)
 	if rec == nil {
 		return false
 	}
@@ -45,7 +48,7 @@ func keep(s *lastgood.Store, r *http.Request, res *http.Response, body string, p
 }
 
 func found(s *lastgood.Store, r *http.Request, private bool) string {
-	a, ok := s.Find("web", r, time.Hour, private)
+	a, ok := s.Find(web, r, time.Hour, private)
 	if !ok {
 		return "none"
 	}
@@ -127,7 +130,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
-	if _, ok := s.Find("cart", request("/a?b=1"), time.Hour, false); ok {
+	if _, ok := s.Find(lastgood.Scope{Caller: "mail", Callee: "catalog"}, request("/a?b=1"), time.Hour, false); ok {
 		t.Error("another caller gets it")
 	}
 }
@@ -140,10 +143,10 @@ func TestAge(t *testing.T) {
 		s := lastgood.New(0)
 		keep(s, request("/"), answer("Age: 30"), "x", false)
 		time.Sleep(time.Minute)
-		if a, ok := s.Find("web", request("/"), 2*time.Minute, false); !ok || a.Age != 90*time.Second {
+		if a, ok := s.Find(web, request("/"), 2*time.Minute, false); !ok || a.Age != 90*time.Second {
 			t.Errorf("%v %v", a.Age, ok)
 		}
-		if _, ok := s.Find("web", request("/"), time.Minute, false); ok {
+		if _, ok := s.Find(web, request("/"), time.Minute, false); ok {
 			t.Error("it is too old")
 		}
 		if s.Used() != 0 {
@@ -193,7 +196,7 @@ func TestLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := lastgood.New(0)
-		slow := s.Record("web", request("/"), answer(), false)
+		slow := s.Record(web, request("/"), answer(), false)
 		_, _ = slow.Write([]byte("old"))
 		time.Sleep(time.Second)
 		keep(s, request("/"), answer(), "new", false)
@@ -202,4 +205,26 @@ func TestLate(t *testing.T) {
 			t.Errorf("%q is kept", got)
 		}
 	})
+}
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	s := lastgood.New(0)
+	for _, path := range []string{"/a", "/b", "/c?x=1"} {
+		keep(s, request(path), answer("Cache-Tag: all, "+path, "Surrogate-Key: first second", "Age: 7"), path, false)
+	}
+	all := s.Kept()
+	if len(all) != 3 || all[0].Target != "/c?x=1" || all[0].Scope != web || all[0].Age < 7*time.Second || !slices.Equal(all[0].Tags, []string{"first", "second", "all", "/c?x=1"}) {
+		t.Errorf("kept: %+v", all)
+	}
+	if n := s.Forget(func(k lastgood.Kept) bool { return slices.Contains(k.Tags, "/b") || k.Target == "/c?x=1" }); n != 2 {
+		t.Errorf("forgot %d, want 2", n)
+	}
+	if a, b, c := found(s, request("/a"), false), found(s, request("/b"), false), found(s, request("/c?x=1"), false); a != "/a" || b != "none" || c != "none" {
+		t.Errorf("left: %s %s %s", a, b, c)
+	}
+	s.Forget(func(lastgood.Kept) bool { return true })
+	if s.Used() != 0 || s.Kept() != nil {
+		t.Errorf("%d bytes are left of nothing", s.Used())
+	}
 }

@@ -80,6 +80,12 @@ func serve(port string) {
 			"headers": r.Header, "env": names(),
 		})
 	})
+	mux.HandleFunc("/say/", func(w http.ResponseWriter, r *http.Request) { // the header that its caller wishes
+		for name, values := range r.URL.Query() {
+			w.Header()[http.CanonicalHeaderKey(name)] = values
+		}
+		_, _ = fmt.Fprintln(w, "as you say")
+	})
 	var sick atomic.Bool
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
 		if sick.Load() {
