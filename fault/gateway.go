@@ -10,6 +10,7 @@ const (
 	GatewayTimeout          Code = "gateway-timeout"
 	GatewayUpstreamFailed   Code = "gateway-upstream-failed"
 	GatewayHeadersTooLarge  Code = "gateway-headers-too-large"
+	GatewayURLTooLong       Code = "gateway-url-too-long"
 	GatewayBodyTooLarge     Code = "gateway-body-too-large"
 	GatewayBodyTooSlow      Code = "gateway-body-too-slow"
 	GatewayBodyBroken       Code = "gateway-body-broken"
@@ -49,8 +50,11 @@ func gatewayEntries() []Entry {
 			"The connection was refused or broke before an answer began, or the answer was not HTTP. What may safely be repeated was tried on other instances before.",
 			"Look at `plat ps` and the service's log under the correlation ID. A request that changes something may have had its effect: ask before repeating it."},
 		{GatewayHeadersTooLarge, "The request's header is too large",
-			"The request line and header fields together are over the limit (64 KiB unless set otherwise).",
-			"Send fewer or smaller cookies and header fields."},
+			"The request line and header fields together are over the limit (64 KiB and 256 fields unless set otherwise; a route may take less).",
+			"Send fewer or smaller cookies and header fields, or raise headers of the route in the plan."},
+		{GatewayURLTooLong, "The request's URL is too long",
+			"The path and the query together are over the limit of the route (url), or over what the gateway takes at all.",
+			"Send what is long in the body of a POST or QUERY, or raise url of the route in the plan."},
 		{GatewayBodyTooLarge, "The request's body is too large",
 			"The body is over the limit (100 MiB unless set otherwise). The service has seen at most its beginning.",
 			"Send less, or in parts."},

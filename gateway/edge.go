@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/kit/admit"
 )
 
 // edge is the way by which one service calls another.
@@ -166,6 +167,7 @@ func (x *exchange) pass(e *edge) {
 	if x.terms != nil {
 		c.connect, c.perTry, c.total = x.terms.connect, x.terms.header, x.terms.total
 	}
+	priority := admit.ParsePriority(r.Header.Get(admit.PriorityHeader)) // of who called the caller
 	if e.remote != nil {
 		for name := range out.Header {
 			if foreign(name) && name != "Traceparent" && name != "X-Correlation-Id" {
@@ -176,8 +178,9 @@ func (x *exchange) pass(e *edge) {
 	} else {
 		out.set("Plat-Caller", e.call.Caller)
 		out.budget(r, timeout)
+		out.entered(priority)
 	}
-	if !x.admitCaller(e.pool, x.terms == nil) {
+	if !x.admitCaller(e.pool, priority, x.terms == nil) {
 		return
 	}
 	defer x.leaveGate()

@@ -30,7 +30,7 @@ func TestEdge(t *testing.T) {
 	s := decode(t, a)
 	s.Header.Del("Accept-Encoding")
 	want := http.Header{
-		"Traceparent": {parent}, "Tracestate": {"a=1"}, "Baggage": {"k=v"}, "X-Correlation-Id": {"work-1"}, "Plat-Caller": {"web"},
+		"Traceparent": {parent}, "Tracestate": {"a=1"}, "Baggage": {"k=v"}, "X-Correlation-Id": {"work-1"}, "Plat-Caller": {"web"}, "Plat-Admitted": {"1"},
 		"Plat-Experiment": {"e1"}, "Plat-Timeout": {"20000"}, "Authorization": {"Bearer x"}, "User-Agent": {"me"}, "Via": {"1.1 plat"},
 	}
 	if diff := cmp.Diff(want, s.Header); diff != "" {

@@ -81,7 +81,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x.renewWrite(x.Start)
 	if _, ok := r.Header["Upgrade"]; ok {
 		// INVARIANT: it is the connection's last request, also when nothing
-		// is switched: strictConn has stopped to read along.
+		// is switched: framing.Conn has stopped to read along.
 		x.closeAfter()
 	}
 	return x
@@ -136,13 +136,14 @@ func (x *exchange) tell() {
 // admit answers what no handler passes on, and tells whether the request may
 // go on.
 func (x *exchange) admit() bool {
-	r := x.r
+	r, l := x.r, &x.gateway.limits
+	tooLarge := admit.Sizes{URL: l.Header, Fields: l.Fields, Header: l.Header, Body: l.Body}.Refuse(r)
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		x.w.Header()["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 		x.problem(http.StatusMethodNotAllowed, fault.GatewayMethodRefused, r.Method+" is not passed on")
-	case headerBytes(r) > x.gateway.limits.Header:
-		x.problem(http.StatusRequestHeaderFieldsTooLarge, fault.GatewayHeadersTooLarge, "the request line and header fields are over the limit")
+	case tooLarge != 0:
+		x.tooLarge(tooLarge, "over the limit")
 	case r.RequestURI == "*" && r.Method == http.MethodOptions:
 		x.general()
 	case r.URL.Opaque != "" || r.URL.Scheme != "" && r.URL.Scheme != "http" && r.URL.Scheme != "https":
@@ -154,9 +155,6 @@ func (x *exchange) admit() bool {
 	case strings.IndexByte(r.URL.RawQuery, ' ') >= 0:
 		// HTTP/2 can carry it; in HTTP/1.1 it would end the target.
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the query holds a space")
-	case r.ContentLength > x.gateway.limits.Body:
-		x.closeAfter()
-		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, "the request's body is over the limit")
 	default:
 		return true
 	}
@@ -183,17 +181,6 @@ func validHost(host string) bool {
 		}
 	}
 	return true
-}
-
-// headerBytes is about the size of the header on an HTTP/1.1 wire.
-func headerBytes(r *http.Request) int {
-	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
-	for name, values := range r.Header {
-		for _, v := range values {
-			n += len(name) + len(v) + 4
-		}
-	}
-	return n
 }
 
 // clientIP is the address without port, brackets and zone.

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"net"
-
 	"github.com/plat-dev/plat/plan"
 )
 
@@ -11,9 +9,6 @@ var (
 	RoutePath  = routePath
 	AppendLine = appendLine
 )
-
-// Strict wraps a connection as Serve does.
-func Strict(c net.Conn) net.Conn { return &strictConn{Conn: c} }
 
 // Match finds the service for a path among routes without host.
 func Match(routes []plan.Route, path string) string {
@@ -28,22 +23,6 @@ func Match(routes []plan.Route, path string) string {
 		return r.service
 	}
 	return ""
-}
-
-// Heads follows a stream byte by byte, and gives where requests begin and
-// whether all of it passes.
-func Heads(stream []byte) (starts []int, ok bool) {
-	var s scanner
-	starts = []int{0}
-	for i := range stream {
-		if _, ok := s.feed(stream[i : i+1]); !ok {
-			return starts, false
-		}
-		if s.state == scanLine && len(s.line) == 0 {
-			starts = append(starts, i+1)
-		}
-	}
-	return starts, true
 }
 
 // Known counts what a gateway keeps of names that come and go.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway/framing"
 )
 
 var (
@@ -111,7 +112,7 @@ func (x *exchange) reset() {
 		panic(http.ErrAbortHandler)
 	}
 	inner := conn
-	if c, ok := inner.(*strictConn); ok {
+	if c, ok := inner.(*framing.Conn); ok {
 		inner = c.Conn
 	}
 	if tcp, ok := inner.(*net.TCPConn); ok {

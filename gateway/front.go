@@ -63,6 +63,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.set("X-Correlation-Id", x.CorrelationID)
 	out.forwarded(x.Client, r.Host)
 	out.budget(r, to.timeout)
+	out.entered(to.priority)
 	c := &call{pool: to.pool, header: out.Header, host: r.Host, timeout: to.timeout}
 	if kept := f.cache.Load(); kept != nil && to.cached != nil && !streaming(r) {
 		if x.limitClient(to) {

@@ -157,7 +157,7 @@ func TestOutsideIsNotBelieved(t *testing.T) {
 		delete(got, "User-Agent")
 		want := map[string]string{
 			"Forwarded": `for=127.0.0.1;host="shop.example:8000";proto=http`, "X-Forwarded-For": "127.0.0.1",
-			"X-Forwarded-Host": "shop.example:8000", "X-Forwarded-Proto": "http", "Plat-Timeout": "60000", "Via": "2.0 plat",
+			"X-Forwarded-Host": "shop.example:8000", "X-Forwarded-Proto": "http", "Plat-Timeout": "60000", "Plat-Admitted": "1", "Via": "2.0 plat",
 		}
 		if !h2 {
 			want["Via"], want["Te"], want["X-Plain"] = "1.0 front, 1.1 plat", "trailers", "stays|twice"

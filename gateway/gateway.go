@@ -44,6 +44,7 @@ type Options struct {
 // Limits bound what one client can take. A zero field means its default.
 type Limits struct {
 	Header        int           // bytes of request line and header fields; 64 KiB
+	Fields        int           // header fields of a request; 256
 	HeaderTimeout time.Duration // for a request's header to arrive; 10s
 	Idle          time.Duration // a connection without a request; 75s
 	Body          int64         // bytes of a request's body; 100 MiB
@@ -58,6 +59,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	def(&l.Header, 64<<10)
+	def(&l.Fields, 256)
 	def(&l.HeaderTimeout, 10*time.Second)
 	def(&l.Idle, 75*time.Second)
 	def(&l.Body, 100<<20)

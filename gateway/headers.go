@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plat-dev/plat/kit/admit"
 )
 
 // hopByHop are the fields that belong to one connection (RFC 9110, 7.6.1).
@@ -71,7 +73,7 @@ type outgoing struct {
 
 // passOn copies the end-to-end fields; from outside, without the foreign.
 func passOn(r *http.Request, fromOutside bool) outgoing {
-	out := outgoing{Header: make(http.Header, len(r.Header)+10), spare: make([]string, 0, 11)}
+	out := outgoing{Header: make(http.Header, len(r.Header)+10), spare: make([]string, 0, 13)}
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if hopByHop(name) || fromOutside && (foreign(name) || disguised(name)) || connection != nil && listed(connection, name) {
@@ -140,6 +142,16 @@ func (o *outgoing) budget(r *http.Request, left time.Duration) {
 		return
 	}
 	o.set("Plat-Timeout", strconv.FormatInt(max(1, left.Milliseconds()), 10))
+}
+
+// entered tells an instance how much the request matters, and that it has
+// passed the service's gate here.
+func (o *outgoing) entered(p admit.Priority) {
+	delete(o.Header, admit.PriorityHeader)
+	if p != admit.Normal {
+		o.set(admit.PriorityHeader, p.String())
+	}
+	o.set(admit.AdmittedHeader, "1")
 }
 
 // streaming tells whether the request asks for a stream: its answer has no

@@ -1,13 +1,10 @@
 package gateway
 
 import (
-	"fmt"
 	"maps"
-	"math"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -89,15 +86,6 @@ func perOf(d *plan.Duration) time.Duration {
 	return d.Std()
 }
 
-func priorityOf(word string) admit.Priority {
-	for _, p := range []admit.Priority{admit.Critical, admit.High, admit.Low} {
-		if word == p.String() {
-			return p
-		}
-	}
-	return admit.Normal
-}
-
 // admitClient lets a request of a client in by its route, or answers.
 func (x *exchange) admitClient(to *route) bool {
 	return x.limitClient(to) && x.enterGate(to.pool, to.priority)
@@ -106,12 +94,11 @@ func (x *exchange) admitClient(to *route) bool {
 // limitClient holds a request from outside to what its route allows, or
 // answers.
 func (x *exchange) limitClient(to *route) bool {
-	if to.body > 0 && x.r.ContentLength > to.body {
-		x.closeAfter()
-		x.problem(http.StatusRequestEntityTooLarge, fault.GatewayBodyTooLarge, "the request's body is over the limit of this route")
+	if status := to.sizes.Refuse(x.r); status != 0 {
+		x.tooLarge(status, "over the limit of this route")
 		return false
 	}
-	x.most = to.body
+	x.most = to.sizes.Body
 	if to.rates != nil && x.Synthetic == "" {
 		key := clientKey(x.Client)
 		if values := x.r.Header[to.rateBy]; to.rateBy != "" && len(values) > 0 && values[0] != "" {
@@ -124,6 +111,28 @@ func (x *exchange) limitClient(to *route) bool {
 	return true
 }
 
+// tooLarge answers a request of which one part is too large.
+func (x *exchange) tooLarge(status int, limit string) {
+	switch status {
+	case http.StatusRequestURITooLong:
+		x.problem(status, fault.GatewayURLTooLong, "the request's path and query are "+limit)
+	case http.StatusRequestHeaderFieldsTooLarge:
+		x.problem(status, fault.GatewayHeadersTooLarge, "the request line and header fields are "+limit)
+	default:
+		x.closeAfter()
+		x.problem(status, fault.GatewayBodyTooLarge, "the request's body is "+limit)
+	}
+}
+
+// sizesOf is how large a request of a route may be.
+func sizesOf(r plan.Route) admit.Sizes {
+	s := admit.Sizes{URL: int(r.URL), Body: int64(r.Body)}
+	if r.Headers != nil {
+		s.Fields, s.Header = r.Headers.Count, int(r.Headers.Bytes)
+	}
+	return s
+}
+
 // bodyLimit is the most that the request's body may have.
 func (x *exchange) bodyLimit() int64 {
 	if x.most > 0 {
@@ -133,31 +142,23 @@ func (x *exchange) bodyLimit() int64 {
 }
 
 // admitCaller lets a request of another service in, or answers.
-func (x *exchange) admitCaller(p *pool, mayAlways bool) bool {
+func (x *exchange) admitCaller(p *pool, priority admit.Priority, mayAlways bool) bool {
 	if p == nil {
 		return true // not ours
 	}
 	if rates := p.incoming.callers.Load(); rates != nil && !mayAlways && !x.rated(rates, x.Caller, x.Caller+" asks "+x.Service+" more often than it may") {
 		return false
 	}
-	return x.enterGate(p, admit.Normal)
+	return x.enterGate(p, priority)
 }
 
-// rated counts the request, or answers 429 with the fields of
-// draft-ietf-httpapi-ratelimit-headers.
+// rated counts the request, or answers 429.
 func (x *exchange) rated(rates *admit.Rates, key, detail string) bool {
 	_, refused := rates.Take(key)
 	if refused == nil {
 		return true
 	}
-	wait := strconv.FormatInt(int64(math.Ceil(refused.RetryAfter.Seconds())), 10)
-	rate := rates.Snapshot().Rate
-	h := x.w.Header()
-	h["Retry-After"] = []string{wait}
-	h["Ratelimit-Policy"] = []string{fmt.Sprintf(`"default";q=%d;w=%d`, rate.Limit, int64(math.Ceil(rate.Per.Seconds())))}
-	h["Ratelimit"] = []string{`"default";r=0;t=` + wait}
-	h["Plat-Rejected"] = []string{"rate-limited"} // clients of the kit then wait by themselves
-	x.failed(http.StatusTooManyRequests, fault.GatewayRateLimited, detail)
+	x.failed(refused.Tell(x.w.Header(), rates), fault.GatewayRateLimited, detail)
 	return false
 }
 
@@ -174,8 +175,7 @@ func (x *exchange) enterGate(p *pool, priority admit.Priority) bool {
 		x.Err, x.Code = err, fault.GatewayClientGone
 		panic(http.ErrAbortHandler) // nobody to answer
 	}
-	x.w.Header()["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(refused.RetryAfter.Seconds())), 10)}
-	x.failed(http.StatusServiceUnavailable, fault.GatewayOverloaded, x.Service+" has more to do than it can")
+	x.failed(refused.Tell(x.w.Header(), nil), fault.GatewayOverloaded, x.Service+" has more to do than it can")
 	return false
 }
 
@@ -225,27 +225,18 @@ func (g *Gateway) Incoming(service string) []IncomingState {
 // incomingState reads one; g.mu is held.
 func (g *Gateway) incomingState(name string, in *incoming) IncomingState {
 	s := in.gate.Snapshot()
-	line := policy.Line{
-		Policy: "shedding", Setting: fmt.Sprintf("%d at once, %d may wait %s", s.Config.Concurrent, s.Config.Queue, s.Config.Wait),
-		State: fmt.Sprintf("%d of %d inside, %d wait", s.Inside, s.Limit, s.Waiting), Last: s.Last,
-		Holds: s.Inside >= s.Limit,
-	}
 	figures := []CallFigure{
 		{false, "plat_admit_inside", "Requests that a service works on.", float64(s.Inside), nil},
 		{false, "plat_admit_limit", "Requests that it may work on now.", float64(s.Limit), nil},
 		{false, "plat_admit_waiting", "Requests that wait for their turn.", float64(s.Waiting), nil},
 	}
 	for kind, n := range s.Shed {
-		line.Count += n
 		figures = append(figures, shed(string(kind.Reason), kind.Priority.String(), n))
 	}
-	lines := []policy.Line{line}
+	lines := []policy.Line{s.Line()}
 	add := func(what string, rates *admit.Rates) {
 		r := rates.Snapshot()
-		lines = append(lines, policy.Line{
-			Policy: "rate", Setting: fmt.Sprintf("%s: %d in %s, %d at once", what, r.Rate.Limit, r.Rate.Per, r.Rate.Burst),
-			State: fmt.Sprintf("%d known, %d forgotten early", r.Keys, r.Evicted), Count: r.Refused,
-		})
+		lines = append(lines, r.Line(what))
 		labels := []string{"of", what}
 		figures = append(figures,
 			CallFigure{true, "plat_rate_limited_total", "Requests that were turned away since their caller asks too often.", float64(r.Refused), labels},

@@ -1,12 +1,17 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/plan"
 )
 
@@ -125,6 +130,92 @@ func TestRateOfACallingService(t *testing.T) {
 	for range 3 {
 		if a := do(t, client(t, false), "GET", "http://"+own+"/", ""); a.StatusCode != 200 {
 			t.Errorf("plat: %d", a.StatusCode)
+		}
+	}
+}
+
+// TestSizesOfARoute: URL, header fields and their bytes, by HTTP/1.1 and
+// HTTP/2, below what the gateway takes at all.
+func TestSizesOfARoute(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", echo))
+	r.SetRoutes("public", []plan.Route{
+		{Gateway: "public", Path: "/", Service: "shop"},
+		{Gateway: "public", Path: "/small", Service: "shop", URL: 100, Headers: &plan.HeaderLimit{Count: 20, Bytes: 2000}},
+	})
+	many := func(n int) (header []string) {
+		for i := range n {
+			header = append(header, fmt.Sprintf("X-%d", i), "y")
+		}
+		return header
+	}
+	long := "?q=" + strings.Repeat("x", 100)
+	for _, h2 := range []bool{false, true} {
+		c, url := client(t, h2), "http://"+r.addr
+		for _, test := range []struct {
+			name, path string
+			header     []string
+			status     int
+			code       string
+		}{
+			{"all within", "/small/thing?q=1", many(10), 200, ""},
+			{"a long URL", "/small" + long, nil, 414, "gateway-url-too-long"},
+			{"many fields", "/small", many(20), 431, "gateway-headers-too-large"},
+			{"one field many times", "/small", slices.Repeat([]string{"X-A", "y"}, 20), 431, "gateway-headers-too-large"},
+			{"large fields", "/small", []string{"X-A", strings.Repeat("y", 2000)}, 431, "gateway-headers-too-large"},
+			{"another route", "/" + long, append(many(100), "X-A", strings.Repeat("y", 2000)), 200, ""},
+			{"more than the gateway takes", "/", many(300), 431, "gateway-headers-too-large"},
+			{"longer than the gateway takes", "/?q=" + strings.Repeat("x", 70<<10), nil, 414, "gateway-url-too-long"},
+		} {
+			a := do(t, c, "GET", url+test.path, "", test.header...)
+			if test.status != 200 {
+				problem(t, a, test.status, test.code)
+			} else if a.StatusCode != 200 {
+				t.Errorf("h2 %v, %s: %d %s", h2, test.name, a.StatusCode, a.body)
+			}
+		}
+	}
+}
+
+// TestPriorityTravels: what a route says of a request is told to who gets it,
+// and by it to those whom it calls, never to others; nobody else says it.
+func TestPriorityTravels(t *testing.T) {
+	t.Parallel()
+	got := make(chan http.Header, 1)
+	hear := func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Clone() }
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", hear))
+	r.SetRoutes("public", []plan.Route{
+		{Gateway: "public", Path: "/", Service: "shop"},
+		{Gateway: "public", Path: "/low", Service: "shop", Priority: "low"},
+	})
+	foreign := httptest.NewServer(http.HandlerFunc(hear))
+	t.Cleanup(foreign.Close)
+	external, err := r.ExternalEdge("web", "bank", foreign.URL, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, edge, outside := "http://"+r.addr, "http://"+r.serve(t, r.Edge("web", "shop", 0)), "http://"+r.serve(t, external)
+	for _, test := range []struct{ url, said, want, admitted string }{
+		{public + "/", "critical", "", "1"}, // a customer does not say what matters
+		{public + "/low", "critical", "low", "1"},
+		{edge + "/", "low", "low", "1"},
+		{edge + "/", "critical", "critical", "1"},
+		{edge + "/", "", "", "1"},
+		{edge + "/", "urgent", "", "1"},
+		{outside + "/", "high", "", ""},
+	} {
+		for _, h2 := range []bool{false, true} {
+			header := []string{"Plat-Admitted", "by me"}
+			if test.said != "" {
+				header = append(header, "Plat-Priority", test.said, "Plat_Priority", test.said)
+			}
+			if a := do(t, client(t, h2), "GET", test.url, "", header...); a.StatusCode != 200 {
+				t.Fatalf("%+v: %d %s", test, a.StatusCode, a.body)
+			}
+			h := <-got
+			if h.Get(admit.PriorityHeader) != test.want || h.Get(admit.AdmittedHeader) != test.admitted {
+				t.Errorf("%+v, h2 %v: got %v", test, h2, h)
+			}
 		}
 	}
 }

@@ -53,7 +53,7 @@ type route struct {
 	priority admit.Priority
 	rates    *admit.Rates // nil: as often as anybody likes
 	rateBy   string       // the header that tells clients apart; empty: the address
-	body     int64        // 0: as the gateway's limits say
+	sizes    admit.Sizes
 }
 
 // compile makes a table of those routes that belong to the gateway. Routes
@@ -67,7 +67,7 @@ func compile(gatewayName string, routes []plan.Route, old *table, poolOf func(st
 		compiled := &route{
 			host: strings.ToLower(r.Host), path: r.Path, methods: r.Methods, service: r.Service,
 			timeout: time.Duration(r.Timeout), trust: r.Trust, pool: poolOf(r.Pool()), cached: keepBy(r.Cache),
-			priority: priorityOf(r.Priority), body: int64(r.Body),
+			priority: admit.ParsePriority(r.Priority), sizes: sizesOf(r),
 		}
 		compiled.keep(old.same(compiled), r.Rate)
 		t.routes = append(t.routes, compiled)

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/plat-dev/plat/gateway/framing"
 )
 
 // Serve answers HTTP/1.1 and HTTP/2 without TLS on l with h, within the
@@ -38,7 +40,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener, h http.Handler) err
 		ErrorLog:  slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(strictListener{l}) }()
+	go func() { failed <- server.Serve(framing.Listener{Listener: l}) }()
 	select {
 	case err := <-failed:
 		g.closeTunnels(server)

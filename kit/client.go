@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/internal/environ"
 	"github.com/plat-dev/plat/kit/policy"
 )
@@ -328,6 +329,11 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Del(policy.MarkHeader)
 	if brought != nil && brought.above > 0 { // what was tried again above is not below
 		r.Header.Set(policy.MarkHeader, strconv.Itoa(brought.above))
+	}
+	r.Header.Del(admit.AdmittedHeader)
+	r.Header.Del(admit.PriorityHeader)
+	if brought != nil && brought.priority != admit.Normal { // what matters more goes first below, too
+		r.Header.Set(admit.PriorityHeader, brought.priority.String())
 	}
 	r.Header.Del(headerTimeout)
 	if deadline, ok := ctx.Deadline(); ok {

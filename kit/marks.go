@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/policy"
 )
 
@@ -26,7 +27,8 @@ const maxDegraded = 32
 
 // marks are what the calls of one request brought back, to be told on.
 type marks struct {
-	above int // how often the request was retried by who called
+	above    int            // how often the request was retried by who called
+	priority admit.Priority // how much the request matters, as plat's route says
 
 	mu       sync.Mutex // guards what follows
 	below    int        // retries that did not help

@@ -15,6 +15,8 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/plat-dev/plat/kit/admit"
 )
 
 const (
@@ -68,6 +70,7 @@ func open(ctx context.Context, name string) (*Service, error) {
 	s := &Service{
 		mux:       http.NewServeMux(),
 		draining:  make(chan struct{}),
+		incoming:  incoming{gate: admit.NewGate(admit.Config{})},
 		transport: connections{newTransport(false), newTransport(true)},
 		propagate: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/policy"
 )
 
@@ -73,7 +74,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := withTimeout(ctx, r.Header.Get(headerTimeout))
 	defer cancel()
-	brought := &marks{above: policy.Retried(r.Header)}
+	brought := &marks{above: policy.Retried(r.Header), priority: admit.ParsePriority(r.Header.Get(admit.PriorityHeader))}
 	rec := &recorder{ResponseWriter: w, marks: brought}
 	r = r.WithContext(context.WithValue(ctx, marksKey, brought))
 	aborted := s.dispatch(rec, r)
@@ -111,6 +112,12 @@ func (s *Service) dispatch(w *recorder, r *http.Request) (aborted bool) {
 	case limit > 0 && r.Body != nil && r.Body != http.NoBody:
 		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
 	}
+	pass, ok := s.enter(w, r)
+	if !ok {
+		return false
+	}
+	w.pass = pass
+	defer func() { pass.Release(late(r.Context())) }()
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -156,6 +163,7 @@ func (s *Service) finish(span trace.Span, w *recorder, r *http.Request, took tim
 type recorder struct {
 	http.ResponseWriter
 	marks  *marks
+	pass   *admit.Pass // nil: not let in
 	status int
 	bytes  int64
 }
@@ -175,6 +183,9 @@ func (w *recorder) WriteHeader(status int) {
 func (w *recorder) begin(status int) {
 	w.status = status
 	w.marks.tell(w.Header(), status)
+	if status == http.StatusSwitchingProtocols || policy.Lasting(w.Header().Get("Content-Type")) {
+		w.pass.Leave()
+	}
 }
 
 // Write counts the bytes.
@@ -200,6 +211,7 @@ func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil && w.status == 0 {
 		w.status = http.StatusSwitchingProtocols
+		w.pass.Leave()
 	}
 	return conn, rw, err
 }

@@ -16,7 +16,10 @@ import (
 // Limits bound what the service takes and how long its end may take. A zero
 // field means its default.
 type Limits struct {
-	Body  int64         // bytes of a request's body; default 10 MiB, negative: none
+	Body       int64 // bytes of a request's body; default 10 MiB, negative: none
+	Concurrent int   // requests worked on at a time; default what the plan says, else 1,000, fewer while they take longer than usual
+	Queue      int   // requests that wait for a moment when as many are worked on; default what the plan says, else as many as Concurrent
+
 	Drain time.Duration // for the requests in flight at the end, and again for the workers; default 4 s, so that both fit into the 10 s between SIGTERM and SIGKILL
 }
 
@@ -40,6 +43,7 @@ type Service struct {
 	limits    atomic.Pointer[Limits]
 	phase     atomic.Int32
 	traffic   traffic
+	incoming  incoming
 	draining  chan struct{} // closed when the end begins
 
 	mu       sync.Mutex
@@ -83,8 +87,9 @@ func (s *Service) URL() string { return "http://" + s.listener.Addr().String() }
 func (s *Service) Log() *slog.Logger { return s.log }
 
 // Mux is what the service serves. All of it passes the kit's middleware:
-// correlation ID, trace, deadline, body limit, recovery from panics, access
-// log at level debug. GET /health/live and GET /health/ready are the kit's.
+// correlation ID, trace, deadline, body limit, the gate (who comes when there is
+// more to do than the service can is answered 503 with Retry-After at once),
+// recovery from panics, access log at level debug. GET /health/live and GET /health/ready are the kit's.
 // Until setup has returned everything else is answered with 503.
 func (s *Service) Mux() *http.ServeMux { return s.mux }
 
@@ -104,6 +109,7 @@ func (s *Service) SetLimits(l Limits) {
 		l.Drain = defaultDrain
 	}
 	s.limits.Store(&l)
+	s.incoming.unlessPlanned(l)
 }
 
 // TracerProvider makes spans that belong to this service. Without an OTLP

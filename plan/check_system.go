@@ -211,11 +211,27 @@ func (s *SystemDeclaration) checkRoute(gateway string, i int, r RouteFile) {
 		s.doc.value(fault.New(fault.PlanBadValue, "the header "+r.Rate.Header+" is no name of a header").
 			Why("a name has letters, digits and hyphens").Fix("write it as X-API-Key"), "gateways", gateway, "routes", i, "rate", "header")
 	}
+	s.checkSize("the longest URL", r.URL, at("url")...)
+	if r.Headers != nil {
+		s.checkSize("the limit of the header", r.Headers.Bytes, append(at("headers"), "bytes")...)
+	}
 	for j, m := range r.Methods {
 		if m == "" || slices.Contains(methods(), m) {
 			continue
 		}
 		dead("there is no method "+m, "methods are in upper case", didYouMean(strings.ToUpper(m), methods()), append(at("methods"), j)...)
+	}
+}
+
+// mostHeader is what a gateway takes of a request's line and header at all.
+const mostHeader Size = 64 << 10
+
+// checkSize finds a limit that can never count.
+func (s *SystemDeclaration) checkSize(what string, is Size, path ...any) {
+	if is > mostHeader {
+		s.doc.value(fault.Newf(fault.PlanBadValue, "%s is %s", what, is).
+			Why("a gateway takes "+mostHeader.String()+" of request line and header at most, so it would never count").
+			Fix("write "+mostHeader.String()+" or less, or delete the key"), path...)
 	}
 }
 

@@ -15,9 +15,11 @@ type Route struct {
 	Timeout Duration `json:"timeout"`
 	Trust   bool     `json:"trust,omitempty"`
 
-	Priority string     `json:"priority,omitempty"` // critical, high, low; empty: normal
-	Rate     *RouteRate `json:"rate,omitempty"`
-	Body     Size       `json:"body,omitempty"`
+	Priority string       `json:"priority,omitempty"` // critical, high, low; empty: normal
+	Rate     *RouteRate   `json:"rate,omitempty"`
+	Body     Size         `json:"body,omitempty"`
+	Headers  *HeaderLimit `json:"headers,omitempty"`
+	URL      Size         `json:"url,omitempty"`
 
 	// Registered is set for an external service that the registry knows by
 	// that name.
@@ -150,7 +152,7 @@ func Routes(s *System) []Route {
 	var routes []Route
 	for _, g := range s.Gateways {
 		for _, r := range g.Routes {
-			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Registered: external[r.Service].Registered, Cache: r.Cache})
+			routes = append(routes, Route{Gateway: g.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service, Timeout: r.Timeout, Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Headers: r.Headers, URL: r.URL, Registered: external[r.Service].Registered, Cache: r.Cache})
 		}
 	}
 	slices.SortStableFunc(routes, func(a, b Route) int {

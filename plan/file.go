@@ -38,15 +38,17 @@ type GatewayFile struct {
 
 // RouteFile declares one route of a gateway.
 type RouteFile struct {
-	Host     string     `json:"host,omitempty" jsonschema_description:"Host name without a port; absent: any."`
-	Path     string     `json:"path" jsonschema:"required" jsonschema_description:"Prefix of the path, matched on segment boundaries; {NAME} stands for any one segment."`
-	Methods  []string   `json:"methods,omitempty" jsonschema_description:"HTTP methods; absent: any."`
-	Service  string     `json:"service" jsonschema:"required" jsonschema_description:"The service that answers, or an external one whose url is http://NAME.internal."`
-	Timeout  *Duration  `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request; absent: the gateway's."`
-	Priority string     `json:"priority,omitempty" jsonschema:"enum=critical,enum=high,enum=normal,enum=low" jsonschema_description:"Who goes first when the service has more to do than it can, and who is turned away last; absent: normal."`
-	Rate     *RouteRate `json:"rate,omitempty" jsonschema_description:"How often one client may ask; absent: as often as it likes."`
-	Body     Size       `json:"body,omitempty" jsonschema_description:"Largest body of a request; absent: 100MiB."`
-	Trust    bool       `json:"trust,omitempty" jsonschema:"default=false" jsonschema_description:"Continue the caller's trace and correlation ID instead of starting anew."`
+	Host     string       `json:"host,omitempty" jsonschema_description:"Host name without a port; absent: any."`
+	Path     string       `json:"path" jsonschema:"required" jsonschema_description:"Prefix of the path, matched on segment boundaries; {NAME} stands for any one segment."`
+	Methods  []string     `json:"methods,omitempty" jsonschema_description:"HTTP methods; absent: any."`
+	Service  string       `json:"service" jsonschema:"required" jsonschema_description:"The service that answers, or an external one whose url is http://NAME.internal."`
+	Timeout  *Duration    `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a request; absent: the gateway's."`
+	Priority string       `json:"priority,omitempty" jsonschema:"enum=critical,enum=high,enum=normal,enum=low" jsonschema_description:"Who goes first when the service has more to do than it can, and who is turned away last; absent: normal."`
+	Rate     *RouteRate   `json:"rate,omitempty" jsonschema_description:"How often one client may ask; absent: as often as it likes."`
+	Body     Size         `json:"body,omitempty" jsonschema_description:"Largest body of a request; absent: 100MiB."`
+	Headers  *HeaderLimit `json:"headers,omitempty" jsonschema_description:"Most header fields of a request; absent: what the gateway takes."`
+	URL      Size         `json:"url,omitempty" jsonschema_description:"Longest path and query of a request; absent: 64KiB."`
+	Trust    bool         `json:"trust,omitempty" jsonschema:"default=false" jsonschema_description:"Continue the caller's trace and correlation ID instead of starting anew."`
 
 	Cache *RouteCacheFile `json:"cache,omitempty" jsonschema_description:"How answers of this route are kept, where the gateway has a cache."`
 }

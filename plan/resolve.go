@@ -197,7 +197,7 @@ func gateway(name string, f GatewayFile) Gateway {
 	for _, r := range f.Routes {
 		g.Routes = append(g.Routes, DeclaredRoute{
 			Host: strings.ToLower(r.Host), Path: cleanPath(r.Path), Methods: r.Methods, Service: r.Service,
-			Timeout: pick(defaultRouteTimeout, f.Timeout, r.Timeout), Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Cache: routeCache(f.Cache, r.Cache),
+			Timeout: pick(defaultRouteTimeout, f.Timeout, r.Timeout), Trust: r.Trust, Priority: r.Priority, Rate: r.Rate, Body: r.Body, Headers: r.Headers, URL: r.URL, Cache: routeCache(f.Cache, r.Cache),
 		})
 	}
 	return g

@@ -171,6 +171,12 @@ type RouteRate struct {
 	Header string    `json:"header,omitempty" jsonschema_description:"The header that tells clients apart, such as X-API-Key; absent, and for requests without it: the client's address."`
 }
 
+// HeaderLimit bounds the header fields of a request.
+type HeaderLimit struct {
+	Count int  `json:"count,omitempty" jsonschema:"minimum=1,maximum=256" jsonschema_description:"Header fields of a request; absent: 256."`
+	Bytes Size `json:"bytes,omitempty" jsonschema_description:"Request line and header fields together; absent: 64KiB."`
+}
+
 // Objectives are how good the service must be.
 type Objectives struct {
 	Availability *Percent `json:"availability,omitempty" jsonschema_description:"Share of requests that are answered well."`
@@ -210,9 +216,11 @@ type DeclaredRoute struct {
 	Timeout Duration `json:"timeout,omitempty"`
 	Trust   bool     `json:"trust,omitempty"` // the caller's trace context is continued
 
-	Priority string     `json:"priority,omitempty"` // critical, high, low; empty: normal
-	Rate     *RouteRate `json:"rate,omitempty"`
-	Body     Size       `json:"body,omitempty"`
+	Priority string       `json:"priority,omitempty"` // critical, high, low; empty: normal
+	Rate     *RouteRate   `json:"rate,omitempty"`
+	Body     Size         `json:"body,omitempty"`
+	Headers  *HeaderLimit `json:"headers,omitempty"`
+	URL      Size         `json:"url,omitempty"`
 
 	Cache *RouteCache `json:"cache,omitempty"` // nil: nothing is kept
 }

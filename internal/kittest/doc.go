@@ -1,5 +1,5 @@
 // Package kittest holds the tests of the kit against what its own module must
 // not require: the event wire against a real nats-server with JetStream on
-// disk, and its spans with those of other libraries at plat's door of OTLP. It
-// has no code of its own.
+// disk, its spans with those of other libraries at plat's door of OTLP, and its
+// services behind plat's listeners. It has no code of its own.
 package kittest

@@ -30,6 +30,25 @@ func (p Priority) String() string {
 
 const ranks = 4
 
+// Header fields by which plat's listeners and the kit tell one another of a
+// request: how much it matters (see Priority; absent: normal), and that it has
+// passed the gate of who gets it. Neither is believed from outside.
+const (
+	PriorityHeader = "Plat-Priority"
+	AdmittedHeader = "Plat-Admitted"
+)
+
+// ParsePriority reads a word of the plan or of a header; what is none is
+// normal.
+func ParsePriority(word string) Priority {
+	for _, p := range [...]Priority{Critical, High, Low} {
+		if word == p.String() {
+			return p
+		}
+	}
+	return Normal
+}
+
 // Reason says why a request was turned away.
 type Reason string
 
@@ -158,6 +177,18 @@ func (g *Gate) Enter(ctx context.Context, p Priority) (*Pass, error) {
 	g.waiting++
 	g.mu.Unlock()
 	return g.wait(ctx, w, patience)
+}
+
+// Count lets a request in without a question, since another gate has let it in
+// already: it has a place, and others see that it is taken.
+func (g *Gate) Count() *Pass {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside++
+	if g.waiting == 0 {
+		g.emptied = time.Now()
+	}
+	return &Pass{gate: g, begun: time.Now()}
 }
 
 func (g *Gate) wait(ctx context.Context, w *waiter, patience time.Duration) (*Pass, error) {

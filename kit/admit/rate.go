@@ -11,6 +11,11 @@ type Rate struct {
 	Limit int           // requests
 	Per   time.Duration // in so long
 	Burst int           // at once after a rest; default Limit
+
+	// Share is among how many gates the rate is divided, each of which sees
+	// about as many of the requests; default 1. Together they let pass what
+	// the rate says, and at most Share-1 more at once after a rest.
+	Share int
 }
 
 // MaxKeys bounds the callers that are remembered at a time.
@@ -51,7 +56,16 @@ func (r Rate) withDefaults() Rate {
 	if r.Burst <= 0 {
 		r.Burst = r.Limit
 	}
+	r.Share = max(r.Share, 1)
 	return r
+}
+
+// longest bounds times, far below what overflows.
+const longest = 100 * 365 * 24 * time.Hour
+
+// every is the time between two requests at an even pace, here.
+func (r Rate) every() time.Duration {
+	return max(time.Duration(min(float64(r.Per)/float64(r.Limit)*float64(r.Share), float64(longest))), 1)
 }
 
 // Set changes the rate; what callers have asked for stays known.
@@ -61,14 +75,30 @@ func (r *Rates) Set(rate Rate) {
 	r.rate = rate.withDefaults()
 }
 
+// Rate is what is allowed.
+func (r *Rates) Rate() Rate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rate
+}
+
+// window is how much may be asked for at once.
+func (r Rate) window() time.Duration {
+	each, burst := r.every(), (r.Burst+r.Share-1)/r.Share
+	if burst > int(longest/each) {
+		return longest
+	}
+	return each * time.Duration(burst)
+}
+
 // Take counts a request of a caller, or tells when it may ask again. left is
 // how many more it may send at once.
 func (r *Rates) Take(key string) (left int, refused *Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	each := max(r.rate.Per/time.Duration(r.rate.Limit), 1)
-	window := each * time.Duration(r.rate.Burst)
+	each := r.rate.every()
+	window := r.rate.window()
 	e := r.keys[key]
 	if e == nil {
 		e = r.add(key, now)

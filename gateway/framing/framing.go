@@ -1,4 +1,4 @@
-package gateway
+package framing
 
 import (
 	"bytes"
@@ -7,36 +7,35 @@ import (
 	"strconv"
 )
 
-// strictListener refuses request heads that other servers may read in
-// another way than net/http, which forgives them: lines that end in a bare
-// LF, bare CRs, folded lines, a length beside a transfer coding. What plat
-// passes on is framed anew and safe either way; whatever stands before or
-// behind it may not be, so none of this passes (RFC 9112, 11.2).
-type strictListener struct{ net.Listener }
+// Listener gives connections whose requests are read strictly.
+type Listener struct{ net.Listener }
 
 // Accept waits for the next connection.
-func (l strictListener) Accept() (net.Conn, error) {
+func (l Listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &strictConn{Conn: c}, nil
+	return NewConn(c), nil
 }
 
-// strictConn reads along. A head that is refused is spoilt from there on, so
+// Conn reads along. A head that is refused is spoilt from there on, so
 // that net/http answers 400 and closes; so is a chunk; a trailer breaks off.
 //
-// INVARIANT: wherever strictConn and net/http could see a message's end
+// INVARIANT: wherever Conn and net/http could see a message's end
 // differently, strictConn refuses it: after a refusal nothing is delivered.
-type strictConn struct {
+type Conn struct {
 	net.Conn
 	scan  scanner
 	ended error // what Read gives when everything is delivered
 	rest  string
 }
 
+// NewConn reads along on c.
+func NewConn(c net.Conn) *Conn { return &Conn{Conn: c} }
+
 // Read gives what came, up to what is refused.
-func (c *strictConn) Read(p []byte) (int, error) {
+func (c *Conn) Read(p []byte) (int, error) {
 	if c.rest != "" && len(p) > 0 {
 		n := copy(p, c.rest)
 		c.rest = c.rest[n:]
@@ -65,7 +64,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 }
 
 // CloseWrite ends this side's sending.
-func (c *strictConn) CloseWrite() error {
+func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
@@ -75,7 +74,7 @@ func (c *strictConn) CloseWrite() error {
 const (
 	scanLine    = iota // a request line
 	scanField          // header fields
-	scanOff            // no more requests: HTTP/2, or an upgrade (see Gateway.begin)
+	scanOff            // no more requests: HTTP/2, or an upgrade
 	scanBody           // a body of known length
 	scanChunk          // a chunk's size line
 	scanData           // a chunk's data
