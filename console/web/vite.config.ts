@@ -30,7 +30,8 @@ function plat() {
   try {
     const { api } = JSON.parse(readFileSync(path.join(state, 'run.json'), 'utf8')) as { api: string }
     const token = readFileSync(path.join(state, 'token'), 'utf8').trim()
-    return { '/v1': { target: api, changeOrigin: true, headers: { Authorization: `Bearer ${token}`, Origin: api } } }
+    const way = { target: api, changeOrigin: true, headers: { Authorization: `Bearer ${token}`, Origin: api } }
+    return { '/v1': way, '/prometheus': way }
   } catch {
     return undefined
   }

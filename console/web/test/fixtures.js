@@ -1,7 +1,7 @@
 // A system as the control API tells of it, with something wrong in every
 // corner, so that each page has all that it can show.
 
-import { calls } from './surviving.js'
+import { calls, incoming } from './surviving.js'
 
 /** @import * as api from '../src/api/types' */
 
@@ -124,7 +124,7 @@ const declarations = services.filter(each => !each.outside).map(({ name, owner, 
 const plan = {
   system: 'musiccorp', environment: 'local', runtime: 'process', access: 'observe', revision: system.revision, owners: { ordering: {}, finance: {} }, services: declarations,
   external: [{ name: 'stripe', url: 'https://api.stripe.example', owner: 'finance' }],
-  gateways: [{ name: 'public', routes: [{ path: '/', service: 'web' }, { path: '/api/albums', methods: ['GET'], service: 'catalog' }] }],
+  gateways: [{ name: 'public', routes: [{ path: '/', service: 'web' }, { path: '/api/albums', methods: ['GET'], service: 'catalog' }, { path: '/api/orders', service: 'order', priority: 'high', rate: { limit: 50 }, body: '64KiB' }] }],
 }
 
 /** @type {(service: api.Service) => api.Description} */
@@ -141,7 +141,7 @@ const describe = each => ({
     { name: 'PLAT_TOKEN', value: '••••', source: 'plat', secret: true },
     { name: 'CURRENCY', value: 'EUR', source: 'config' },
   ],
-  calls: each.name === 'order' ? calls : [],
+  calls: each.name === 'order' ? structuredClone(calls) : [], incoming,
   findings: findings.filter(({ caller, callee }) => caller === each.name || callee === each.name),
 })
 

@@ -15,6 +15,11 @@ function read(expression) {
     const figure = (/** @type {string} */ name) => (/histogram_quantile/.test(expression) ? (name === 'web' ? 0.08 : 3) : name === 'web' ? 0.004 : 0.2)
     return ['web', 'catalog'].map(service => ({ metric: { gateway: 'public', service }, at: () => figure(service) }))
   }
+  if (/plat_cache/.test(expression)) {
+    const whole = /increase/.test(expression) ? 900 : 1
+    return Object.entries({ hit: 4, stale: 0.2, miss: 1, refused: 0.1 }).map(([is, rate]) => ({ metric: { is }, at: () => rate * whole }))
+  }
+  if (/plat_shed/.test(expression)) return [{ metric: { priority: 'low', reason: 'queue-full' }, at: () => 310 }]
   /** @type {Record<string, number>} */
   const all = /gateway/.test(expression) && !/by \(service/.test(expression) ? { public: 52 } : services
   const by = all === services ? 'service' : 'gateway'

@@ -3,7 +3,8 @@ import { traceID, traces } from './telemetry.js'
 
 /** @import * as chaos from '../src/api/chaos' */
 /** @import { Story } from '../src/api/telemetry' */
-/** @import { CallState } from '../src/api/types' */
+/** @import * as cache from '../src/api/cache' */
+/** @import { CallState, PolicyState, ServicePolicies } from '../src/api/types' */
 
 const ago = (/** @type {number} */ seconds) => new Date(Date.now() - seconds * 1000).toISOString()
 
@@ -27,16 +28,44 @@ export const rehearsal = {
 /** @type {CallState[]} */
 export const calls = [
   {
-    service: 'catalog', declared: true, onFailure: 'last',
+    service: 'catalog', declared: true, onFailure: 'last-good',
     policies: [
-      { policy: 'timeout', setting: '200ms', state: 'in force', count: 3, acted: ago(45), why: 'no answer within 200ms' },
-      { policy: 'retries', setting: '2 of idempotent requests, 10 % of all', state: 'in force', count: 5, acted: ago(45), why: 'sent again after 503' },
-      { policy: 'breaker', setting: 'opens at 50 % of 20 calls', state: 'open for 4s', count: 1, acted: ago(3), why: '12 of 20 calls failed' },
-      { policy: 'bulkhead', setting: '64 at once', state: '2 of 64 in use', count: 0 },
+      { policy: 'timeout', setting: 'answer 200ms, connect 1s, in all 1m', state: '3 given up', count: 3, acted: ago(45), why: 'no answer within 200ms' },
+      { policy: 'retries', setting: '2, of 20% of the calls', state: '5 made, 7 left', count: 5, acted: ago(45), why: 'sent again after 503' },
+      { policy: 'breaker', setting: '50% of 20 calls in 10s, open 5s', state: 'open for 4s, 12 of 20 failed, 9 refused', count: 9, acted: ago(3), why: '12 of 20 calls failed', holds: true },
+      { policy: 'bulkhead', setting: '100 at once, wait 50ms', state: '2 under way, 0 wait', count: 0 },
+      { policy: 'adaptive', setting: 'down to 10', state: 'limit 40, usually 2.1ms', count: 0, acted: ago(20), why: 'lowered to 40: calls took 9ms', holds: true },
+      { policy: 'ejection', setting: '5 failures in a row, at most half of the instances', state: 'out: catalog-2', count: 1, acted: ago(6), why: 'catalog-2 ejected for 10s: 5 failures in a row', holds: true },
     ],
   },
-  { service: 'legacy', declared: false, onFailure: 'fail', policies: [{ policy: 'timeout', setting: '1s', state: 'in force', count: 0 }] },
+  { service: 'legacy', declared: false, onFailure: 'fail', policies: [{ policy: 'timeout', setting: '1s', state: '0 given up', count: 0 }] },
 ]
+
+/** @type {PolicyState[]} */
+export const incoming = [
+  { policy: 'shedding', setting: '64 at once, 64 may wait 100ms', state: '64 of 64 inside, 12 wait', count: 310, acted: ago(1), why: 'turned away low: the queue is full', holds: true },
+  { policy: 'rate', setting: 'each client of public GET /api/orders: 50 in 1s, 50 at once', state: '3 known, 0 forgotten early', count: 17 },
+]
+
+/** @type {ServicePolicies[]} */
+const policies = [{ service: 'order', calls, incoming }, { service: 'web', calls: [{ service: 'order', declared: true, onFailure: 'fail', policies: [{ policy: 'breaker', setting: '50% of 20 calls in 10s, open 5s', state: 'closed, 0 of 31 failed', count: 0 }] }], incoming: [] }]
+
+/** @type {(url: string, change?: Partial<cache.CacheEntry>, latest?: Partial<cache.CacheVariant>) => cache.CacheEntry} */
+const entry = (url, change, latest) => ({ url, variants: 1, bytes: 1595, ...change, latest: { status: 200, chosen: false, bytes: 940, received: ago(32), age: 32, lifetime: 60, basis: 'max-age', staleIfError: 60, cacheControl: 'max-age=60', tags: ['albums'], ...latest } })
+
+const at = 'http://127.0.0.1:8000/api/albums'
+
+/** @type {cache.CacheEntry[]} */
+const entries = [entry(at), entry(`${at}/MC-0001`, { variants: 2 }, { tags: ['albums', 'MC-0001'], age: 3 }), entry(`${at}?sort=newest&size=1`, { bytes: 2 << 20 }, { age: 75, tags: undefined })]
+
+/** @type {cache.CacheWhy} */
+const why = {
+  url: at, gateway: 'public', route: '/api/albums', service: 'catalog', key: at, verdict: 'hit', rule: 'fresh by max-age',
+  variants: [{ ...entry(at).latest, chosen: true, vary: ['Accept-Language: de'] }, { ...entry(at).latest, received: ago(40), age: 40, vary: ['Accept-Language: (absent)'] }],
+  places: [{ place: "the client's own cache", seconds: 28, undo: 'nothing from here; the client can reload, or the URL change' }, { place: 'shared caches outside plat', seconds: 28, undo: 'their own purge' }, { place: 'the gateway public', seconds: 28, stale: 60, undo: `plat cache purge ${at}` }],
+}
+
+const caches = [{ gateway: 'public', entries: 3, bytes: 15 << 20, memory: 16 << 20, hitRatio: 0.8, hits: 800, stale: 12, misses: 200, validated: 40, collapsed: 31, bypassed: 2, stored: 190, refused: 8, tooLarge: 1, evicted: 5, purged: 3, notFilled: 0 }]
 
 /** @type {Story} */
 const story = {
@@ -78,4 +107,11 @@ export const chaosOf = {
 
 // surviving is what the control API answers to GET, by path.
 /** @returns {Record<string, unknown>} */
-export const surviving = () => structuredClone({ '/v1/rehearsal': rehearsal, '/v1/chaos': chaosOf, '/v1/why/order-7': story })
+export const surviving = () => ({
+  ...structuredClone({ '/v1/rehearsal': rehearsal, '/v1/chaos': chaosOf, '/v1/why/order-7': story, '/v1/policies': { services: policies }, '/v1/cache': { caches }, '/v1/cache/why': why }),
+  '/v1/cache/public/entries': (/** @type {URLSearchParams} */ asked) => {
+    const q = asked.get('q') ?? ''
+    const found = entries.filter(({ url, latest }) => url.includes(q) || latest.tags?.includes(q))
+    return { found: found.length, entries: found }
+  },
+})

@@ -1,13 +1,11 @@
-import { send, Unreachable } from './client'
+import { Feed, type Following } from './feed'
 import type { LogLine } from './types'
 
 // The most lines that a page keeps.
 export const maxLines = 5_000
 
-const flushEvery = 150 // milliseconds
-const firstFlush = 20
-const firstPause = 500
-const longestPause = 10_000
+const showEvery = 150 // milliseconds
+const showFirst = 20
 
 export interface Entry {
   id: number
@@ -25,114 +23,57 @@ export interface LogQuery {
   errorsOf?: number // instead: errors alone, of so many past milliseconds
 }
 
-export interface LogState {
+export interface LogState extends Following {
   entries: Entry[]
   dropped: number // the oldest, which had to make room
-  state: 'loading' | 'following' | 'lost' | 'failed'
-  error?: unknown
 }
 
 const empty: LogState = { entries: [], dropped: 0, state: 'loading' }
 
-// LogFeed follows the lines of a query and keeps the last ones. When the
-// stream breaks it starts anew.
-export class LogFeed {
+// LogFeed follows the lines of a query and keeps the last ones.
+export class LogFeed extends Feed<LogState> {
   private readonly query: LogQuery
-  private readonly listeners = new Set<() => void>()
-  private current: LogState = empty
   private waiting: Entry[] = []
   private next = 0
-  private abort = new AbortController()
-  private timer: number | undefined
 
   constructor(query: LogQuery) {
+    super(empty)
     this.query = query
-  }
-
-  readonly state = (): LogState => this.current
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
-  }
-
-  open(): void {
-    this.abort = new AbortController()
-    void this.run(this.abort.signal)
-  }
-
-  close(): void {
-    this.abort.abort()
-    window.clearTimeout(this.timer)
-    this.timer = undefined
   }
 
   clear(): void {
     this.become({ ...this.current, entries: [], dropped: 0 })
   }
 
-  private async run(signal: AbortSignal): Promise<void> {
-    for (let pause = firstPause; !signal.aborted; pause = Math.min(pause * 2, longestPause)) {
-      try {
-        const response = await send('GET', `/v1/logs?${this.parameters()}`, { signal })
-        this.waiting = []
-        this.become({ ...empty, state: 'following' })
-        pause = firstPause
-        await this.read(response)
-      } catch (error) {
-        if (signal.aborted) return
-        if (!(error instanceof Unreachable) && !(error instanceof TypeError)) {
-          this.become({ ...this.current, state: 'failed', error })
-          return
-        }
-      }
-      if (signal.aborted) return
-      this.flush()
-      this.become({ ...this.current, state: 'lost' })
-      await new Promise(resolve => setTimeout(resolve, pause))
-    }
-  }
-
-  private parameters(): URLSearchParams {
+  protected path(): string {
     const { services, tail, errorsOf } = this.query
     const parameters = new URLSearchParams({ follow: 'true' })
     for (const service of services) parameters.append('service', service)
     if (errorsOf) parameters.set('since', new Date(Date.now() - errorsOf).toISOString())
     else parameters.set('tail', String(tail))
-    return parameters
+    return `/v1/logs?${parameters}`
   }
 
-  private async read(response: Response): Promise<void> {
-    const text = response.body!.pipeThrough(new TextDecoderStream())
-    let rest = ''
-    for await (const chunk of text) {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) if (line) this.take(JSON.parse(line) as LogLine)
-    }
+  // begun starts anew: the stream sends its last lines again.
+  protected override begun(): LogState {
+    this.waiting = []
+    return empty
   }
 
-  private take(line: LogLine): void {
-    const entry = entryOf(this.next++, line)
+  protected take(text: string): void {
+    const entry = entryOf(this.next++, JSON.parse(text) as LogLine)
     if (this.query.errorsOf && entry.level !== 'error') return
     this.waiting.push(entry)
-    if (this.waiting.length > 2 * maxLines) this.flush()
-    this.timer ??= window.setTimeout(() => this.flush(), this.current.entries.length === 0 ? firstFlush : flushEvery)
+    if (this.waiting.length > 2 * maxLines) this.showWithin(0)
+    else this.showWithin(this.current.entries.length === 0 ? showFirst : showEvery)
   }
 
-  private flush(): void {
-    window.clearTimeout(this.timer)
-    this.timer = undefined
+  protected show(): void {
     if (this.waiting.length === 0) return
     const all = this.current.entries.concat(this.waiting)
     this.waiting = []
     const over = Math.max(0, all.length - maxLines)
     this.become({ ...this.current, entries: over > 0 ? all.slice(over) : all, dropped: this.current.dropped + over })
-  }
-
-  private become(state: LogState): void {
-    this.current = state
-    for (const listener of this.listeners) listener()
   }
 }
 

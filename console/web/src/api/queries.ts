@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query'
 import { get, getText } from './client'
-import type { Description, Events, Finding, Findings, MailContent, Mailbox, Plan, Platform, Services, System, SystemMap, Topic } from './types'
+import type { Description, Events, Finding, Findings, MailContent, Mailbox, Plan, Platform, ServicePolicies, Services, System, SystemMap, Topic } from './types'
 
 const escape = encodeURIComponent
 
@@ -13,6 +13,13 @@ export const servicesQuery = queryOptions({
 
 export const descriptionQuery = (name: string) =>
   queryOptions({ queryKey: ['description', name], queryFn: ({ signal }) => get<Description>(`/v1/services/${escape(name)}/description`, signal), refetchInterval: 5_000 })
+
+// How policies stand is no topic either.
+export const policiesQuery = queryOptions({
+  queryKey: ['policies'],
+  queryFn: async ({ signal }) => (await get<{ services: ServicePolicies[] }>('/v1/policies', signal)).services,
+  refetchInterval: 3_000,
+})
 
 // What the map counts is no topic: it is asked while it is looked at.
 export const mapQuery = queryOptions({ queryKey: ['map'], queryFn: ({ signal }) => get<SystemMap>('/v1/map', signal), refetchInterval: 5_000 })

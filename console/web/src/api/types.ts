@@ -181,7 +181,8 @@ export interface Description {
   consumers: Consumer[] | null
   environment: Variable[] | null
   findings: Finding[] | null
-  calls?: CallState[] | null // absent: an older plat
+  calls: CallState[]
+  incoming: PolicyState[]
 }
 
 // CallState is how the policies of a service's calls of another stand.
@@ -192,13 +193,20 @@ export interface CallState {
   policies: PolicyState[] | null
 }
 
+export interface ServicePolicies {
+  service: string
+  calls: CallState[]
+  incoming: PolicyState[]
+}
+
 export interface PolicyState {
-  policy: 'timeout' | 'retries' | 'breaker' | 'bulkhead' | 'adaptive' | 'ejection' | 'fallback'
+  policy: 'timeout' | 'retries' | 'breaker' | 'bulkhead' | 'adaptive' | 'ejection' | 'fallback' | 'shedding' | 'rate'
   setting: string
   state: string
   count: number
   acted?: string
   why?: string
+  holds?: boolean // something back at this moment, or it tries whether it still must
 }
 
 export interface Route {
@@ -357,8 +365,20 @@ export interface Plan {
   owners: Record<string, { mail?: string; chat?: string; url?: string }> | null
   services: Declaration[] | null
   external?: { name: string; url: string; owner: string; registered?: string }[]
-  gateways?: { name: string; routes: { host?: string; path: string; methods?: string[]; service: string; timeout?: string; trust?: boolean }[] | null }[]
+  gateways?: { name: string; routes: GatewayRoute[] | null }[]
   doors?: string[]
+}
+
+export interface GatewayRoute {
+  host?: string
+  path: string
+  methods?: string[]
+  service: string
+  timeout?: string
+  trust?: boolean
+  priority?: 'critical' | 'high' | 'low' // absent: normal
+  rate?: { limit: number; per?: string; burst?: number; header?: string } // of each client
+  body?: string
 }
 
 export interface Declaration {

@@ -86,6 +86,18 @@ const pages = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/policies',
+    validateSearch: texts('q', 'show', 'sort'),
+    component: lazyRouteComponent(() => import('../pages/Policies'), 'Policies'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/cache',
+    validateSearch: texts('q', 'url', 'fields', 'sort'),
+    component: lazyRouteComponent(() => import('../pages/Cache'), 'Cache'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/degradation',
     validateSearch: texts('q', 'verdict', 'open', 'sort'),
     component: lazyRouteComponent(() => import('../pages/Degradation'), 'Degradation'),

@@ -81,7 +81,7 @@ function Deliveries({ alerts: { deliveries, dropped } }: { alerts: Wire }) {
       {all.length === 0 && 'Nobody is told: the plan names no receiver. '}
       {all.map(({ receiver, delivered, failed, error }) => (
         <span key={receiver}>
-          {receiver}: told {counted(delivered, 'time')}
+          {receiver} was told {counted(delivered, 'time')}
           {failed > 0 && <span className="bad">, {count(failed)} in vain{error && `: ${error}`}</span>}.{' '}
         </span>
       ))}

@@ -74,7 +74,7 @@ const columns = (last: (experiment: Experiment) => ChaosReport | undefined, busy
     header: 'Last',
     cell: experiment => {
       const report = last(experiment)
-      return report ? <Verdict report={report} /> : <span className="dim">never run</span>
+      return report ? <Verdict report={report} /> : <span className="dim nowrap">never run</span>
     },
   },
   { key: 'run', header: 'Now', cell: ({ experiment }) => <RunExperiment name={experiment} busy={busy} /> },

@@ -11,6 +11,7 @@ import { Calls } from './service/Calls'
 import { Declaration } from './service/Declaration'
 import { Dependencies } from './service/Dependencies'
 import { Environment } from './service/Environment'
+import { LetsIn } from './service/LetsIn'
 import { Overview } from './service/Overview'
 
 const route = getRouteApi('/services/$name')
@@ -36,14 +37,14 @@ function Parts({ description }: { description: Description }) {
       <Tabs.List mb="sm">
         <Tabs.Tab value="overview">Overview</Tabs.Tab>
         <Tabs.Tab value="dependencies">Dependencies</Tabs.Tab>
-        {description.calls && <Tabs.Tab value="calls">Calls</Tabs.Tab>}
+        <Tabs.Tab value="calls">Calls</Tabs.Tab>
         <Tabs.Tab value="logs">Logs</Tabs.Tab>
         <Tabs.Tab value="environment">Environment</Tabs.Tab>
         <Tabs.Tab value="declaration">Declaration</Tabs.Tab>
       </Tabs.List>
       <Tabs.Panel value="overview"><Overview description={description} /></Tabs.Panel>
       <Tabs.Panel value="dependencies"><Dependencies name={name} description={description} /></Tabs.Panel>
-      <Tabs.Panel value="calls"><Calls name={name} calls={description.calls ?? []} /></Tabs.Panel>
+      <Tabs.Panel value="calls"><LetsIn name={name} incoming={description.incoming} /><Calls name={name} calls={description.calls} /></Tabs.Panel>
       <Tabs.Panel value="logs"><LogView query={{ services: [name], tail: 1_000 }} fits={everything} /></Tabs.Panel>
       <Tabs.Panel value="environment"><Environment variables={description.environment ?? []} /></Tabs.Panel>
       <Tabs.Panel value="declaration"><Declaration description={description} /></Tabs.Panel>

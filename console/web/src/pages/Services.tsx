@@ -114,7 +114,7 @@ function Failed({ figures: { rate, errors } }: { figures: Figures }) {
 function Saturation({ figures: { cpu, memory, inFlight } }: { figures: Figures }) {
   return (
     <span title={inFlight === undefined ? undefined : `${inFlight} requests in flight`}>
-      {cpu !== undefined && `${three(cpu * 100)} %`}
+      {cpu !== undefined && `${three(cpu * 100, 2)} %`}
       {memory !== undefined && <span className="dim"> {size(memory)}</span>}
     </span>
   )
@@ -125,12 +125,12 @@ const columns: Column<Service>[] = [
   { key: 'state', header: 'State', sort: service => service.state, cell: service => <State state={service.state} /> },
   { key: 'ready', header: 'Ready', number: true, sort: service => service.ready, cell: service => <Ready service={service} /> },
   { key: 'errors', header: 'Errors', from: 'sm', number: true, sort: service => service.errors?.count ?? 0, cell: service => <Errors service={service} /> },
-  { key: 'version', header: 'Version', from: 'md', sort: service => service.version ?? '', cell: service => <span className="mono">{versions(service)}</span> },
+  { key: 'version', header: 'Version', from: 'xl', sort: service => service.version ?? '', cell: service => <span className="mono">{versions(service)}</span> },
   { key: 'owner', header: 'Owner', from: 'sm', sort: service => service.owner, cell: service => service.owner },
-  { key: 'context', header: 'Context', from: 'lg', sort: service => service.context ?? '', cell: service => service.context },
-  { key: 'uptime', header: 'Uptime', from: 'sm', number: true, sort: service => -Date.parse(oldest(service) ?? ''), cell: service => <Uptime service={service} /> },
+  { key: 'context', header: 'Context', from: 'xl', sort: service => service.context ?? '', cell: service => service.context },
+  { key: 'uptime', header: 'Uptime', from: 'xl', number: true, sort: service => -Date.parse(oldest(service) ?? ''), cell: service => <Uptime service={service} /> },
   { key: 'restarts', header: 'Restarts', from: 'md', number: true, sort: service => service.restarts, cell: service => service.restarts },
-  { key: 'url', header: 'Public path', from: 'sm', cell: service => <Address service={service} /> },
+  { key: 'url', header: 'Public path', from: 'xl', cell: service => <Address service={service} /> },
 ]
 
 function Name({ service }: { service: Service }) {

@@ -12,6 +12,7 @@ import { useNow } from '../parts/time'
 import { Changes } from './wall/Changes'
 import { Firing } from './wall/Firing'
 import { Gateways } from './wall/Gateways'
+import { Held } from './wall/Held'
 import { Journeys } from './wall/Journeys'
 import { Worst } from './wall/Worst'
 import { judge, limitOf } from './wall/verdict'
@@ -54,6 +55,7 @@ export function Wall() {
       {system.data ? <Gateways system={system.data} now={gateways.data} objectives={objectives.isError ? undefined : (objectives.data ?? [])} stale={stale !== undefined || gateways.isError} /> : <Loading rows={4} />}
       <div className="wall-parts">
         <Firing alerts={firing} error={alerts.error} />
+        <Held />
         <Worst now={figures.data} objectives={objectives.data ?? []} missing={figures.isError} />
         <Journeys journeys={journeys.data} error={journeys.error} />
         <Changes services={services.data ?? []} system={system.data} />

@@ -8,7 +8,7 @@ export interface Column<T> {
   cell: (row: T) => ReactNode
   sort?: (row: T) => string | number // absent: the column does not sort
   number?: boolean
-  from?: 'sm' | 'md' | 'lg' // hidden on narrower screens
+  from?: 'sm' | 'md' | 'lg' | 'xl' // hidden on narrower screens
 }
 
 // Sort is a column's key, with a minus before it for descending.

@@ -32,12 +32,12 @@ export function pretty(value: unknown): string {
 }
 
 // duration writes nanoseconds in the unit that fits.
-export function duration(ns: number): string {
+export function duration(ns: number, digits = 3): string {
   const seconds = ns / 1e9
   if (ns < 1e3) return `${Math.round(ns)} ns`
-  if (ns < 1e6) return `${three(ns / 1e3)} µs`
-  if (ns < 1e9) return `${three(ns / 1e6)} ms`
-  if (seconds < 60) return `${three(seconds)} s`
+  if (ns < 1e6) return `${three(ns / 1e3, digits)} µs`
+  if (ns < 1e9) return `${three(ns / 1e6, digits)} ms`
+  if (seconds < 60) return `${three(seconds, digits)} s`
   if (seconds < 3_600) return two(Math.round(seconds), 60, 'min', 's')
   return two(Math.round(seconds / 60), 60, 'h', 'min')
 }
@@ -48,11 +48,12 @@ function two(small: number, many: number, large: string, unit: string): string {
   return small % many === 0 ? whole : `${whole} ${small % many} ${unit}`
 }
 
-// three writes a number with three digits that count.
-export function three(value: number): string {
+// three writes a number with three digits that count; from across a room two
+// are enough.
+export function three(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return '–'
   if (value === 0 || Math.abs(value) >= 100) return numbers.format(Math.round(value))
-  return String(Number(value.toPrecision(3)))
+  return String(Number(value.toPrecision(digits)))
 }
 
 // share writes a part of one in percent.
@@ -63,6 +64,6 @@ export function share(value: number): string {
 }
 
 // seconds writes a length of time that is known in seconds.
-export function seconds(value: number): string {
-  return duration(value * 1e9)
+export function seconds(value: number, digits = 3): string {
+  return duration(value * 1e9, digits)
 }

@@ -39,7 +39,7 @@ export function span(milliseconds: number): string {
   return `${seconds} s`
 }
 
-const moments = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const moments = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
 
 export function moment(time: string): string {
   return moments.format(new Date(time))

@@ -1,11 +1,12 @@
 import '@xyflow/react/dist/style.css'
 import './map.css'
 import { useComputedColorScheme } from '@mantine/core'
-import { Controls, type Edge, MarkerType, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react'
+import { Controls, MarkerType, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react'
 import { useEffect, useMemo, useState } from 'react'
 import { Loading } from '../../parts/Page'
 import { healthOf } from './health'
-import { type Layout, nodeSize, useLayout } from './layout'
+import { type Layout, nodeSize, type Placed, useLayout } from './layout'
+import { Line, type LineEdge } from './Line'
 import { Member, type MemberNode } from './Member'
 import { type Bundle, caption, type View } from './model'
 
@@ -19,6 +20,7 @@ interface Props {
 }
 
 const nodeTypes = { member: Member }
+const edgeTypes = { line: Line }
 const fewEdges = 24 // of which each has its caption on the map
 
 export function Canvas(props: Props) {
@@ -27,7 +29,7 @@ export function Canvas(props: Props) {
   return (
     <div className="canvas" onKeyDown={event => event.key === 'Enter' && enter(event.target as Element, props)}>
       <ReactFlowProvider>
-        <Graph {...props} layout={placed.layout} id={placed.id} />
+        <Graph {...props} placed={placed} />
       </ReactFlowProvider>
     </div>
   )
@@ -47,16 +49,18 @@ function enter(target: Element, { onFocus, onEdge }: Props) {
   else if (target.matches('.react-flow__edge')) onEdge(id)
 }
 
-function Graph({ view, focus, near, edge, onFocus, onEdge, layout, id }: Props & { layout: Layout; id: string }) {
+function Graph({ view, focus, near, edge, onFocus, onEdge, placed }: Props & { placed: Placed }) {
+  const { layout, id } = placed
   const scheme = useComputedColorScheme()
   const [over, setOver] = useState<string>()
   const nodes = useMemo(() => view.nodes.map(node => memberOf(node, layout, focus)), [view, layout, focus])
-  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, layout, { chosen: bundle.id === edge, over: bundle.id === over, captioned: view.bundles.length <= fewEdges, aside: near && bundle.from !== focus && bundle.to !== focus })), [view, layout, edge, over, near, focus])
+  const edges = useMemo(() => view.bundles.map(bundle => lineOf(bundle, placed, { chosen: bundle.id === edge, over: bundle.id === over, captioned: view.bundles.length <= fewEdges, aside: near && bundle.from !== focus && bundle.to !== focus })), [view, placed, edge, over, near, focus])
   return (
     <ReactFlow
       nodes={nodes}
       edges={edges}
       nodeTypes={nodeTypes}
+      edgeTypes={edgeTypes}
       colorMode={scheme}
       onlyRenderVisibleElements
       nodesDraggable={false}
@@ -115,7 +119,7 @@ function shown(bundle: Bundle): string {
   return bundle.standing === 'undeclared' ? `undeclared ${short}` : short
 }
 
-function lineOf(bundle: Bundle, layout: Layout, { chosen, over, captioned, aside }: { chosen: boolean; over: boolean; captioned: boolean; aside: boolean }): Edge {
+function lineOf(bundle: Bundle, { layout, ways }: Placed, { chosen, over, captioned, aside }: { chosen: boolean; over: boolean; captioned: boolean; aside: boolean }): LineEdge {
   const health = healthOf(bundle)
   const unwell = health?.tone === 'bad' || health?.tone === 'warn'
   const undeclared = bundle.standing === 'undeclared'
@@ -129,6 +133,8 @@ function lineOf(bundle: Bundle, layout: Layout, { chosen, over, captioned, aside
   const back = (layout[bundle.from]?.x ?? 0) > (layout[bundle.to]?.x ?? 0)
   return {
     id: bundle.id,
+    type: 'line',
+    data: { way: ways[bundle.id] ?? [] },
     source: bundle.from,
     target: bundle.to,
     sourceHandle: back ? 'back-out' : 'out',

@@ -39,7 +39,7 @@ export function Filters({ nodes, focus, search, as, shown, set }: Props) {
     <div className="filters">
       <Select
         size="xs"
-        w={210}
+        w={160}
         data-search
         aria-label="Find a member"
         leftSection={<IconSearch size={14} aria-hidden />}

@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { type Column, DataTable } from '../../parts/DataTable'
 import { three } from '../../parts/format'
-import type { Line } from './Chart'
+import type { Line } from '../../parts/Chart'
 
 const columns: Column<Line>[] = [
   { key: 'name', header: 'Series', sort: line => line.name, cell: line => <span className="mono path">{line.name}</span> },

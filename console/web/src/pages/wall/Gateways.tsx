@@ -34,9 +34,9 @@ export function Gateways({ system, now, objectives, stale }: { system: System; n
               {name} <span className="dim mono">{url}</span>
             </h2>
             <div className="wall-figures">
-              <Figure name="requests/s" value={figures?.rate === undefined ? (now && !stale ? '0' : '–') : three(figures.rate)} line={line(rates, 'Requests')} />
+              <Figure name="requests/s" value={figures?.rate === undefined ? (now && !stale ? '0' : '–') : three(figures.rate, 2)} line={line(rates, 'Requests')} />
               <Figure name="errors" judged={objectives !== undefined} value={busy ? share(figures?.errors ?? Number.NaN) : '–'} tone={errorsOf.tone} note={promised(errorsOf, share)} line={line(errors, 'Errors', 'bad')} />
-              <Figure name="95 of 100 within" judged={objectives !== undefined} value={busy && figures?.p95 !== undefined ? seconds(figures.p95) : '–'} tone={slowOf.tone} note={promised(slowOf, seconds)} line={line(slow, 'Duration')} />
+              <Figure name="95 of 100 within" judged={objectives !== undefined} value={busy && figures?.p95 !== undefined ? seconds(figures.p95, 2) : '–'} tone={slowOf.tone} note={promised(slowOf, seconds)} line={line(slow, 'Duration')} />
             </div>
             <Go to="/traces" search={{ error: 'true' }} fz="sm">
               Traces with errors

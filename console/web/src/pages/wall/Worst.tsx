@@ -32,9 +32,9 @@ export function Worst({ now, objectives, missing }: { now: Now | undefined; obje
                     {service}
                   </Go>
                 </th>
-                <td className="number">{three(figures.rate ?? 0)}</td>
+                <td className="number">{three(figures.rate ?? 0, 2)}</td>
                 <td className={`number ${toneClass(figures.errors, limit.errors)}`}>{share(figures.errors ?? 0)}</td>
-                <td className={`number ${toneClass(figures.p95, limit.slow)}`}>{figures.p95 === undefined ? '–' : seconds(figures.p95)}</td>
+                <td className={`number ${toneClass(figures.p95, limit.slow)}`}>{figures.p95 === undefined ? '–' : seconds(figures.p95, 2)}</td>
               </tr>
             ))}
           </tbody>
