@@ -18,7 +18,7 @@ import (
 	"github.com/plat-dev/plat/kit"
 )
 
-const patience = 15 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv("KIT_TEST_PROGRAM") != "" {

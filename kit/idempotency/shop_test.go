@@ -20,7 +20,7 @@ import (
 	"github.com/plat-dev/plat/kit/idempotency"
 )
 
-const patience = 15 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv("IDEMPOTENCY_TEST_PROGRAM") != "" {
