@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// patience bounds every wait of these tests, and half the life of programs.
+const patience = time.Minute
+
 // quiet is the environment that keeps the race detector and coverage out of
 // what programs print and how long they last.
 func quiet() []string {
@@ -55,11 +58,11 @@ func play(act string, args []string) {
 		os.Exit(code)
 	case "sleep":
 		fmt.Println("up")
-		time.Sleep(time.Minute)
+		time.Sleep(2 * patience)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("up")
-		time.Sleep(time.Minute)
+		time.Sleep(2 * patience)
 	case "family": // a child, a grandchild, a nohup, a daemon; then exits or sleeps
 		spawn("sleep", false)
 		spawn("parent", false)
@@ -69,13 +72,13 @@ func play(act string, args []string) {
 		if args[0] == "exit" {
 			os.Exit(3)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(2 * patience)
 	case "parent":
 		spawn("sleep", false)
-		time.Sleep(time.Minute)
+		time.Sleep(2 * patience)
 	case "hup":
 		signal.Ignore(syscall.SIGHUP, syscall.SIGTERM)
-		time.Sleep(time.Minute)
+		time.Sleep(2 * patience)
 	case "daemon": // the middle of a double fork
 		spawn("hup", true)
 		os.Exit(0)
@@ -143,7 +146,7 @@ func play(act string, args []string) {
 			}
 		}
 		fmt.Println("guard", g.PID())
-		time.Sleep(time.Minute)
+		time.Sleep(2 * patience)
 	}
 }
 
@@ -210,8 +213,8 @@ func gone(t *testing.T, p runner.Process) runner.Exit {
 	select {
 	case exit := <-p.Gone():
 		return exit
-	case <-time.After(20 * time.Second):
-		t.Fatal("the program is not gone after 20s")
+	case <-time.After(patience):
+		t.Fatal("the program is not gone")
 		return runner.Exit{}
 	}
 }
@@ -219,12 +222,12 @@ func gone(t *testing.T, p runner.Process) runner.Exit {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("not within 20s: %s", what)
+	t.Fatalf("not within %s: %s", patience, what)
 }
 
 // family lists the processes that carry FAMILY=name.

