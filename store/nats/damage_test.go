@@ -276,7 +276,7 @@ func TestRandomDamageNeverPanics(t *testing.T) {
 				flip(t, path, random.Float64())
 			}
 		}
-		c, cancel := context.WithTimeout(ctx(t), 10*time.Second)
+		c, cancel := context.WithTimeout(ctx(t), patience)
 		srv, err := nats.Open(c, nats.Options{Dir: dir})
 		cancel()
 		if err != nil {

@@ -106,7 +106,7 @@ func TestAStalledEngineIsReplaced(t *testing.T) {
 	acked := map[string]bool{}
 	stalled := false
 	for i := 0; i < 200 && !stalled; i++ {
-		c, cancel := context.WithTimeout(ctx(t), 500*time.Millisecond)
+		c, cancel := context.WithTimeout(ctx(t), 2*time.Second)
 		m := placed(fmt.Sprint(i))
 		m.Data = make([]byte, 64<<10)
 		if _, err := js.PublishMsg(c, m); err == nil {
@@ -121,7 +121,7 @@ func TestAStalledEngineIsReplaced(t *testing.T) {
 	}
 	release()
 	eventually(t, "the engine is replaced and takes events again", func() bool {
-		c, cancel := context.WithTimeout(ctx(t), 200*time.Millisecond)
+		c, cancel := context.WithTimeout(ctx(t), 2*time.Second)
 		defer cancel()
 		_, err := js.PublishMsg(c, placed("after"))
 		return err == nil && srv.Storage().Restarts > 0

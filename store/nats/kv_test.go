@@ -177,7 +177,7 @@ func TestKeysWatchAndIndexes(t *testing.T) {
 		change()
 		select {
 		case <-ch:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("a change was not told")
 		}
 		if _, now := k.List("a/"); now <= before {

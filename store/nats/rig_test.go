@@ -6,7 +6,11 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 )
+
+// patience bounds every wait of these tests.
+const patience = time.Minute
 
 type lockedWriter struct {
 	mu sync.Mutex

@@ -47,7 +47,7 @@ func fetch(t *testing.T, js jetstream.JetStream, stream, consumer string, n int)
 	}
 	var all []jetstream.Msg
 	for len(all) < n {
-		m, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
+		m, err := c.Next(jetstream.FetchMaxWait(patience))
 		if err != nil {
 			t.Fatalf("after %d of %d events of %s: %v", len(all), n, consumer, err)
 		}

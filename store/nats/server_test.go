@@ -39,7 +39,7 @@ func system() ([]plan.Stream, []plan.Consumer, []plan.Grant) {
 
 func ctx(t *testing.T) context.Context {
 	t.Helper()
-	c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	c, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	return c
 }
@@ -90,7 +90,7 @@ func client(t *testing.T, srv *nats.Server, service string, o ...natsgo.Option) 
 
 func stream(t *testing.T, nc *natsgo.Conn) jetstream.JetStream {
 	t.Helper()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(5*time.Second))
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func stream(t *testing.T, nc *natsgo.Conn) jetstream.JetStream {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !done(); {
+	for deadline := time.Now().Add(patience); !done(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
 		}
@@ -113,7 +113,7 @@ func TestOpenIsQuickAndKeepsItsPortAndPasswords(t *testing.T) {
 	begin := time.Now()
 	first, _ := house(t, nats.Options{Dir: dir})
 	took := time.Since(begin)
-	if took > 3*time.Second {
+	if took > 15*time.Second {
 		t.Errorf("the first start took %v", took)
 	}
 	url1 := first.URL("order")
