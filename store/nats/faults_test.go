@@ -14,8 +14,6 @@ import (
 	"github.com/plat-dev/plat/store/nats"
 )
 
-const patience = 30 * time.Second
-
 // puller is a plain client that pulls, keeps what comes, and acknowledges it.
 type puller struct {
 	mu  sync.Mutex // guards what follows
