@@ -100,7 +100,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.new(), a.init(), a.up(), a.down(), a.wait(),
 		a.ps(), a.get(), a.describe(), a.plan(),
-		a.top(), a.logs(), a.traces(), a.trace(), a.telemetry(), a.events(), a.mapVerb(), a.drift(), a.mail(), a.why(), a.console(), a.probe(), a.rehearse(), a.chaos(), a.cache(),
+		a.top(), a.logs(), a.traces(), a.trace(), a.telemetry(), a.events(), a.mapVerb(), a.drift(), a.mail(), a.why(), a.console(), a.probe(), a.rehearse(), a.chaos(), a.cache(), a.queue(),
 		a.alerts(), a.objectives(), a.silence(),
 		a.check(), a.restart(), a.scale(),
 		a.call(), a.publish(), a.apiVerb(), a.doctor(), a.explain(), a.schema(), a.completion(), a.versionVerb(),

@@ -29,6 +29,7 @@ import (
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/figures"
 	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/mail"
 	"github.com/plat-dev/plat/objective"
 	"github.com/plat-dev/plat/plan"
@@ -86,8 +87,9 @@ type plane struct {
 	current
 }
 
-// eventing is what carries events.
+// eventing is what carries events, and calls that are done later.
 type eventing struct {
+	later     *later.Queues
 	broker    *nats.Server
 	events    *event.Room
 	publisher *cloudevents.Publisher
@@ -183,7 +185,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 	p.doors.run = run
 	var open closers
 	defer open.close(&err)
-	for _, part := range []func(context.Context, part, *closers) error{p.openAlerts, p.openTelemetry, p.openGateway, p.openEvents, p.openMail, p.openRunner, p.openProbes, p.openChaos} {
+	for _, part := range []func(context.Context, part, *closers) error{p.openAlerts, p.openTelemetry, p.openGateway, p.openEvents, p.openLater, p.openMail, p.openRunner, p.openProbes, p.openChaos} {
 		if err := part(base, run, &open); err != nil {
 			return err
 		}
@@ -316,7 +318,7 @@ func (p *plane) listen(run part) error {
 
 func (p *plane) handler() http.Handler {
 	return serve.New(serve.Options{
-		Source: p, Operator: p, Viewer: p, Protector: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Watch: watching{p}, Callers: p, Tracer: p, Logbook: p,
+		Source: p, Operator: p, Viewer: p, Protector: p, Mailbox: p, Prober: p, Chaos: p, Experimenter: p, Keeper: p, Queuer: p, Watch: watching{p}, Callers: p, Tracer: p, Logbook: p,
 		Wires: serve.Wires{OpenAPI: p.openAPI, Call: p.call, Publish: p.publisher.Operator(), Changes: p.changes, Console: console.Handler(), Prometheus: p.metrics.Handler(), Jaeger: jaeger.Handler(p.stored, jaeger.Options{Log: p.log})},
 		Base:  p.api, Token: p.token, ServiceToken: p.serviceOf, Self: p.self, Version: p.o.Version,
 		ReadingToken: func() string {

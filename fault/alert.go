@@ -7,7 +7,7 @@ type Alert struct {
 	Title    string   `json:"title"`    // what it means, one line
 	Why      string   `json:"why"`      // when it fires, and when it ends
 	Remedy   string   `json:"remedy"`
-	Next     []string `json:"next"` // commands to go on with; SERVICE, EVENT and JOURNEY stand for what the alert names
+	Next     []string `json:"next"` // commands to go on with; SERVICE, EVENT, JOURNEY and ID stand for what the alert names
 }
 
 // Alerts lists every alert that plat raises, what customers feel first.
@@ -49,6 +49,14 @@ func Alerts() []Alert {
 			"They were delivered as often as `retries` says, and the service did not take them. They are kept, and the alert stands as long as they are there.",
 			"Read the reason that each has, and mend the service. Nothing is lost.",
 			[]string{"plat events --dead", "plat logs SERVICE --severity error", "plat traces SERVICE --errors"}},
+		{"CallsWait", "ticket", "Calls that are done later wait for too long",
+			"The plan says `on-failure: queue` for a call, and the oldest that was kept waits for longer than its `fresh`, five minutes unless it says otherwise. Those behind it wait with it. It ends when none waits so long.",
+			"See why the first one is not done: most often the service that is called does not run. A call that holds up all others can be dropped.",
+			[]string{"plat queue", "plat queue list", "plat describe SERVICE", "plat ps"}},
+		{"DeadCalls", "ticket", "Calls that were accepted to be done later were given up",
+			"The service that is called refused them for good (most 4xx), or they became older than `keep`. They are kept, they take room in their queue, and the alert stands as long as they are there.",
+			"Read the reason that each has, mend it, and make them again; or drop what is of no use any more.",
+			[]string{"plat queue list --dead", "plat queue show ID", "plat queue retry ID", "plat queue drop ID"}},
 		{"DiskFull", "page", "The disk is full",
 			"Less than 3 % of the disk with the state of the system is free. Without room plat takes no events, and keeps neither logs nor traces.",
 			"Free space. Less telemetry is kept with `telemetry: {keep: …, size: …}` in plat.yaml.",

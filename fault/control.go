@@ -19,6 +19,7 @@ const (
 	OutsideAbsent   Code = "outside-absent"
 	NotRunByPlat    Code = "not-run-by-plat"
 	NoSuchFinding   Code = "no-such-finding"
+	NoSuchCall      Code = "no-such-call"
 	NoSuchMail      Code = "no-such-mail"
 	APIBusy         Code = "api-busy"
 	UnknownTemplate Code = "unknown-template"
@@ -54,6 +55,7 @@ func controlEntries() []Entry {
 		{OutsideAbsent, "A program from outside is not there", "plat leads to a program that registers itself, and nobody has registered under its name, or its checks fail.", "Start the program where it runs; docs/consul.md tells how it registers."},
 		{NotRunByPlat, "plat does not run this program", "It registered itself, or is declared as external: plat leads to it, and neither starts it nor sees its output.", "Restart or scale it where it runs, and read its log there."},
 		{NoSuchFinding, "plat knows nothing under this ID", "It is no trace, correlation ID, event or value of a declared business key of which something is kept, no finding of the running system, and none of its last refused calls. What is older is forgotten.", "`plat traces` and `plat drift` list what there is, `plat telemetry` tells since when; business keys are declared under `telemetry: {keys: …}` in plat.yaml."},
+		{NoSuchCall, "No kept call has this ID", "It was never kept, was dropped, or was done long ago: the outcome of the last 1,000 calls is remembered, and goes with plat.", "`plat queue list` names the calls that wait and the dead letters."},
 		{NoSuchMail, "The mailbox has no such mail", "The development mailbox keeps the newest mails up to a bound; it may have been cleared.", "plat mail lists what is there."},
 		{UnknownTemplate, "There is no template of this name", "A new service is made in one of the languages that plat has a template for.", "plat new service --help names them."},
 		{AlreadyThere, "What should be made is there already", "plat new and plat init write over nothing.", "Choose another name, or move the folder away."},

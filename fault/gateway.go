@@ -24,6 +24,7 @@ const (
 	GatewayNotCached        Code = "gateway-not-cached"
 	GatewayNoCache          Code = "gateway-no-cache"
 	GatewayBadURL           Code = "gateway-bad-url"
+	GatewayNotKept          Code = "gateway-not-kept"
 )
 
 func gatewayEntries() []Entry {
@@ -88,6 +89,9 @@ func gatewayEntries() []Entry {
 		{GatewayBulkheadFull, "The call was not made, since too many are under way",
 			"As many calls of this caller to this service are under way as the bulkhead allows, and none of them ended while this one waited. The limit is the declared one, or below it while the service is slower than usual.",
 			"Look why the service is slow: `plat top`, `plat trace`. Where more at once are meant, raise concurrent: under consumes.services."},
+		{GatewayNotKept, "The call could not be kept behind those that wait",
+			"By on-failure: queue, calls to this service wait to be done later, and none overtakes them. This one cannot wait: the queue is full, its body is too large, it bears credentials, or the disk did not take it. The detail says which.",
+			"Try again after Retry-After. `plat queue` shows what waits and why; calls, size, body and credentials are declared under queue: of the call."},
 		{GatewayOverloaded, "The service has more to do than it can",
 			"As many requests are with the service as it can work on, and this one would have waited too long for its turn, or others matter more. It was turned away at once, before it cost anything, so that the rest is answered. The limit is the declared one, or below it while the service is slower than usual.",
 			"Try again after Retry-After. `plat describe SERVICE` shows how many are let in and who was turned away; more instances let in more, as does concurrent: under limits."},

@@ -53,7 +53,6 @@ const (
 	PlanUnknownCapture      Code = "plan-unknown-capture"
 	PlanNoFallback          Code = "plan-no-fallback"
 	PlanRetriesMultiply     Code = "plan-retries-multiply"
-	PlanQueueUnavailable    Code = "plan-queue-unavailable"
 )
 
 func planEntries() []Entry {
@@ -118,7 +117,7 @@ func wholeEntries() []Entry {
 		{PlanMissingFile, "A file that a declaration names does not exist", "Contracts and schemas are part of what a service provides.", "Create the file, or correct the path."},
 		{PlanCallCycle, "Services that wait for each other in a circle (warning)", "One slow service of the circle makes all of them slow, none can be released or started first, and they are one service in truth.", "Turn one of the calls into an event, or move what both need into a third service."},
 		{PlanShortTimeout, "A caller that gives up before its callee (warning)", "The callee may itself wait longer than its caller allows, and then works on for nobody.", "Give the caller more time than the callee's own calls, or those less."},
-		{PlanNoFallback, "An optional dependency without a fallback (warning)", "The service is declared to run without this dependency, but a call of it that fails is an error like any other: nothing says what customers get instead.", "Say it by on-failure: degrade (an error with a mark), default (a declared answer) or last-good (the last good answer with its age)."},
+		{PlanNoFallback, "An optional dependency without a fallback (warning)", "The service is declared to run without this dependency, but a call of it that fails is an error like any other: nothing says what customers get instead.", "Say it by on-failure: degrade (an error with a mark), default (a declared answer), last-good (the last good answer with its age) or queue (the call is made later)."},
 		{PlanRetriesMultiply, "Retries that multiply along a chain of calls (warning)", "Declared retries on several calls of a chain multiply: two here and two there make nine calls of one, just when the last service has trouble. plat marks what was tried again (Plat-Retry) and does not try it again below; a service that does not pass the mark on makes them multiply all the same.", "Let one place of the chain retry, most often the one next to the trouble: write retries: 0 at the others."},
 	}
 }
@@ -128,7 +127,6 @@ func useEntries() []Entry {
 	return []Entry{
 		{PlanUnknownCapture, "A journey's step uses a value that is not captured", "{NAME} stands for what an earlier step of the same journey captured, and {run} for the run's ID. Braces around anything but a name stand for themselves.", "Correct the name, or capture it in an earlier step."},
 		{PlanRuntimeUnavailable, "A runtime that this plat does not have", "The plan loads, but this environment is to run on something other than processes of one machine.", "Use another environment, such as local."},
-		{PlanQueueUnavailable, "Calls cannot be done later", "on-failure: queue would keep a call that failed and make it later; this plat does not keep calls.", "Publish an event instead, which waits for its receiver; or choose another on-failure."},
 		{PlanEngineUnavailable, "A store engine that this plat does not provide", "The plan loads, but this environment asks for an engine other than sqlite.", "Use the engine sqlite in this environment."},
 		{PlanArtifactUnavailable, "A service that is an artefact", "The plan loads, but this plat cannot fetch artefacts yet, so the service's declaration and program are not here.", "List the service's folder by path instead."},
 		{PlanListensNowhere, "A program that listens nowhere is asked for something", "listens: false says that a program serves nobody; a port, an HTTP interface, events that are pushed to it, calls and routes all need one that does.", "Delete listens: false, or what needs it."},

@@ -45,6 +45,10 @@ type requestBody struct {
 // attachBody gives out the exchange's body, if it has one.
 func (x *exchange) attachBody(out *http.Request, a *answer) {
 	r := x.r
+	if x.held != nil {
+		x.giveHeld(out)
+		return
+	}
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		out.Body, out.ContentLength = nil, 0
 		return

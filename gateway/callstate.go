@@ -5,7 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/kit/policy"
 	"github.com/plat-dev/plat/plan"
 )
@@ -72,6 +74,7 @@ func (g *Gateway) Calls(caller string, told ...Standing) []CallState {
 			lines = append(lines, ejection(p.outliers.Line(), ejected))
 		}
 		all[edge] = t.state(key, "", d.guard.Snapshot(), lines, ejected, &d.fallbacks)
+		g.addQueue(&all[edge], t)
 	}
 	return all
 }
@@ -123,8 +126,10 @@ func (f *fallbacks) line(t *terms) policy.Line {
 	if t.onFailure == plan.OnLastGood && t.lastGood != nil {
 		l.Setting += ", at most " + t.lastGood.Keep.String() + " old"
 	}
-	degraded, standard, lastGood := f.degraded.Load(), f.standard.Load(), f.lastGood.Load()
-	l.Count = degraded + standard + lastGood
+	if t.onFailure == plan.OnQueue && t.queue != nil {
+		l.Setting += ", at most " + t.queue.Keep.String()
+	}
+	l.Count = f.degraded.Load() + f.standard.Load() + f.lastGood.Load() + f.queued.Load()
 	l.State = fmt.Sprintf("used %d times", l.Count)
 	return l
 }
@@ -149,7 +154,7 @@ func (f *fallbacks) figures(s policy.Snapshot, ejected map[string]policy.MemberS
 	for _, k := range []struct {
 		kind string
 		n    uint64
-	}{{plan.OnDegrade, f.degraded.Load()}, {plan.OnDefault, f.standard.Load()}, {plan.OnLastGood, f.lastGood.Load()}} {
+	}{{plan.OnDegrade, f.degraded.Load()}, {plan.OnDefault, f.standard.Load()}, {plan.OnLastGood, f.lastGood.Load()}, {plan.OnQueue, f.queued.Load()}} {
 		all = append(all, CallFigure{true, "plat_call_fallback_total", "Answers that something stood in for, or that were marked as degraded, by kind.", float64(k.n), []string{"kind", k.kind}})
 	}
 	for _, id := range slices.Sorted(maps.Keys(ejected)) {
@@ -158,6 +163,55 @@ func (f *fallbacks) figures(s policy.Snapshot, ejected map[string]policy.MemberS
 			out = 1
 		}
 		all = append(all, CallFigure{false, "plat_call_ejected", "1 while an instance gets no calls since it failed.", out, []string{"instance", id}})
+	}
+	return all
+}
+
+// addQueue tells of the calls that are done later; g.mu is held.
+func (g *Gateway) addQueue(c *CallState, t *terms) {
+	q := g.later.Load()
+	if q == nil {
+		return
+	}
+	queued := q.State(later.Key{Caller: c.Caller, Callee: c.Callee})
+	if t.queue == nil && queued.Waiting+queued.Dead == 0 {
+		return
+	}
+	fallback := &c.Lines[len(c.Lines)-1]
+	fallback.State += queueWords(queued)
+	fallback.Holds = queued.Waiting > 0
+	c.Figures = append(c.Figures, queueFigures(queued)...)
+}
+
+// queueWords tell what waits to be done later.
+func queueWords(s later.State) string {
+	words := fmt.Sprintf(", %d wait", s.Waiting)
+	if s.Oldest != nil {
+		words += ", the oldest " + time.Since(*s.Oldest).Round(time.Second).String()
+	}
+	if s.Dead > 0 {
+		words += fmt.Sprintf(", dead letters: %d", s.Dead)
+	}
+	return words
+}
+
+// queueFigures are the numbers of the calls that are done later.
+func queueFigures(s later.State) []CallFigure {
+	oldest := 0.0
+	if s.Oldest != nil {
+		oldest = max(0, time.Since(*s.Oldest).Seconds())
+	}
+	all := []CallFigure{
+		{false, "plat_call_queue_depth", "Calls that wait to be done later.", float64(s.Waiting), nil},
+		{false, "plat_call_queue_oldest_seconds", "For how long the oldest of them waits; 0: none does.", oldest, nil},
+		{false, "plat_call_queue_dead", "Dead letters among the kept calls.", float64(s.Dead), nil},
+		{false, "plat_call_queue_bytes", "Bytes of the kept calls on the disk.", float64(s.Bytes), nil},
+		{true, "plat_call_queue_kept_total", "Calls that were kept.", float64(s.Kept), nil},
+		{true, "plat_call_queue_delivered_total", "Kept calls that were done.", float64(s.Delivered), nil},
+		{true, "plat_call_queue_dropped_total", "Kept calls that somebody dropped.", float64(s.Dropped), nil},
+	}
+	for _, reason := range []string{later.Full, later.TooLarge, later.Credentials, later.Unstored} {
+		all = append(all, CallFigure{true, "plat_call_queue_refused_total", "Calls that failed and were not kept, by reason.", float64(s.Refused[reason]), []string{"reason", reason}})
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/kit/policy"
 	"github.com/plat-dev/plat/plan"
 )
@@ -18,6 +19,7 @@ type dependency struct {
 	terms     atomic.Pointer[terms] // nil: nobody guards these calls
 	fallbacks fallbacks
 	pool      atomic.Pointer[pool] // of the edge that was made last; nil: the callee is external
+	edge      atomic.Pointer[edge] // the declared one; nil: there is none
 }
 
 // terms are what the plan says of a dependency beside its guard's config.
@@ -30,6 +32,7 @@ type terms struct {
 	onFailure string
 	standard  *plan.DefaultAnswer
 	lastGood  *plan.LastGood
+	queue     *plan.Queue
 }
 
 // undeclared are the terms of a call by the mesh that the plan does not know.
@@ -38,7 +41,7 @@ func undeclared() *terms { return &terms{onFailure: plan.OnFail} }
 func termsOf(e plan.Edge) *terms {
 	return &terms{
 		declared: true, timeout: e.Timeout, connect: e.Policy.Connect.Std(), header: e.Policy.Header.Std(), total: e.Policy.Total.Std(),
-		onFailure: e.OnFailure, standard: e.Default, lastGood: e.LastGood,
+		onFailure: e.OnFailure, standard: e.Default, lastGood: e.LastGood, queue: e.Queue,
 	}
 }
 
@@ -83,6 +86,11 @@ func (g *Gateway) SetCalls(calls []plan.Edge) {
 		d := g.dependency(key)
 		d.guard.Set(configOf(c.Policy))
 		d.terms.Store(termsOf(c))
+		if q := g.later.Load(); q != nil && c.Queue != nil {
+			q.SetRules(c.Caller, c.Callee, later.Rules{
+				Keep: c.Queue.Keep.Std(), Calls: c.Queue.Calls, Size: int64(c.Queue.Size),
+			})
+		}
 	}
 	for key, d := range g.dependencies {
 		if t := d.terms.Load(); t != nil && t.declared && !declared[key] {

@@ -84,7 +84,11 @@ func (g *Gateway) newEdge(c Call, callee string, timeout time.Duration, p *pool,
 		d.terms.CompareAndSwap(nil, undeclared())
 	}
 	d.pool.Store(p)
-	return &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, dependency: d}
+	e := &edge{gateway: g, call: c, callee: callee, timeout: timeout, pool: p, remote: r, dependency: d}
+	if !c.Mesh {
+		d.edge.Store(e)
+	}
+	return e
 }
 
 // remoteAt finds or makes the connections to an external service.
@@ -145,10 +149,19 @@ func (x *exchange) pass(e *edge) {
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the path holds dot segments or control characters")
 		return
 	}
+	if x.toldOfQueued() {
+		return
+	}
 	traceparent, continued := x.identify(true)
 	timeout := e.timeout
+	if x.delivery {
+		timeout = max(timeout, deliverFor)
+	}
 	if left, ok := milliseconds(r.Header["Plat-Timeout"]); ok && (timeout <= 0 || left < timeout) {
-		if timeout = left; left == 0 {
+		if timeout = left; x.terms != nil && x.terms.queue != nil {
+			timeout -= min(left/5, queueMargin)
+		}
+		if left == 0 {
 			x.problem(http.StatusGatewayTimeout, fault.GatewayTimeout, "the caller's time was over before the call began")
 			return
 		}
@@ -163,6 +176,9 @@ func (x *exchange) pass(e *edge) {
 	}
 	out.set("X-Correlation-Id", x.CorrelationID)
 	delete(out.Header, "Plat-Timeout")
+	if !x.mayWait(&out) {
+		return
+	}
 	c := &call{pool: e.pool, remote: e.remote, header: out.Header, host: r.Host, timeout: timeout, absolute: true, hurried: timeout < e.timeout/2}
 	if x.terms != nil {
 		c.connect, c.perTry, c.total = x.terms.connect, x.terms.header, x.terms.total

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/policy"
 )
@@ -62,6 +63,12 @@ type exchange struct {
 	place      *admit.Pass // the place with the service; nil: it is not ours, or was not entered
 	most       int64       // bytes of the body by the route; 0: as the limits say
 	spared     bool        // what went wrong was played, and is nobody's doing
+
+	delivery bool           // it is a call that was kept
+	held     []byte         // the request's body, when it was taken into memory; nil: it was not
+	kept     *later.Call    // what can be done later; nil: it cannot
+	unkept   *later.Refusal // why it cannot, where the plan says so
+	key      later.Key      // of the queue
 }
 
 // begin starts an exchange; the caller defers finish.

@@ -16,13 +16,13 @@ import (
 // Marks of answers that something stands in for, or that stand in.
 const (
 	degradedMark = "Plat-Degraded" // the dependency that failed
-	fallbackMark = "Plat-Fallback" // what stands in: default or last-good
+	fallbackMark = "Plat-Fallback" // what stands in: default, last-good or queue
 )
 
 // fallbacks count what stood in for answers.
 type fallbacks struct {
-	degraded, standard, lastGood atomic.Uint64
-	last                         atomic.Pointer[policy.Act]
+	degraded, standard, lastGood, queued atomic.Uint64
+	last                                 atomic.Pointer[policy.Act]
 }
 
 func (f *fallbacks) note(n *atomic.Uint64, why string) {
@@ -61,6 +61,8 @@ func (x *exchange) standIn(why string) bool {
 		f.note(&f.lastGood, fmt.Sprintf("gave the last good answer, %s old: %s", a.Age.Round(time.Second), why))
 		x.giveLastGood(a)
 		return true
+	case plan.OnQueue:
+		return x.keep(why)
 	}
 	return false
 }
@@ -93,6 +95,12 @@ func (x *exchange) give(status int, body []byte) {
 	h := x.w.Header()
 	delete(h, "Retry-After") // of the error that it stands in for
 	delete(h, "Plat-Rejected")
+	x.write(status, body)
+}
+
+// write writes a small answer, but for its fields.
+func (x *exchange) write(status int, body []byte) {
+	h := x.w.Header()
 	h["X-Correlation-Id"] = []string{x.CorrelationID}
 	if status != http.StatusNoContent && status != http.StatusNotModified {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -123,6 +131,9 @@ func (x *exchange) failed(status int, code fault.Code, detail string) {
 	if x.standIn(detail) {
 		x.Code = code
 		return
+	}
+	if x.unkept != nil {
+		detail += "; and it could not be kept for later: " + x.unkept.Detail
 	}
 	h := x.w.Header()
 	if x.terms != nil {

@@ -106,7 +106,7 @@ func (x *exchange) forward(c *call) {
 	default:
 		outcome := policy.OutcomeOf(res)
 		x.permit.Report(outcome)
-		if outcome != policy.Success && res.StatusCode >= http.StatusInternalServerError && x.standIn(x.Service+" answered "+res.Status) {
+		if (outcome != policy.Success && res.StatusCode >= http.StatusInternalServerError || x.notNow(res)) && x.standIn(x.Service+" answered "+res.Status) {
 			_ = res.Body.Close() // nobody gets it
 			return
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway/lastgood"
+	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/plan"
 )
 
@@ -109,6 +110,7 @@ type Gateway struct {
 	dependencies map[edgeKey]*dependency // of edges
 
 	lastGood *lastgood.Store
+	later    atomic.Pointer[later.Queues] // nil: nothing is kept
 
 	declared map[string]plan.Service // by name: what they take in, when their instances are ejected; guarded by mu
 }

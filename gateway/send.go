@@ -232,6 +232,9 @@ func (s *sending) next() {
 	x.Retries++
 	x.answer.forget()
 	s.out = s.out.WithContext(s.out.Context())
+	if x.held != nil {
+		x.giveHeld(s.out)
+	}
 	if s.remote == nil {
 		s.out.Header = s.out.Header.Clone()
 		s.out.Header[policy.MarkHeader] = []string{strconv.Itoa(s.above + x.Retries)}

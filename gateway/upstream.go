@@ -56,6 +56,9 @@ func (g *Gateway) SetUpstreams(service string, upstreams []Upstream) {
 		delete(g.pools, service) // names may come and go without end
 	}
 	g.forgetInflight()
+	if q := g.later.Load(); q != nil && len(list) > 0 {
+		q.Wake(service)
+	}
 }
 
 // InFlight counts the requests, WebSockets included, that are with the

@@ -186,6 +186,9 @@ func TestEveryAlertIsExplained(t *testing.T) {
 			e.Type, e.Fresh = "order.dispatched", nil
 			loyalty[i].Consumes = append(slices.Clone(loyalty[i].Consumes), e)
 		}
+		if loyalty[i].Name == "loyalty" {
+			loyalty[i].Calls = []plan.Dependency{{Service: "order", OnFailure: plan.OnQueue, Queue: &plan.Queue{Fresh: plan.Duration(time.Minute)}}}
+		}
 	}
 	sys.Services = loyalty
 	raised := map[string]bool{}

@@ -59,7 +59,7 @@ func Rules(sys *plan.System) []Group {
 				into.Rules = append(into.Rules, o.alert(svc, t, p))
 			}
 		}
-		for _, g := range []Group{fast, slow, {Name: "service/" + svc.Name, Interval: p.step, Rules: serviceRules(sys, svc, p.step)}} {
+		for _, g := range []Group{fast, slow, {Name: "service/" + svc.Name, Interval: p.step, Rules: append(serviceRules(sys, svc, p.step), queueRules(svc)...)}} {
 			if len(g.Rules) > 0 {
 				groups = append(groups, g)
 			}

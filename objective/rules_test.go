@@ -186,11 +186,23 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 		"ticket TooManySeries": func(h *house) {
 			h.count(1, "__name__", "plat_telemetry_series_dropped_total", "metric", "basket_size", "job", "order")
 		},
+		"ticket CallsWait": func(h *house) {
+			h.gauge(61, "__name__", "plat_call_queue_oldest_seconds", "caller", "order", "service", "finance")
+		},
+		"ticket DeadCalls": func(h *house) {
+			h.gauge(1, "__name__", "plat_call_queue_dead", "caller", "order", "service", "finance")
+		},
 		"page ProbeFails": func(h *house) { h.gauge(0, "__name__", "plat_probe_success", "journey", "purchase") },
 	} {
 		sys := *shop(t, "local")
 		sys.Gateways = []plan.Gateway{{Name: "public", Routes: []plan.DeclaredRoute{{Path: "/", Service: "order"}}}}
 		sys.Journeys = []plan.Journey{{Name: "purchase", Owner: "us"}}
+		sys.Services = slices.Clone(sys.Services)
+		for i := range sys.Services {
+			if sys.Services[i].Name == "order" {
+				sys.Services[i].Calls = []plan.Dependency{{Service: "finance", OnFailure: plan.OnQueue, Queue: &plan.Queue{Fresh: plan.Duration(time.Minute), Keep: plan.Duration(time.Hour)}}}
+			}
+		}
 		h := open(t, &sys, 5*time.Second)
 		h.run(10*time.Second, func() {})
 		h.until(alert, 2*time.Minute, func() { traffic(h) })

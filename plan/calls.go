@@ -47,6 +47,16 @@ type LastGoodFile struct {
 	Private *bool     `json:"private,omitempty" jsonschema:"default=false" jsonschema_description:"Keep answers to requests with Authorization or Cookie, and those marked private, too: each for its own sender."`
 }
 
+// QueueFile declares how calls that failed are kept, to be made later.
+type QueueFile struct {
+	Keep        *Duration `json:"keep,omitempty" plan:"positive" jsonschema:"default=1d" jsonschema_description:"How long a call is tried before it becomes a dead letter."`
+	Fresh       *Duration `json:"fresh,omitempty" plan:"positive" jsonschema:"default=5m" jsonschema_description:"How long a call may wait before an alert says so."`
+	Calls       *int      `json:"calls,omitempty" jsonschema:"minimum=1,maximum=100000,default=1000" jsonschema_description:"Calls that are kept at once, dead letters among them; beyond that a call fails."`
+	Size        *Size     `json:"size,omitempty" jsonschema:"default=64MiB" jsonschema_description:"Bytes that they may hold together."`
+	Body        *Size     `json:"body,omitempty" jsonschema:"default=256KiB" jsonschema_description:"The largest body that is kept, at most 512KiB."`
+	Credentials string    `json:"credentials,omitempty" jsonschema:"enum=refuse,enum=drop,enum=keep,default=refuse" jsonschema_description:"What becomes of a call with Authorization, Cookie or the like: it fails (refuse), is made later without them (drop), or with them, which lie on the disk until then (keep)."`
+}
+
 // CallPolicy is how the calls of one dependency are protected.
 type CallPolicy struct {
 	Connect    Duration `json:"connect"`
@@ -104,6 +114,19 @@ type LastGood struct {
 	Private bool     `json:"private,omitempty"`
 }
 
+// Queue is how calls that failed are kept, to be made later.
+type Queue struct {
+	Keep        Duration `json:"keep"`
+	Fresh       Duration `json:"fresh"`
+	Calls       int      `json:"calls"`
+	Size        Size     `json:"size"`
+	Body        Size     `json:"body"`
+	Credentials string   `json:"credentials"`
+}
+
+// MaxQueuedBody is the largest body of a call that can be kept.
+const MaxQueuedBody Size = 512 << 10
+
 // What happens when a call fails.
 const (
 	OnFail     = "fail"
@@ -150,6 +173,12 @@ func (d *Dependency) fallback(own, set CallFile) {
 		}
 	case OnLastGood:
 		d.LastGood = &LastGood{Keep: pick(Duration(time.Hour), own.LastGood.Keep, set.LastGood.Keep), Private: pick(false, own.LastGood.Private, set.LastGood.Private)}
+	case OnQueue:
+		a, b := own.Queue, set.Queue
+		d.Queue = &Queue{
+			Keep: pick(Duration(24*time.Hour), a.Keep, b.Keep), Fresh: pick(Duration(5*time.Minute), a.Fresh, b.Fresh), Calls: pick(1000, a.Calls, b.Calls),
+			Size: pick(64<<20, a.Size, b.Size), Body: pick(256<<10, a.Body, b.Body), Credentials: pick("refuse", nonEmpty(a.Credentials), nonEmpty(b.Credentials)),
+		}
 	}
 }
 

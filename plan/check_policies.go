@@ -21,6 +21,7 @@ func (r *resolver) checkPolicies(s *System) {
 		r.checkEjection(svc)
 		for _, d := range svc.Calls {
 			r.checkFallback(svc.Name, d)
+			r.checkQueue(svc.Name, d)
 			r.checkTimes(svc.Name, d)
 		}
 	}
@@ -66,7 +67,7 @@ func (r *resolver) checkFallback(caller string, d Dependency) {
 	if d.Optional && d.OnFailure == OnFail {
 		doc.key(fault.Newf(fault.PlanNoFallback, "%s does without %s, but a call that fails is an error", caller, d.Service).
 			Why("optional says that it runs without it; on-failure does not say what stands in for an answer").
-			Fix("write on-failure: degrade, default or last-good, or delete optional").Warn(), append(at, "optional")...)
+			Fix("write on-failure: degrade, default, last-good or queue, or delete optional").Warn(), append(at, "optional")...)
 	}
 	if d.OnFailure == OnDefault && own.Default == nil && set.Default == nil {
 		doc.value(fault.Newf(fault.PlanMissingField, "on-failure: default of %s has no value", d.Service).
@@ -76,11 +77,35 @@ func (r *resolver) checkFallback(caller string, d Dependency) {
 	for _, key := range []struct {
 		name, of string
 		there    bool
-	}{{"default", OnDefault, own.Default != nil}, {"last-good", OnLastGood, own.LastGood != LastGoodFile{}}} {
+	}{{"default", OnDefault, own.Default != nil}, {"last-good", OnLastGood, own.LastGood != LastGoodFile{}}, {"queue", OnQueue, own.Queue != QueueFile{}}} {
 		if key.there && said != key.of {
 			doc.key(fault.Newf(fault.PlanConflictingFields, "%s stands beside on-failure: %s", key.name, said).
 				Why("it is used by on-failure: "+key.of+" alone").Fix("write on-failure: "+key.of+", or delete "+key.name), append(at, key.name)...)
 		}
+	}
+}
+
+// checkQueue finds bounds of a queue by which nothing could ever be kept, and
+// an alert that could never come.
+func (r *resolver) checkQueue(caller string, d Dependency) {
+	q := d.Queue
+	if q == nil {
+		return
+	}
+	at := func(f *fault.Fault, key string) {
+		r.services[caller].doc.value(f, "consumes", "services", d.Service, "queue", key)
+	}
+	if q.Body < 1 || q.Body > MaxQueuedBody {
+		at(fault.Newf(fault.PlanBadValue, "body of the queue to %s is %s", d.Service, q.Body).
+			Why(fmt.Sprintf("expected 1B to %s", MaxQueuedBody)).Fix("keep what is larger in a store, and let the call refer to it"), "body")
+	}
+	if q.Size < q.Body {
+		at(fault.Newf(fault.PlanConflictingFields, "size of the queue to %s is %s, and one body may have %s", d.Service, q.Size, q.Body).
+			Why("such a call would never find room").Fix("write a larger size, or a smaller body"), "size")
+	}
+	if q.Fresh >= q.Keep {
+		at(fault.Newf(fault.PlanConflictingFields, "fresh of the queue to %s is %s, and its calls are given up after %s", d.Service, q.Fresh, q.Keep).
+			Why("the alert would come when it is too late").Fix("write a fresh below keep").Warn(), "fresh")
 	}
 }
 

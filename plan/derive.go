@@ -54,6 +54,7 @@ type Edge struct {
 	OnFailure string         `json:"on-failure"`
 	Default   *DefaultAnswer `json:"default,omitempty"`
 	LastGood  *LastGood      `json:"last-good,omitempty"`
+	Queue     *Queue         `json:"queue,omitempty"`
 }
 
 // Pool is the name under which the registry knows the instances that answer;
@@ -182,7 +183,7 @@ func Edges(s *System) []Edge {
 	var edges []Edge
 	for _, svc := range s.Services {
 		for _, d := range svc.Calls {
-			e := Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), Timeout: d.Timeout, Policy: d.Policy, OnFailure: d.OnFailure, Default: d.Default, LastGood: d.LastGood}
+			e := Edge{Caller: svc.Name, Callee: d.Service, Env: "PLAT_URL_" + EnvName(d.Service), Timeout: d.Timeout, Policy: d.Policy, OnFailure: d.OnFailure, Default: d.Default, LastGood: d.LastGood, Queue: d.Queue}
 			if to, ours := s.Service(d.Service); ours {
 				e.Ejection = to.Ejection
 			}

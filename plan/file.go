@@ -163,12 +163,13 @@ type ConsumesFile struct {
 // CallFile declares a synchronous dependency.
 type CallFile struct {
 	Timeout   *Duration `json:"timeout,omitempty" plan:"positive" jsonschema_description:"Time allowed for a call; absent: that of defaults."`
-	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue,default=fail" jsonschema_description:"What the service gets when the call fails: an error (fail), an error marked Plat-Degraded (degrade), the answer declared beside it, or the last good one with its age (last-good)."`
+	OnFailure string    `json:"on-failure,omitempty" jsonschema:"enum=fail,enum=degrade,enum=default,enum=last-good,enum=queue,default=fail" jsonschema_description:"What the service gets when the call fails: an error (fail), an error marked Plat-Degraded (degrade), the answer declared beside it, the last good one with its age (last-good), or 202: the call is kept and made later (queue)."`
 	Optional  *bool     `json:"optional,omitempty" jsonschema:"default=false" jsonschema_description:"It can start and be ready without it, and runs without it when a part of the system is started."`
 	Fresh     *Duration `json:"fresh,omitempty" plan:"positive" jsonschema_description:"How old a copy of its entities may be before the service asks whether it is still right. Absent: it asks each time."`
 
 	Default  *DefaultFile `json:"default,omitempty" jsonschema_description:"With on-failure: default, the answer to a GET or HEAD that failed."`
 	LastGood LastGoodFile `json:"last-good,omitempty" jsonschema_description:"With on-failure: last-good, which answers to a GET are kept."`
+	Queue    QueueFile    `json:"queue,omitempty" jsonschema_description:"With on-failure: queue, how calls that change something are kept until they can be made."`
 
 	Connect    *Duration   `json:"connect,omitempty" plan:"positive" jsonschema_description:"Time allowed for a connection; absent: that of defaults.calls, as for the keys below."`
 	Header     *Duration   `json:"header,omitempty" plan:"positive" jsonschema_description:"Time allowed for one try's answer to begin."`

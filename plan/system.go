@@ -115,6 +115,7 @@ type Dependency struct {
 	Policy   CallPolicy     `json:"policy"`
 	Default  *DefaultAnswer `json:"default,omitempty"`   // with on-failure default
 	LastGood *LastGood      `json:"last-good,omitempty"` // with on-failure last-good
+	Queue    *Queue         `json:"queue,omitempty"`     // with on-failure queue
 }
 
 // ConsumedEvent is a declared subscription.

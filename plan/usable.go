@@ -20,8 +20,7 @@ func (s *System) Usable() error {
 }
 
 // Usable tells whether this plat can run the service. The error joins coded
-// faults about an artefact that is not here, an image, store engines, and calls
-// that are to be done later.
+// faults about an artefact that is not here, an image, and store engines.
 func (s *Service) Usable() error {
 	var errs []error
 	if s.Artifact != "" {
@@ -37,12 +36,6 @@ func (s *Service) Usable() error {
 		if st.Engine != defaultEngine {
 			errs = append(errs, fault.Newf(fault.PlanEngineUnavailable, "the store %s of %s asks for %s", st.Name, s.Name, st.Engine).
 				At(file, 0, 0).Why("this plat provides sqlite only").Fix("use the engine sqlite in this environment"))
-		}
-	}
-	for _, c := range s.Calls {
-		if c.OnFailure == OnQueue {
-			errs = append(errs, fault.Newf(fault.PlanQueueUnavailable, "calls of %s to %s are to be done later when they fail", s.Name, c.Service).
-				At(file, 0, 0).Why("this plat keeps no calls").Fix("publish an event instead, which waits for its receiver, or write on-failure: fail"))
 		}
 	}
 	return errors.Join(errs...)

@@ -80,6 +80,7 @@ type Options struct {
 	Chaos        Chaos
 	Experimenter Experimenter
 	Keeper       Keeper
+	Queuer       Queuer
 	Watch        Watch
 	Callers      Callers
 	Tracer       Tracer
@@ -128,6 +129,7 @@ func New(o Options) http.Handler {
 	registerChaos(a, o.Chaos)
 	registerExperiments(a, o.Experimenter)
 	registerCache(a, o.Keeper)
+	registerQueues(a, o.Queuer)
 	registerAlerts(a, o.Watch)
 	registerTelemetry(a, o.Tracer, o.Logbook)
 	huma.Register(a, post("open-session", "/v1/session", http.StatusCreated), sessions.open)

@@ -121,6 +121,10 @@ func serviceExamples() map[string]string {
 		"consumes.services.<name>.on-failure": "on-failure: degrade",
 		"consumes.services.<name>.default":    "default: {body: '{\"items\":[]}'}",
 		"consumes.services.<name>.last-good":  "last-good: {keep: 10m}",
-		"consumes.services.<name>.breaker":    "breaker: {failures: 30%, calls: 50}",
+		"consumes.services.<name>.queue":      "queue: {keep: 7d, fresh: 10m, calls: 500}",
+		"consumes.services.<name>.queue.credentials": "credentials: drop",
+		"consumes.services.<name>.queue.fresh":       "fresh: 10m",
+		"consumes.services.<name>.queue.body":        "body: 64KiB",
+		"consumes.services.<name>.breaker":           "breaker: {failures: 30%, calls: 50}",
 	}
 }

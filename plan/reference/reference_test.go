@@ -124,12 +124,13 @@ func TestEveryExampleHasItsField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
-		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}, {path: c}, {path: d}]\ngateways: {g: {cache: {}, routes: [{path: /, service: a, cache: {}}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
+		"plat.yaml": {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}, {path: b}, {path: c}, {path: d}, {path: e}]\ngateways: {g: {cache: {}, routes: [{path: /, service: a, cache: {}}]}}\njourneys: {j: {owner: us, steps: [{get: /}]}}\nalerts: {}\ntelemetry: {forward: [{url: http://x}]}\n")},
 		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [x]\nprovides: {http: {}, events: {x.y: {}}}\nconsumes: {services: {b: {}}, events: {x.y: {}}}\n" +
 			"stores: {s: {}}\nconfig: {c: {}}\n")},
-		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\nconsumes: {services: {c: {on-failure: default, default: {body: x}}, d: {on-failure: last-good}}}\n")},
+		"b/service.yaml": {Data: []byte("service: b\nowner: us\nrun: [x]\nconsumes: {services: {c: {on-failure: default, default: {body: x}}, d: {on-failure: last-good}, e: {on-failure: queue}}}\n")},
 		"c/service.yaml": {Data: []byte("service: c\nowner: us\nrun: [x]\n")},
 		"d/service.yaml": {Data: []byte("service: d\nowner: us\nrun: [x]\n")},
+		"e/service.yaml": {Data: []byte("service: e\nowner: us\nrun: [x]\n")},
 	}
 	s, err := plan.Load(files, plan.Options{})
 	if err != nil {
@@ -170,6 +171,10 @@ func TestDefaults(t *testing.T) {
 	d, _ := s.Service("b")
 	got["service.yaml consumes.services.<name>.default.status"], got["service.yaml consumes.services.<name>.default.type"] = fmt.Sprint(d.Calls[0].Default.Status), d.Calls[0].Default.Type
 	got["service.yaml consumes.services.<name>.last-good.keep"], got["service.yaml consumes.services.<name>.last-good.private"] = fmt.Sprint(d.Calls[1].LastGood.Keep), fmt.Sprint(d.Calls[1].LastGood.Private)
+	queue := d.Calls[2].Queue
+	for key, value := range map[string]any{"keep": queue.Keep, "fresh": queue.Fresh, "calls": queue.Calls, "size": queue.Size, "body": queue.Body, "credentials": queue.Credentials} {
+		got["service.yaml consumes.services.<name>.queue."+key] = fmt.Sprint(value)
+	}
 	for _, at := range []string{"plat.yaml ", "plat.yaml environments.<name>."} {
 		kept := s.Telemetry
 		got[at+"telemetry.keep"], got[at+"telemetry.keep-metrics"], got[at+"telemetry.forward[].protocol"] = fmt.Sprint(kept.Keep), fmt.Sprint(kept.KeepMetrics), kept.Forward[0].Protocol

@@ -65,7 +65,7 @@ type Keys struct {
 // unmarked tells whether messages go from the middle of a stream by design, so
 // that a hole in it is no damage.
 func unmarked(stream string) bool {
-	return stream == probeStream || strings.HasPrefix(stream, keysPrefix)
+	return stream == probeStream || strings.HasPrefix(stream, keysPrefix) || strings.HasPrefix(stream, pilePrefix)
 }
 
 type entry struct {
