@@ -200,7 +200,7 @@ func (q *Queues) Show(ctx context.Context, id string) (Content, error) {
 	if out.Cut = len(body) > shownBody; out.Cut {
 		body = body[:shownBody]
 	}
-	if out.Body = string(body); !utf8.Valid(body) && !(out.Cut && utf8.ValidString(strings.ToValidUTF8(out.Body, ""))) {
+	if out.Body = strings.ToValidUTF8(string(body), ""); !utf8.Valid(c.Body) {
 		out.Body, out.Encoding = base64.StdEncoding.EncodeToString(body), "base64"
 	}
 	return out, nil
