@@ -43,6 +43,7 @@ type Promise struct {
 // FailureWay is one way in which a dependency failed.
 type FailureWay struct {
 	Way     string        `json:"way"`
+	Later   uint64        `json:"later,omitempty" doc:"Calls that were accepted to be done later."`
 	Verdict string        `json:"verdict" enum:"kept,false,not-rehearsed"`
 	Why     string        `json:"why,omitempty"`
 	Played  uint64        `json:"played" doc:"Calls that failed."`

@@ -88,6 +88,17 @@ type System interface {
 	RunJourney(ctx context.Context, j plan.Journey, mark string) Run
 	// Versions tells the version of each service that runs.
 	Versions() map[string]string
+	// Later tells of the calls of test customers, of one service to another,
+	// that are done later.
+	Later(caller, dependency string) Later
+}
+
+// Later is how it stands with calls that are done later.
+type Later struct {
+	Kept    uint64 // ever
+	Waiting int
+	Dead    int
+	Why     string // the last one was not done, or given up
 }
 
 // Options are what a Room is made with.

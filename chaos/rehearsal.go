@@ -73,8 +73,9 @@ type Way struct {
 	Way     string `json:"way"`
 	Verdict string `json:"verdict"`
 	Why     string `json:"why,omitempty"`
-	Played  uint64 `json:"played"` // calls that failed
-	Runs    []Run  `json:"runs"`   // of the journeys that lead to the call
+	Played  uint64 `json:"played"`          // calls that failed
+	Later   uint64 `json:"later,omitempty"` // of them, those that were accepted to be done later
+	Runs    []Run  `json:"runs"`            // of the journeys that lead to the call
 }
 
 // Hidden tells whether customers are not to notice the failure.

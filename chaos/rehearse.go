@@ -14,9 +14,10 @@ import (
 
 // Bounds of a rehearsal.
 const (
-	steadyTries  = 3                // of a journey that fails before anything was broken
-	steadyPause  = time.Second      // between them
-	recoverySoon = 45 * time.Second // for customers to be well again after a failure
+	steadyTries  = 3                     // of a journey that fails before anything was broken
+	steadyPause  = time.Second           // between them
+	laterPause   = 50 * time.Millisecond // between two looks at what is done later
+	recoverySoon = 45 * time.Second      // for customers to be well again after a failure
 )
 
 // failure is a way in which a dependency fails.
@@ -158,6 +159,7 @@ func (h *rehearsing) way(ctx context.Context, p Promise, how failure, journeys [
 	system := h.room.o.System
 	id := callID(p) + "/" + how.kind
 	way := Way{Way: how.way, Verdict: Kept, Runs: []Run{}}
+	then := system.Later(p.Caller, p.Dependency)
 	h.play(Fault{ID: id, Kind: how.kind, Status: http.StatusServiceUnavailable, Caller: p.Caller, Service: p.Dependency, Journey: RehearsalMark})
 	defer h.play()
 	for _, j := range journeys {
@@ -173,7 +175,37 @@ func (h *rehearsing) way(ctx context.Context, p Promise, how failure, journeys [
 			way.Verdict, way.Why = False, why
 		}
 	}
+	if p.OnFailure == plan.OnQueue && way.Verdict == Kept {
+		h.play()
+		h.doneLater(ctx, p, &way, then)
+	}
 	return way
+}
+
+// doneLater looks whether the calls that were accepted while the dependency
+// failed are done once it is well again.
+func (h *rehearsing) doneLater(ctx context.Context, p Promise, way *Way, then Later) {
+	until := time.Now().Add(recoverySoon)
+	for {
+		now := h.room.o.System.Later(p.Caller, p.Dependency)
+		way.Later = now.Kept - then.Kept
+		switch {
+		case way.Later == 0:
+			way.Verdict, way.Why = NotRehearsed, "the journeys make no call that can be done later: POST, PUT, PATCH or DELETE"
+			return
+		case now.Dead > then.Dead:
+			way.Verdict, way.Why = False, "a call that was to be done later was given up: "+now.Why
+			return
+		case now.Waiting == 0:
+			return
+		case time.Now().After(until):
+			way.Verdict, way.Why = False, fmt.Sprintf("%d of the calls that were to be done later are not, %s after %s was well again: %s", now.Waiting, recoverySoon, p.Dependency, now.Why)
+			return
+		}
+		if !pause(ctx, laterPause) {
+			return
+		}
+	}
 }
 
 // broken tells why what a customer saw is not what was promised; empty when it
@@ -245,13 +277,17 @@ func (h *rehearsing) recovered(ctx context.Context, p Promise, way Way, journeys
 // conclude makes the verdict about a promise out of its ways.
 func (p *Promise) conclude() {
 	p.Verdict, p.Sees = Kept, "nothing: every journey passes"
-	longest := -1.0
+	longest, later := -1.0, uint64(0)
 	for _, w := range p.Ways {
+		later += w.Later
 		for _, run := range w.Runs {
 			if !run.Passed && w.Played > 0 && run.Failed.Seconds > longest {
 				longest, p.Sees = run.Failed.Seconds, saw(run)
 			}
 		}
+	}
+	if longest < 0 && later > 0 {
+		p.Sees += fmt.Sprintf("; %d calls were done later", later)
 	}
 	for _, verdict := range []string{NotRehearsed, False} { // the worst is said
 		if i := slices.IndexFunc(p.Ways, func(w Way) bool { return w.Verdict == verdict }); i >= 0 {
@@ -259,6 +295,8 @@ func (p *Promise) conclude() {
 		}
 	}
 	switch {
+	case p.Verdict == False && p.OnFailure == plan.OnQueue:
+		p.Remedy = "plat queue list tells why; let " + p.Caller + " take 202 for an answer, and " + p.Dependency + " heed Idempotency-Key"
 	case p.Verdict == False && p.Hidden():
 		p.Remedy = "let " + p.Caller + " go on without " + p.Dependency + ", or declare on-failure: fail"
 	case p.Verdict == False:

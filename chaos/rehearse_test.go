@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of these tests.
-const patience = 20 * time.Second
+const patience = 4 * time.Minute
 
 // stage is a system that does what a test says.
 type stage struct {
@@ -33,6 +34,17 @@ type stage struct {
 	versions map[string]string
 	history  []string // of the faults that were set
 	refuses  error    // to set any
+
+	later func(faults []chaos.Fault) chaos.Later // nil: nothing is done later
+}
+
+func (s *stage) Later(string, string) chaos.Later {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.later == nil {
+		return chaos.Later{}
+	}
+	return s.later(s.faults)
 }
 
 func (s *stage) SetFaults(faults []chaos.Fault) error {
@@ -190,6 +202,51 @@ func TestVerdicts(t *testing.T) {
 			if ways := len(p.Ways); ways != 4 && !tt.unseen || tt.unseen && ways != 0 {
 				t.Errorf("%d ways", ways)
 			}
+		})
+	}
+}
+
+// TestDoneLater: what was accepted to be done later must be done when the
+// dependency is well again.
+func TestDoneLater(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ how, kept, sees, why string }{
+		{"done", chaos.Kept, "nothing: every journey passes; 4 calls were done later", ""},
+		{"waits", chaos.False, "", "are not, 45s after stock was well again: 503"},
+		{"refused", chaos.False, "", "was given up: 422"},
+		{"none", chaos.NotRehearsed, "", "no call that can be done later"},
+	} {
+		t.Run(tt.how, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &stage{versions: map[string]string{"web": "1", "stock": "1"}}
+				var queue chaos.Later
+				looks := 0
+				failing := func(faults []chaos.Fault) bool { return len(faults) > 0 && faults[0].Kind != "watch" }
+				s.plays = func(_ context.Context, _ string, faults []chaos.Fault) (chaos.Run, []string) {
+					if failing(faults) && tt.how != "none" {
+						queue.Kept, queue.Waiting = queue.Kept+1, queue.Waiting+1
+					}
+					return chaos.Run{}, []string{"web>stock"}
+				}
+				s.later = func(faults []chaos.Fault) chaos.Later {
+					if queue.Waiting > 0 && !failing(faults) {
+						switch looks++; {
+						case tt.how == "waits":
+							queue.Why = "503"
+						case tt.how == "refused":
+							queue.Waiting, queue.Dead, queue.Why = 0, queue.Dead+1, "422"
+						case looks%3 == 0:
+							queue.Waiting = 0
+						}
+					}
+					return queue
+				}
+				p := rehearsed(t, opened(t, s, t.TempDir()), shop(plan.Dependency{Service: "stock", OnFailure: plan.OnQueue})).Promises[0]
+				if p.Verdict != tt.kept || !strings.Contains(p.Why, tt.why) || tt.sees != "" && p.Sees != tt.sees {
+					t.Errorf("the verdict is %s: %q, customers see %q", p.Verdict, p.Why, p.Sees)
+				}
+			})
 		})
 	}
 }

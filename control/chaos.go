@@ -11,6 +11,7 @@ import (
 	"github.com/plat-dev/plat/chaos"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway"
+	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
 	"github.com/plat-dev/plat/store/nats"
@@ -96,6 +97,12 @@ func (b breakable) Versions() map[string]string {
 		versions[st.Service] = st.Version
 	}
 	return versions
+}
+
+// Later tells of the calls of test customers that are done later.
+func (b breakable) Later(caller, dependency string) chaos.Later {
+	s := b.p.later.State(later.Key{Caller: caller, Callee: dependency, Test: true})
+	return chaos.Later{Kept: s.Kept, Waiting: s.Waiting, Dead: s.Dead, Why: s.Why}
 }
 
 // Instances are those of a service that run.

@@ -199,6 +199,9 @@ func (c *Client) read(method, path string, resp *http.Response, out any) error {
 	if out == nil || resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
+	if resp.StatusCode == http.StatusAccepted && resp.Header.Get(headerFallback) == fallbackQueue {
+		return queuedProblem(c.service, resp)
+	}
 	body, err := readBounded(resp.Body)
 	if err == nil {
 		err = json.Unmarshal(body, out)

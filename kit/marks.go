@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 // Marks of plat's listeners on answers.
 const (
 	headerDegraded = "Plat-Degraded" // neighbours that failed, on a failure or on what was made without them
-	headerFallback = "Plat-Fallback" // what stands in for an answer: default, last-good
+	headerFallback = "Plat-Fallback" // what stands in for an answer: default, last-good, queue
 	headerRejected = "Plat-Rejected" // why a call was not made
 )
 
@@ -100,6 +101,29 @@ func Degraded(ctx context.Context) []string {
 func IsDegraded(err error) bool {
 	p, ok := errors.AsType[*Problem](err)
 	return ok && p.degraded
+}
+
+// fallbackQueue stands in for the answer to a call that is done later.
+const fallbackQueue = "queue"
+
+// QueuedID is the ID of the call that err is of, when the plan says on-failure:
+// queue and plat does it later: whoever wanted its answer has none. A call
+// whose answer nobody reads has no error then, and ctx's [Degraded] names the
+// neighbour.
+func QueuedID(err error) (id string, ok bool) {
+	p, is := errors.AsType[*Problem](err)
+	if !is || p.queued == "" {
+		return "", false
+	}
+	return p.queued, true
+}
+
+// queuedProblem tells whoever wants an answer that there is none yet.
+func queuedProblem(service string, resp *http.Response) *Problem {
+	return &Problem{
+		Status: http.StatusServiceUnavailable, Title: "Done later", Code: CodeUnavailable, Detail: "the call is kept and will be done later, so it has no answer now",
+		CorrelationID: resp.Header.Get(headerCorrelation), service: service, degraded: true, queued: path.Base(resp.Header.Get("Location")),
+	}
 }
 
 // RetryAfter is how long to wait before the call that err is of is made again,

@@ -144,3 +144,43 @@ func TestPatience(t *testing.T) {
 		t.Error("no error asks for patience")
 	}
 }
+
+// TestQueued: a call that is done later is no error for who reads no answer,
+// and one that says so for who does; both know that it is degraded.
+func TestQueued(t *testing.T) {
+	t.Parallel()
+	finance := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Plat-Fallback", "queue")
+		w.Header().Set("Location", "/.well-known/plat/queue/id-1")
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprint(w, `{"title":"The call is kept and will be done later"}`)
+	}))
+	defer finance.Close()
+	order := start(t, map[string]string{"PLAT_URL_FINANCE": finance.URL}, func(s *kit.Service) error {
+		c := s.Client("finance")
+		s.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+			if err := c.Do(r.Context(), http.MethodPost, "/payments", nil, nil); err != nil {
+				t.Errorf("without a wish for an answer: %v", err)
+			}
+			var receipt struct{ ID string }
+			err := c.Do(r.Context(), http.MethodPost, "/payments", nil, &receipt)
+			id, ok := kit.QueuedID(err)
+			if !ok || id != "id-1" || !kit.IsDegraded(err) || receipt.ID != "" {
+				t.Errorf("with one: %q %v, %v, %+v", id, ok, err, receipt)
+			}
+			fmt.Fprint(w, kit.Degraded(r.Context()))
+		})
+		return nil
+	})
+	resp, err := http.Post(order.URL()+"/", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "[finance]" || resp.Header.Get("Plat-Degraded") != "finance" {
+		t.Errorf("the answer is %q, %v, %v", body, resp.Header, err)
+	}
+	if _, ok := kit.QueuedID(kit.NewProblem(503, "", "")); ok {
+		t.Error("any error is said to be of a call that is done later")
+	}
+}

@@ -27,6 +27,7 @@ type Problem struct {
 
 	service    string        // the neighbour that answered with it; empty for our own
 	degraded   bool          // the plan says to go on without its answer
+	queued     string        // the ID of the call, which is done later
 	retryAfter time.Duration // that the neighbour asks for; 0: none
 }
 
