@@ -188,6 +188,7 @@ type ChaosAnswers struct {
 // FaultPlayed is how often a fault was played.
 type FaultPlayed struct {
 	Played   uint64         `json:"played"`
+	Failed   uint64         `json:"failed,omitempty" doc:"Of what was only watched."`
 	Examples []FaultExample `json:"examples,omitempty" doc:"The first few."`
 }
 
@@ -203,7 +204,10 @@ type FaultExample struct {
 type HarmDone struct {
 	At       time.Time `json:"at"`
 	Do       string    `json:"do"`
+	Service  string    `json:"service"`
 	Instance string    `json:"instance"`
+	Replaced time.Time `json:"replaced,omitzero" doc:"When plat began it anew, which ends a pause before its time."`
+	Ready    time.Time `json:"ready,omitzero" doc:"When the new one was in rotation."`
 }
 
 // ChaosSchedule is which experiments run by themselves, and until when.

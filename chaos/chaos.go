@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +46,7 @@ func (f Fault) Pulled() bool { return f.Consumer != "" }
 // Count is how often a fault was played.
 type Count struct {
 	Played   uint64    `json:"played"`
+	Failed   uint64    `json:"failed,omitempty"`   // of what was only watched
 	Examples []Example `json:"examples,omitempty"` // the first few
 }
 
@@ -64,6 +66,8 @@ type Run struct {
 	Seconds float64   `json:"seconds"`
 	TraceID string    `json:"traceId,omitempty"`
 	Failed  *Failed   `json:"failed,omitempty"` // nil when it passed
+
+	Requests []string `json:"-"` // the correlation ID of each step's last answer, by step
 }
 
 // Failed is the step at which a journey ended, as the customer saw it.
@@ -76,6 +80,10 @@ type Failed struct {
 	Seconds       float64 `json:"seconds"` // until the last answer, or until none came
 	CorrelationID string  `json:"correlationId,omitempty"`
 }
+
+// Own tells the journeys under which the room's own customers come; no journey of
+// a plan has such a name.
+func Own(journey string) bool { return strings.HasPrefix(journey, "plat:") }
 
 // System is what the room needs of the running system.
 type System interface {

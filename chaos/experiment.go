@@ -16,46 +16,55 @@ import (
 
 // ExperimentFile declares what is to fail, and what must hold meanwhile.
 type ExperimentFile struct {
-	Plat       *int                  `json:"plat,omitempty" jsonschema:"enum=1"`
-	Experiment string                `json:"experiment"`
-	Owner      string                `json:"owner"`
-	About      string                `json:"about,omitempty"`
-	Steady     SteadyFile            `json:"steady"`
-	Faults     []ExperimentFaultFile `json:"faults"`
-	Duration   *plan.Duration        `json:"duration,omitempty" plan:"positive"`
-	Limits     LimitsFile            `json:"limits,omitempty"`
-	Every      *plan.Duration        `json:"every,omitempty" plan:"positive"`
+	Plat       *int                  `json:"plat,omitempty" jsonschema:"enum=1,default=1" jsonschema_description:"Version of the plan's format."`
+	Experiment string                `json:"experiment" jsonschema:"required" jsonschema_description:"Name of the experiment: lower case letters, digits and hyphens."`
+	Owner      string                `json:"owner" jsonschema:"required" jsonschema_description:"Who answers for what it does; one of the system's owners."`
+	About      string                `json:"about,omitempty" jsonschema_description:"What it shows, in a sentence."`
+	Steady     SteadyFile            `json:"steady" jsonschema:"required" jsonschema_description:"What must hold before, while and after something fails; at least one of them."`
+	Faults     []ExperimentFaultFile `json:"faults" jsonschema:"required" jsonschema_description:"What fails; at most 20."`
+	Duration   *plan.Duration        `json:"duration,omitempty" plan:"positive" jsonschema:"default=30s" jsonschema_description:"How long it fails, at most 10m."`
+	Limits     LimitsFile            `json:"limits,omitempty" jsonschema_description:"When customers are hurt so much that it ends early; absent: at the first failed journey, or below the share of answers that is steady."`
+	Every      *plan.Duration        `json:"every,omitempty" plan:"positive" jsonschema_description:"About how often it runs by itself while a schedule is on, at least 1m and twice its duration; absent: by hand alone."`
 }
 
 // SteadyFile is what must hold before, while and after something fails.
 type SteadyFile struct {
-	Journeys   []string      `json:"journeys,omitempty"`   // they pass
-	Objectives []string      `json:"objectives,omitempty"` // of these services no alert fires
-	Answers    *plan.Percent `json:"answers,omitempty"`    // of the requests at the entrances, answered below 500
+	Journeys   []string      `json:"journeys,omitempty" jsonschema_description:"Journeys of the plan, which test customers of the experiment's own go all the time, and which pass."`
+	Objectives []string      `json:"objectives,omitempty" jsonschema_description:"Services of which no alert fires that is not silenced."`
+	Answers    *plan.Percent `json:"answers,omitempty" jsonschema_description:"Share of all requests at the entrances that is answered below 500."`
 }
 
 // LimitsFile is when customers are hurt so much that it ends early.
 type LimitsFile struct {
-	Failures *int          `json:"failures,omitempty" jsonschema:"minimum=1,maximum=1000"` // of journeys
-	Answers  *plan.Percent `json:"answers,omitempty"`
+	Failures *int          `json:"failures,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" jsonschema_description:"Failed journeys at which it ends."`
+	Answers  *plan.Percent `json:"answers,omitempty" jsonschema_description:"Share of good answers below which it ends."`
 }
 
 // ExperimentFaultFile is one thing that fails.
 type ExperimentFaultFile struct {
-	Do        string            `json:"do" jsonschema:"enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=duplicate,enum=reorder,enum=kill,enum=pause"`
-	Service   string            `json:"service"`
-	Event     string            `json:"event,omitempty"`
-	Instance  string            `json:"instance,omitempty"`
-	From      string            `json:"from,omitempty"`
-	Gateway   string            `json:"gateway,omitempty"`
-	Route     string            `json:"route,omitempty"`
-	Header    map[string]string `json:"header,omitempty"`
-	Share     *plan.Percent     `json:"share,omitempty"`
-	Customers string            `json:"customers,omitempty" jsonschema:"enum=test,enum=all"`
-	Delay     *plan.Duration    `json:"delay,omitempty" plan:"positive"`
-	Jitter    *plan.Duration    `json:"jitter,omitempty" plan:"positive"`
-	Status    *int              `json:"status,omitempty" jsonschema:"minimum=400,maximum=599"`
-	Rate      *plan.Size        `json:"rate,omitempty"`
+	Do        string            `json:"do" jsonschema:"required,enum=latency,enum=error,enum=abort,enum=reset,enum=truncate,enum=stall,enum=slow,enum=no-answer,enum=no-instance,enum=duplicate,enum=reorder,enum=kill,enum=pause" jsonschema_description:"What happens: kill and pause to an instance, reorder to events, all else to requests; latency and duplicate to events, too."`
+	Service   string            `json:"service,omitempty" jsonschema_description:"Who is asked, or whose instance it is; with event, who receives it."`
+	Event     string            `json:"event,omitempty" jsonschema_description:"Type of the events that the service receives."`
+	Instance  string            `json:"instance,omitempty" jsonschema_description:"One instance, as order-1; absent: any one (kill, pause), or all."`
+	From      string            `json:"from,omitempty" jsonschema_description:"The service that asks."`
+	Gateway   string            `json:"gateway,omitempty" jsonschema_description:"The entrance, for requests from outside."`
+	Route     string            `json:"route,omitempty" jsonschema_description:"The route's path, for requests from outside."`
+	Header    map[string]string `json:"header,omitempty" jsonschema_description:"A field that the request must have; one."`
+	Share     *plan.Percent     `json:"share,omitempty" jsonschema_description:"So many of them: of all that one customer's action leads to, all or nothing."`
+	Customers string            `json:"customers,omitempty" jsonschema:"enum=test,enum=all,default=test" jsonschema_description:"Whom it meets: the experiment's own test customers, or real ones as well."`
+	Delay     *plan.Duration    `json:"delay,omitempty" plan:"positive" jsonschema_description:"With latency, how long it is held back; with reorder, within which time events change places (1s)."`
+	Jitter    *plan.Duration    `json:"jitter,omitempty" plan:"positive" jsonschema_description:"With latency, up to how much longer."`
+	Status    *int              `json:"status,omitempty" jsonschema:"minimum=400,maximum=599,default=503" jsonschema_description:"With error, the answer."`
+	Rate      *plan.Size        `json:"rate,omitempty" jsonschema_description:"With slow, bytes a second; absent: 1KiB."`
+}
+
+// SchemaName is the name of the schema's file.
+const SchemaName = "experiment.schema.json"
+
+// Schema is the JSON Schema of experiments, for editors. It knows every key; what
+// spans keys, and what the plan has, only [Read] knows.
+func Schema() []byte {
+	return plan.Schema("An experiment, a file of the folder experiments beside plat.yaml", &ExperimentFile{})
 }
 
 // Experiment is what is to fail, and what must hold meanwhile.
@@ -265,8 +274,15 @@ func (r *reading) limits(x *Experiment) {
 	}
 	if n := r.file.Limits.Failures; n != nil {
 		x.Failures = *n
+		if runs := int(x.Duration/betweenRuns) + 2; len(r.file.Steady.Journeys) == 0 {
+			r.Key(bad("the limit of failures can never act").Why("no journey is gone").Fix("add steady: {journeys: [NAME]}, or delete it"), "limits", "failures")
+		} else if *n > runs {
+			r.Value(bad("the limit of %d failures can never act", *n).Why(fmt.Sprintf("at most %d journeys are gone in %s, one after the other", runs, x.Duration)).Fix("write a lower limit"), "limits", "failures")
+		}
 	}
-	if least := r.file.Limits.Answers; least != nil {
+	if least := r.file.Limits.Answers; least != nil && *least == 0 {
+		r.Value(bad("the limit of 0%% can never act").Why("no share is below it").Fix("write a share, or delete it"), "limits", "answers")
+	} else if least != nil {
 		x.Least = float64(*least) / 100
 		if x.Least > x.Answers && x.Answers > 0 {
 			r.Value(bad("it ends below %s, and is steady from %s on", *least, *r.file.Steady.Answers).Why("a limit is what goes further than the steady state").Fix("write a lower limit, or leave it out"), "limits", "answers")
@@ -297,8 +313,13 @@ func (r *reading) fault(x *Experiment, i int) {
 	for _, g := range r.sys.Gateways {
 		gateways = append(gateways, g.Name)
 		for _, route := range g.Routes {
-			routes = append(routes, route.Path)
+			if f.Gateway == "" || f.Gateway == g.Name {
+				routes = append(routes, route.Path)
+			}
 		}
+	}
+	if f.Instance != "" && f.Service != "" && !strings.HasPrefix(f.Instance, f.Service+"-") {
+		r.Value(bad("%s is no instance of %s", f.Instance, f.Service).Why("they are called "+f.Service+"-1 and so on").Fix("write "+f.Service+"-1, or delete it"), at("instance")...)
 	}
 	r.one("gateway", f.Gateway, gateways, at("gateway")...)
 	r.one("route", f.Route, routes, at("route")...)

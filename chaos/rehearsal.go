@@ -189,7 +189,13 @@ func digest(sys *plan.System, caller string, d plan.Dependency) string {
 			calls[name] = svc.Calls
 		}
 	}
-	text, err := json.Marshal([]any{d, calls, sys.Gateways, sys.Journeys})
+	config := map[string][]plan.Setting{} // what programs are told changes what they do
+	for _, name := range append(above(sys, caller), d.Service) {
+		if svc, ok := sys.Service(name); ok {
+			config[name] = svc.Config
+		}
+	}
+	text, err := json.Marshal([]any{d, calls, config, sys.Gateways, sys.Journeys})
 	if err != nil {
 		panic("chaos: a plan is always JSON: " + err.Error())
 	}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"slices"
@@ -43,8 +44,25 @@ type rehearsing struct {
 	sys     *plan.System
 	todo    []Promise
 	touched map[string][]plan.Journey // by the ID of the call
+	ill     map[string]bool           // calls that fail while nothing is broken
 	done    int
 	total   int
+}
+
+// run lets a customer go a journey's way while these fail for this customer
+// alone, and tells how often they were played. The customer has a mark of its
+// own: what an earlier one set going and is done later, is met by nothing and
+// counted nowhere.
+func (h *rehearsing) run(ctx context.Context, j plan.Journey, faults ...Fault) (Run, map[string]Count) {
+	mark := RehearsalMark + "-" + strings.ToLower(rand.Text()[:10])
+	for i := range faults {
+		faults[i].Journey = mark
+	}
+	system := h.room.o.System
+	_ = system.SetFaults(faults)                 // of requests, which can always be played
+	defer func() { _ = system.SetFaults(nil) }() // as above
+	run := system.RunJourney(ctx, j, mark)
+	return run, system.FaultCounts()
 }
 
 func callID(p Promise) string { return "rehearsal/" + p.Caller + "/" + p.Dependency }
@@ -77,21 +95,22 @@ func (h *rehearsing) do(ctx context.Context) {
 // steady looks whether all journeys pass while nothing is broken, and which
 // calls each of them leads to.
 func (h *rehearsing) steady(ctx context.Context) *fault.Fault {
-	system := h.room.o.System
-	h.touched = map[string][]plan.Journey{}
+	h.touched, h.ill = map[string][]plan.Journey{}, map[string]bool{}
 	var watch []Fault
 	for _, p := range h.todo {
-		watch = append(watch, Fault{ID: callID(p), Kind: "watch", Caller: p.Caller, Service: p.Dependency, Journey: RehearsalMark})
+		watch = append(watch, Fault{ID: callID(p), Kind: "watch", Caller: p.Caller, Service: p.Dependency})
 	}
 	for _, j := range h.sys.Journeys {
-		h.play()
-		h.play(watch...) // they count from zero
-		if f := h.passes(ctx, j); f != nil {
+		counts, f := h.passes(ctx, j, watch)
+		if f != nil {
 			return f
 		}
-		for id, count := range system.FaultCounts() {
+		for id, count := range counts {
 			if count.Played > 0 {
 				h.touched[id] = append(h.touched[id], j)
+			}
+			if 2*count.Failed > count.Played {
+				h.ill[id] = true
 			}
 		}
 	}
@@ -103,22 +122,20 @@ func (h *rehearsing) steady(ctx context.Context) *fault.Fault {
 	return nil
 }
 
-// play lets these fail alone. Faults of requests can always be played.
-func (h *rehearsing) play(faults ...Fault) { _ = h.room.o.System.SetFaults(faults) }
-
 // passes lets a customer go a journey's way that should pass, a few times
-// where it does not.
-func (h *rehearsing) passes(ctx context.Context, j plan.Journey) *fault.Fault {
+// where it does not, and tells what was watched.
+func (h *rehearsing) passes(ctx context.Context, j plan.Journey, watch []Fault) (map[string]Count, *fault.Fault) {
 	var last Run
 	for try := range steadyTries {
 		if try > 0 && !pause(ctx, steadyPause) {
 			break
 		}
-		if last = h.room.o.System.RunJourney(ctx, j, RehearsalMark); last.Passed {
-			return nil
+		var counts map[string]Count
+		if last, counts = h.run(ctx, j, watch...); last.Passed {
+			return counts, nil
 		}
 	}
-	return fault.Newf(fault.ChaosNotSteady, "the journey %s does not pass while nothing is broken", j.Name).Why(saw(last)).Fix("plat probe run " + j.Name + " shows why")
+	return nil, fault.Newf(fault.ChaosNotSteady, "the journey %s does not pass while nothing is broken", j.Name).Why(saw(last)).Fix("plat probe run " + j.Name + " shows why")
 }
 
 func (h *rehearsing) external(name string) bool {
@@ -136,6 +153,10 @@ func (h *rehearsing) promise(ctx context.Context, p *Promise) *fault.Fault {
 		}
 		return nil
 	}
+	if h.ill[callID(*p)] {
+		p.Why, p.Remedy = p.Dependency+" fails already while nothing is broken", "plat describe "+p.Caller+" tells how; what customers see now is what stands in"
+		return nil
+	}
 	limit := promptly(h.sys, *p)
 	for _, how := range failures(h.external(p.Dependency)) {
 		h.room.now(h.done, h.total, "%s %s, %s asks it", p.Dependency, how.says, p.Caller)
@@ -147,6 +168,9 @@ func (h *rehearsing) promise(ctx context.Context, p *Promise) *fault.Fault {
 		p.Ways = append(p.Ways, way)
 		if f := h.recovered(ctx, *p, way, journeys); f != nil {
 			p.conclude()
+			if p.Verdict == Kept { // the ways that are left were not tried
+				p.Verdict, p.Why, p.Remedy = NotRehearsed, how.way+": "+f.What, f.Remedy
+			}
 			return f
 		}
 	}
@@ -156,27 +180,25 @@ func (h *rehearsing) promise(ctx context.Context, p *Promise) *fault.Fault {
 
 // way plays one failure and judges what came of it.
 func (h *rehearsing) way(ctx context.Context, p Promise, how failure, journeys []plan.Journey, limit time.Duration) Way {
-	system := h.room.o.System
 	id := callID(p) + "/" + how.kind
 	way := Way{Way: how.way, Verdict: Kept, Runs: []Run{}}
-	then := system.Later(p.Caller, p.Dependency)
-	h.play(Fault{ID: id, Kind: how.kind, Status: http.StatusServiceUnavailable, Caller: p.Caller, Service: p.Dependency, Journey: RehearsalMark})
-	defer h.play()
+	then := h.room.o.System.Later(p.Caller, p.Dependency)
 	for _, j := range journeys {
-		before := system.FaultCounts()[id].Played
-		run := system.RunJourney(ctx, j, RehearsalMark)
+		run, counts := h.run(ctx, j, Fault{ID: id, Kind: how.kind, Status: http.StatusServiceUnavailable, Caller: p.Caller, Service: p.Dependency})
 		way.Runs = append(way.Runs, run)
-		way.Played = system.FaultCounts()[id].Played
+		way.Played += counts[id].Played
+		blind := unasserted(j, run, counts[id])
 		switch why := broken(p, run, limit); {
 		case way.Verdict == False:
-		case way.Played == before:
+		case counts[id].Played == 0:
 			way.Verdict, way.Why = NotRehearsed, "the journey "+j.Name+" did not come to this call"
 		case why != "":
 			way.Verdict, way.Why = False, why
+		case blind != "":
+			way.Verdict, way.Why = NotRehearsed, fmt.Sprintf("%q of %s passes, whatever the customer is shown: %s", blind, j.Name, nothingExpected)
 		}
 	}
 	if p.OnFailure == plan.OnQueue && way.Verdict == Kept {
-		h.play()
 		h.doneLater(ctx, p, &way, then)
 	}
 	return way
@@ -206,6 +228,25 @@ func (h *rehearsing) doneLater(ctx context.Context, p Promise, way *Way, then La
 			return
 		}
 	}
+}
+
+const nothingExpected = "it expects nothing but a status"
+
+// unasserted is the step of a journey that passed which led to the call, when
+// none that did would notice another answer: each expects no more than that all
+// is well. Where it is not known which led there, it is none.
+func unasserted(j plan.Journey, run Run, played Count) string {
+	blind := ""
+	for i, s := range j.Steps {
+		if !run.Passed || i >= len(run.Requests) || !slices.ContainsFunc(played.Examples, func(e Example) bool { return e.CorrelationID != "" && e.CorrelationID == run.Requests[i] }) {
+			continue
+		}
+		if len(s.Header)+len(s.Body)+len(s.Contains)+len(s.Capture) > 0 || s.Status >= http.StatusMultipleChoices {
+			return ""
+		}
+		blind = s.Name
+	}
+	return blind
 }
 
 // broken tells why what a customer saw is not what was promised; empty when it
@@ -261,7 +302,7 @@ func (h *rehearsing) recovered(ctx context.Context, p Promise, way Way, journeys
 	until := time.Now().Add(recoverySoon)
 	for _, j := range journeys {
 		for {
-			run := h.room.o.System.RunJourney(ctx, j, RehearsalMark)
+			run, _ := h.run(ctx, j)
 			if run.Passed || ctx.Err() != nil {
 				break
 			}
@@ -297,6 +338,8 @@ func (p *Promise) conclude() {
 	switch {
 	case p.Verdict == False && p.OnFailure == plan.OnQueue:
 		p.Remedy = "plat queue list tells why; let " + p.Caller + " take 202 for an answer, and " + p.Dependency + " heed Idempotency-Key"
+	case p.Verdict == NotRehearsed && strings.HasSuffix(p.Why, nothingExpected):
+		p.Remedy = "let that step expect what customers must be shown without " + p.Dependency + ", as expect: {contains: [TEXT]}"
 	case p.Verdict == False && p.Hidden():
 		p.Remedy = "let " + p.Caller + " go on without " + p.Dependency + ", or declare on-failure: fail"
 	case p.Verdict == False:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +36,11 @@ type stage struct {
 	history  []string // of the faults that were set
 	refuses  error    // to set any
 
-	later func(faults []chaos.Fault) chaos.Later // nil: nothing is done later
+	later  func(faults []chaos.Fault) chaos.Later // nil: nothing is done later
+	ill    bool                                   // calls fail while nothing is broken
+	late   bool                                   // what one customer set going is called for while the next one comes
+	before string                                 // the mark of the last customer
+	by     map[string]string                      // correlation IDs of the requests that led to calls, by fault
 }
 
 func (s *stage) Later(string, string) chaos.Later {
@@ -63,7 +68,14 @@ func (s *stage) FaultCounts() map[string]chaos.Count {
 	defer s.mu.Unlock()
 	counts := map[string]chaos.Count{}
 	for id, n := range s.counts {
-		counts[id] = chaos.Count{Played: n}
+		count := chaos.Count{Played: n}
+		if s.ill {
+			count.Failed = n
+		}
+		if by := s.by[id]; by != "" && n > 0 {
+			count.Examples = []chaos.Example{{CorrelationID: by}}
+		}
+		counts[id] = count
 	}
 	return counts
 }
@@ -76,13 +88,19 @@ func (s *stage) RunJourney(ctx context.Context, j plan.Journey, mark string) cha
 	run.Journey, run.Passed = j.Name, run.Failed == nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.by = map[string]string{}
 	for _, f := range faults {
 		for _, call := range calls {
 			if f.Journey == mark && call == f.Caller+">"+f.Service {
 				s.counts[f.ID]++
 			}
 		}
+		if s.late && f.Journey == s.before {
+			s.counts[f.ID]++
+		}
+		s.by[f.ID] = "c-1"
 	}
+	s.before = mark
 	return run
 }
 
@@ -271,6 +289,80 @@ func TestWayThatIsNotPlayed(t *testing.T) {
 	}
 }
 
+// TestPlanted are rehearsals that a credulous one would find kept.
+func TestPlanted(t *testing.T) {
+	t.Parallel()
+	breaks := func(faults []chaos.Fault) bool { return len(faults) > 0 && faults[0].Kind != "watch" }
+	there := []string{"web>stock"}
+	always := func(context.Context, string, []chaos.Fault) (chaos.Run, []string) {
+		return chaos.Run{Requests: []string{"c-0", "c-1", "c-2"}}, there
+	}
+	page := plan.Step{Name: "page"}
+	for _, tt := range []struct {
+		name  string
+		stage *stage
+		steps []plan.Step
+		call  string // on-failure
+		want  string
+		why   string
+	}{
+		{"the call is answered from what the caller keeps", &stage{plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
+			if !breaks(faults) {
+				calls = there
+			}
+			return run, calls
+		}}, nil, "degrade", chaos.NotRehearsed, "did not come to this call"},
+		{"an earlier customer's call comes while this one makes none", &stage{late: true, plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
+			if !breaks(faults) {
+				calls = there
+			}
+			return run, calls
+		}}, nil, "degrade", chaos.NotRehearsed, "did not come to this call"},
+		{"what stands in is all that there is", &stage{ill: true, plays: always}, nil, "degrade", chaos.NotRehearsed, "stock fails already while nothing is broken"},
+		{"the page may be empty", &stage{plays: always}, []plan.Step{{Name: "home", Contains: []string{"Shop"}}, page, {Name: "end", Contains: []string{"Bye"}}}, "degrade", chaos.NotRehearsed, `"page" of buy passes, whatever`},
+		{"the page may be empty, where an error was promised", &stage{plays: always}, []plan.Step{page, page}, "fail", chaos.NotRehearsed, `"page" of buy passes, whatever`},
+		{"the page is looked at", &stage{plays: always}, []plan.Step{page, {Name: "shown", Contains: []string{"Shop"}}}, "degrade", chaos.Kept, ""},
+		{"something is taken out of the page", &stage{plays: always}, []plan.Step{page, {Name: "shown", Capture: []plan.Capture{{Name: "x"}}}}, "degrade", chaos.Kept, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			sys := shop(plan.Dependency{Service: "stock", OnFailure: tt.call})
+			sys.Journeys[0].Steps = tt.steps
+			tt.stage.versions = map[string]string{"web": "1", "stock": "1"}
+			p := rehearsed(t, opened(t, tt.stage, t.TempDir()), sys).Promises[0]
+			if p.Verdict != tt.want || !strings.Contains(p.Why, tt.why) || tt.want != chaos.Kept && p.Why == "" {
+				t.Errorf("the verdict is %s: %s; want %s: %s", p.Verdict, p.Why, tt.want, tt.why)
+			}
+		})
+	}
+}
+
+// TestUnwell: a system that does not become well again ends a rehearsal, and what
+// was not tried for that is not kept.
+func TestUnwell(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := false
+		s := &stage{versions: map[string]string{"web": "1", "stock": "1"}, plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
+			if broken = broken || len(faults) > 0 && faults[0].Kind != "watch"; broken {
+				run.Failed = &chaos.Failed{Step: "buy", Status: 503, ContentType: "text/html", What: "the status is 503"}
+			}
+			return run, []string{"web>stock"}
+		}}
+		sys := shop(plan.Dependency{Service: "stock", OnFailure: "fail"})
+		r := opened(t, s, t.TempDir())
+		if err := r.Rehearse(sys, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute) // of the bubble's clock
+		found := r.Rehearsal(sys)
+		p := found.Promises[0]
+		if found.State != chaos.Stopped || found.Fault == nil || p.Verdict != chaos.NotRehearsed || !strings.Contains(p.Why, "after stock was well again, the journey buy does not pass") || len(p.Ways) != 1 {
+			t.Errorf("found %+v\n%+v", found, p)
+		}
+	})
+}
+
 // TestNotSteady: nothing is broken in a system that is not well.
 func TestNotSteady(t *testing.T) {
 	t.Parallel()
@@ -279,7 +371,7 @@ func TestNotSteady(t *testing.T) {
 		return run, nil
 	}}
 	found := rehearsed(t, opened(t, s, t.TempDir()), shop(plan.Dependency{Service: "stock", OnFailure: "fail"}))
-	if found.State != chaos.NotBegun || found.Fault == nil || found.Fault.Code != fault.ChaosNotSteady || len(s.history) != 1 {
+	if found.State != chaos.NotBegun || found.Fault == nil || found.Fault.Code != fault.ChaosNotSteady || len(slices.Compact(slices.Clone(s.history))) != 1 {
 		t.Errorf("found %+v, faults %v", found, s.history)
 	}
 }

@@ -66,7 +66,10 @@ type Answers struct {
 type Deed struct {
 	At       time.Time `json:"at"`
 	Do       string    `json:"do"`
+	Service  string    `json:"service"`
 	Instance string    `json:"instance"`
+	Replaced time.Time `json:"replaced,omitzero"` // plat began it anew
+	Ready    time.Time `json:"ready,omitzero"`    // the new one was in rotation
 }
 
 // maxReports bounds what is kept of experiments.

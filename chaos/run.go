@@ -21,8 +21,8 @@ const ExperimentMark = "plat:experiment"
 // Machine is what the room needs beside [System] to harm instances and to see
 // what real customers get.
 type Machine interface {
-	// Instances are those of a service that run.
-	Instances(service string) []string
+	// Instances are those of a service whose process runs.
+	Instances(service string) []Instance
 	// Kill ends an instance at once; Pause lets it stand still for this long,
 	// whatever becomes of plat, and 0 lets it go on.
 	Kill(instance string) error
@@ -31,6 +31,13 @@ type Machine interface {
 	Answers() Answers
 	// Alerts says in words which alerts fire, by service.
 	Alerts() map[string][]string
+}
+
+// Instance is a running instance.
+type Instance struct {
+	ID      string
+	Started time.Time // its process
+	Ready   bool      // it is in rotation
 }
 
 const (
@@ -69,6 +76,7 @@ type experimenting struct {
 	alerts   map[string][]string // that fired before
 	failures int
 	paused   []string
+	harmed   []Instance     // by the place of the deed in the report
 	reasons  map[string]int // of the report's Why, by kind
 }
 
@@ -268,6 +276,7 @@ func (e *experimenting) count(r ran) {
 
 // look reads what faults and entrances count, and what fires.
 func (e *experimenting) look() {
+	e.overcome()
 	e.report.Played = e.room.o.System.FaultCounts()
 	now := e.room.o.Machine.Answers()
 	e.report.Answers = Answers{All: now.All - e.base.All, Bad: now.Bad - e.base.Bad}
@@ -315,26 +324,57 @@ func (e *experimenting) beyond() bool {
 // harm kills and pauses instances.
 func (e *experimenting) harm() {
 	for _, h := range e.x.Harms {
-		instance := h.Instance
-		if all := e.room.o.Machine.Instances(h.Service); instance == "" && len(all) > 0 {
-			instance = all[rand.IntN(len(all))] // #nosec G404 -- no secret
+		all := e.room.o.Machine.Instances(h.Service)
+		if h.Instance != "" {
+			all = slices.DeleteFunc(all, func(in Instance) bool { return in.ID != h.Instance })
 		}
 		var err error
+		var in Instance
+		if len(all) > 0 {
+			in = all[rand.IntN(len(all))] // #nosec G404 -- no secret
+		}
 		switch {
-		case instance == "":
+		case in.ID == "":
 			err = errors.New("no instance of " + h.Service + " runs")
+			if h.Instance != "" {
+				err = errors.New(h.Instance + " does not run")
+			}
 		case h.Do == "kill":
-			err = e.room.o.Machine.Kill(instance)
+			err = e.room.o.Machine.Kill(in.ID)
 		default:
-			if err = e.room.o.Machine.Pause(instance, e.x.Duration+pauseReserve); err == nil {
-				e.paused = append(e.paused, instance)
+			if err = e.room.o.Machine.Pause(in.ID, e.x.Duration+pauseReserve); err == nil {
+				e.paused = append(e.paused, in.ID)
 			}
 		}
 		if err != nil {
 			e.because("harm "+h.Service, "nothing could be done to %s: %s", h.Service, err)
 			continue
 		}
-		e.report.Done = append(e.report.Done, Deed{time.Now().UTC(), h.Do, instance})
+		e.report.Done = append(e.report.Done, Deed{At: time.Now().UTC(), Do: h.Do, Service: h.Service, Instance: in.ID})
+		e.harmed = append(e.harmed, in)
+	}
+}
+
+// overcome notes which instances that were harmed plat has begun anew, and which
+// of those are in rotation again: that it does is what an experiment shows, so a
+// pause may be over before its time.
+func (e *experimenting) overcome() {
+	for i := range e.report.Done {
+		d := &e.report.Done[i]
+		if !d.Ready.IsZero() {
+			continue
+		}
+		for _, in := range e.room.o.Machine.Instances(d.Service) {
+			if in.ID != d.Instance || !in.Started.After(e.harmed[i].Started) {
+				continue
+			}
+			if d.Replaced.IsZero() {
+				d.Replaced = time.Now().UTC()
+			}
+			if in.Ready {
+				d.Ready = time.Now().UTC()
+			}
+		}
 	}
 }
 
@@ -372,5 +412,6 @@ func (e *experimenting) after(ctx context.Context) {
 			}
 		}
 	}
+	e.overcome()
 	e.report.Recovered = time.Now().UTC()
 }

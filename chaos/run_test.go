@@ -23,16 +23,25 @@ type crew struct {
 	firing  map[string][]string
 	deeds   []string
 	paused  map[string]bool
+	started time.Time // the instance
+	ready   bool
 }
 
-func (c *crew) Instances(service string) []string {
+func (c *crew) Instances(service string) []chaos.Instance {
 	if service == "nobody" {
 		return nil
 	}
-	return []string{service + "-1"}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return []chaos.Instance{{ID: service + "-1", Started: c.started, Ready: c.ready}}
 }
 
-func (c *crew) Kill(instance string) error { return c.did("kill " + instance) }
+func (c *crew) Kill(instance string) error {
+	c.mu.Lock()
+	c.started, c.ready = time.Now(), true
+	c.mu.Unlock()
+	return c.did("kill " + instance)
+}
 
 func (c *crew) Pause(instance string, most time.Duration) error {
 	c.mu.Lock()
@@ -145,7 +154,7 @@ func TestExperiments(t *testing.T) {
 	}{
 		{name: "steady", body: "steady: {journeys: [buy]}\nduration: 300ms\n" + silent, plays: fine, state: chaos.Done, verdict: chaos.Steady},
 		{name: "customers are hurt", body: "steady: {journeys: [buy]}\nduration: 5m\n" + silent, plays: ill, state: chaos.Done, verdict: chaos.Hurt, why: `503 Service Unavailable at "buy"`, short: true},
-		{name: "not beyond the limit", body: "steady: {journeys: [buy]}\nlimits: {failures: 1000}\nduration: 300ms\n" + silent, plays: ill, state: chaos.Done, verdict: chaos.NotSteady, why: `503 Service Unavailable at "buy"`},
+		{name: "not beyond the limit", body: "steady: {journeys: [buy]}\nlimits: {failures: 3}\nduration: 300ms\n" + silent, plays: ill, state: chaos.Done, verdict: chaos.NotSteady, why: `503 Service Unavailable at "buy"`},
 		{name: "nobody came", body: "steady: {answers: 99%}\nduration: 300ms\nfaults: [{do: kill, service: stock}]\n", plays: fine, state: chaos.Done, verdict: chaos.Unclear, why: "only 0 requests"},
 		{name: "nothing was met", body: "steady: {journeys: [buy]}\nduration: 300ms\nfaults: [{do: abort, from: stock}]\n", plays: fine, state: chaos.Done, verdict: chaos.Unclear, why: "fault 1 (abort) met no request"},
 		{name: "nobody to kill", body: "steady: {journeys: [buy]}\nduration: 300ms\nfaults: [{do: kill, service: nobody}]\n", plays: fine, state: chaos.Done, verdict: chaos.NotSteady, why: "no instance of nobody runs"},
@@ -309,5 +318,51 @@ func TestSchedule(t *testing.T) {
 	}
 	if diff := cmp.Diff([]chaos.Due{}, r.Schedule().Next); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestReplaced: that plat begins an instance anew which was harmed is part of the
+// report, also when it ends a pause before its time.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	s := &stage{plays: func(context.Context, string, []chaos.Fault) (chaos.Run, []string) { return chaos.Run{}, nil }}
+	c := &crew{started: time.Now()}
+	sys := stock()
+	r := staged(t, s, c, nil)
+	id, err := r.Experiment(sys, experiment(t, sys, "steady: {journeys: [buy]}\nduration: 10m\nfaults:\n  - {do: pause, service: stock}\n"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it stands still", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.paused["stock-1"]
+	})
+	c.mu.Lock()
+	c.started = time.Now().Add(time.Second) // a new process
+	c.mu.Unlock()
+	until(t, "the report says so", func() bool {
+		now, _ := r.Report(id)
+		return len(now.Done) == 1 && !now.Done[0].Replaced.IsZero() && now.Done[0].Ready.IsZero()
+	})
+	c.mu.Lock()
+	c.ready = true
+	c.mu.Unlock()
+	until(t, "the report says that, too", func() bool {
+		now, _ := r.Report(id)
+		return len(now.Done) == 1 && !now.Done[0].Ready.IsZero() && now.Done[0].Service == "stock"
+	})
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if report := ended(t, r, id); report.State != chaos.Stopped || report.Done[0].Ready.IsZero() {
+		t.Errorf("%+v", report)
+	}
+	id, err = r.Experiment(sys, experiment(t, sys, "steady: {journeys: [buy]}\nduration: 1s\nfaults:\n  - {do: kill, service: web, instance: web-7}\n"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report := ended(t, r, id); report.Verdict != chaos.NotSteady || !strings.Contains(fmt.Sprint(report.Why), "web-7 does not run") {
+		t.Errorf("of an instance that is not there: %+v", report)
 	}
 }

@@ -346,6 +346,23 @@ func (a *app) chaosReport() *cobra.Command {
 	return cmd
 }
 
+// deedWords says what was done to an instance, and what plat did about it.
+func deedWords(r api.ChaosReport, d api.HarmDone) string {
+	after := func(at time.Time) string { return at.Sub(d.At).Round(10 * time.Millisecond).String() }
+	words := d.Do + " " + d.Instance
+	switch {
+	case !d.Ready.IsZero():
+		words += ": plat replaced it after " + after(d.Replaced) + ", it was in rotation again after " + after(d.Ready)
+	case !d.Replaced.IsZero():
+		words += ": plat replaced it after " + after(d.Replaced) + ", it was not seen in rotation again"
+	case d.Do == "pause" && !r.Undone.IsZero():
+		words += ": it stood still for " + after(r.Undone)
+	case d.Do == "kill" && !r.Undone.IsZero():
+		words += ": it did not come again while that was looked at"
+	}
+	return words
+}
+
 // sayReport prints a report for a person.
 func (a *app) sayReport(r api.ChaosReport) error {
 	if a.output != "table" {
@@ -361,7 +378,7 @@ func (a *app) sayReport(r api.ChaosReport) error {
 		a.say("well after", "%s", r.Recovered.Sub(r.Undone).Round(10*time.Millisecond))
 	}
 	for _, d := range r.Done {
-		a.say("done", "%s %s", d.Do, d.Instance)
+		a.say("done", "%s", deedWords(r, d))
 	}
 	for _, f := range r.Experiment.Faults {
 		played := r.Played[f.ID]

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/adopt"
+	"github.com/plat-dev/plat/chaos"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 )
@@ -25,7 +26,7 @@ func (a *app) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check",
 		Short:   "Say everything that is wrong with the plan",
-		Long:    "Reads plat.yaml and every service.yaml, and lists all mistakes and warnings.\nExit code 1 when there is an error, 0 with warnings alone.",
+		Long:    "Reads plat.yaml and every service.yaml, and lists all mistakes and warnings; where\nthe plan is sound, those of the experiments beside it, too.\nExit code 1 when there is an error, 0 with warnings alone.",
 		Example: "  plat check\n  plat check -C musiccorp -o json\n  plat check -e prod",
 		GroupID: "release",
 		Args:    args(0, 0, "no arguments"),
@@ -94,10 +95,14 @@ func (a *app) environment(cmd *cobra.Command) {
 }
 
 // loadAll reads the plan's files as load does, and looks for declarations below
-// the folder that plat.yaml does not list.
+// the folder that plat.yaml does not list, and at the experiments.
 func (a *app) loadAll(root string) plan.Result {
 	result := a.load(root)
 	result.Findings = append(result.Findings, a.unlisted(root)...)
+	if result.System != nil { // else nobody knows whom they name
+		_, wrong := chaos.Folder(os.DirFS(root), result.System)
+		result.Findings = append(result.Findings, a.placed(root, wrong)...)
+	}
 	return result
 }
 

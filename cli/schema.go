@@ -8,24 +8,26 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plat-dev/plat/chaos"
 	"github.com/plat-dev/plat/plan"
 )
 
 func (a *app) schema() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use:       "schema [plat|service]",
+		Use:       "schema [plat|service|experiment]",
 		Short:     "Print the JSON Schemas of the plan's files",
-		Long:      "Prints the JSON Schema of plat.yaml or service.yaml, for editors: name it in\nthe file's first line, # yaml-language-server: $schema=PATH. With --write, both\nare written into a folder.",
+		Long:      "Prints the JSON Schema of plat.yaml, service.yaml or an experiment, for editors:\nname it in the file's first line, # yaml-language-server: $schema=PATH. With --write,\nall are written into a folder.",
 		Example:   "  plat schema service\n  plat schema --write schemas",
 		GroupID:   "tools",
-		ValidArgs: []string{"plat", "service"},
-		Args:      args(0, 1, "one of plat and service"),
+		ValidArgs: []string{"plat", "service", "experiment"},
+		Args:      args(0, 1, "one of plat, service and experiment"),
 	}
-	cmd.Flags().StringVar(&dir, "write", "", "write plat.schema.json and service.schema.json into this folder")
+	cmd.Flags().StringVar(&dir, "write", "", "write the schemas into this folder, as plat.schema.json")
 	_ = cmd.MarkFlagDirname("write") // the flag was just made
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		schemas := plan.Schemas()
+		schemas[chaos.SchemaName] = chaos.Schema()
 		if dir != "" {
 			if err := os.MkdirAll(dir, 0o750); err != nil {
 				return unwritable(dir, err)
@@ -43,7 +45,7 @@ func (a *app) schema() *cobra.Command {
 		}
 		text, ok := schemas[which+".schema.json"]
 		if !ok {
-			return usage(cmd, "there is no schema of "+which+": it is plat or service")
+			return usage(cmd, "there is no schema of "+which+": it is plat, service or experiment")
 		}
 		_, err := a.Out.Write(text)
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/plat-dev/plat/gateway/later"
 	"github.com/plat-dev/plat/plan"
 	"github.com/plat-dev/plat/probe"
+	"github.com/plat-dev/plat/runner"
 	"github.com/plat-dev/plat/store/nats"
 )
 
@@ -63,7 +64,7 @@ func (b breakable) SetFaults(faults []chaos.Fault) error {
 func (b breakable) FaultCounts() map[string]chaos.Count {
 	counts := map[string]chaos.Count{}
 	for id, c := range b.p.gateway.FaultCounts() {
-		count := chaos.Count{Played: c.Played}
+		count := chaos.Count{Played: c.Played, Failed: c.Failed}
 		for _, e := range c.Examples {
 			count.Examples = append(count.Examples, chaos.Example{Time: e.Time, TraceID: e.TraceID, CorrelationID: e.CorrelationID, Request: e.Method + " " + e.Path})
 		}
@@ -77,11 +78,14 @@ func (b breakable) FaultCounts() map[string]chaos.Count {
 
 // RunJourney lets one test customer go a journey's way under another mark.
 func (b breakable) RunJourney(ctx context.Context, j plan.Journey, mark string) chaos.Run {
-	r := probe.Run(ctx, j, probe.Options{Gateway: b.p.gateways[j.Gateway], Transport: b.transport, Mark: func(_, run string, expires time.Time) string {
+	r := probe.Run(ctx, j, probe.Options{Gateway: b.p.gateways[j.Gateway], Transport: b.transport, Fresh: mark != chaos.ExperimentMark, Mark: func(_, run string, expires time.Time) string {
 		return b.p.signer().Mark(mark, run, expires)
 	}})
 	b.p.tellRun(r)
 	out := chaos.Run{Journey: r.Journey, Passed: r.Passed, Start: r.Start.UTC(), Seconds: r.Duration.Seconds(), TraceID: r.TraceID}
+	for _, s := range r.Steps {
+		out.Requests = append(out.Requests, s.CorrelationID)
+	}
 	if s := r.Failed(); s != nil {
 		out.Failed = &chaos.Failed{
 			Step: s.Name, Request: s.Request, Status: s.Status, ContentType: s.ContentType, What: s.Failure.What, Seconds: s.Last.Seconds(), CorrelationID: s.CorrelationID,
@@ -106,15 +110,15 @@ func (b breakable) Later(caller, dependency string) chaos.Later {
 }
 
 // Instances are those of a service that run.
-func (b breakable) Instances(service string) (ids []string) {
+func (b breakable) Instances(service string) (all []chaos.Instance) {
 	for _, st := range b.p.runner.Status() {
 		for _, in := range st.Instances {
 			if st.Service == service && in.PID > 0 {
-				ids = append(ids, in.ID)
+				all = append(all, chaos.Instance{ID: in.ID, Started: in.Started, Ready: in.State == runner.Ready})
 			}
 		}
 	}
-	return ids
+	return all
 }
 
 // pid is the process of an instance.

@@ -30,7 +30,7 @@ func (p *plane) observe(x *gateway.Exchange) {
 	if service == "" {
 		return
 	}
-	if x.Service != "" && x.Caller != platCaller && x.Synthetic != chaos.RehearsalMark && x.Synthetic != chaos.ExperimentMark { // what fails on purpose is no alert
+	if x.Service != "" && x.Caller != platCaller && !chaos.Own(x.Synthetic) { // what fails on purpose is no alert
 		p.counted.Observe(figures.Exchange{
 			Service: x.Service, Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Status: x.Status, Duration: x.Duration, Synthetic: x.Synthetic != "",
 		})

@@ -31,9 +31,9 @@ journeys:
     owner: team
     timeout: 20s
     steps:
-      - {name: pay, get: /call/pay}
-      - {name: look, get: /without/hints}
-      - {name: ask, get: /call/stock}
+      - {name: pay, get: /call/pay, expect: {header: {X-Correlation-Id: {exists: true}}}}
+      - {name: look, get: /without/hints, expect: {contains: [whole]}}
+      - {name: ask, get: /call/stock, expect: {header: {X-Correlation-Id: {exists: true}}}}
 `,
 		"services/front/service.yaml": `service: front
 owner: team

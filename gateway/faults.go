@@ -55,6 +55,7 @@ type Fault struct {
 // FaultCount is how often a fault was played.
 type FaultCount struct {
 	Played   uint64
+	Failed   uint64         // of what was only watched: calls that failed all the same
 	Examples []FaultExample // the first few
 }
 
@@ -73,6 +74,7 @@ const faultExamples = 5
 type played struct {
 	Fault
 	count  atomic.Uint64
+	failed atomic.Uint64
 	lifted chan struct{} // closed when it is no longer to be played
 
 	mu       sync.Mutex // guards what follows
@@ -116,7 +118,7 @@ func (g *Gateway) FaultCounts() map[string]FaultCount {
 	if list := g.faults.Load(); list != nil {
 		for _, p := range *list {
 			p.mu.Lock()
-			counts[p.ID] = FaultCount{Played: p.count.Load(), Examples: slices.Clone(p.examples)}
+			counts[p.ID] = FaultCount{Played: p.count.Load(), Failed: p.failed.Load(), Examples: slices.Clone(p.examples)}
 			p.mu.Unlock()
 		}
 	}
@@ -180,12 +182,14 @@ func (x *exchange) roundTrip(to http.RoundTripper, out *http.Request) (*http.Res
 // the first that answers or breaks ends it.
 func (x *exchange) play(list []*played, to http.RoundTripper, out *http.Request) (*http.Response, error) {
 	var onBody *played
+	var watches []*played
 	for _, p := range list {
 		if !p.meets(x) {
 			continue
 		}
 		p.note(x)
 		if p.Kind == FaultWatch {
+			watches = append(watches, p)
 			continue
 		}
 		x.Fault = p.ID
@@ -212,6 +216,11 @@ func (x *exchange) play(list []*played, to http.RoundTripper, out *http.Request)
 		}
 	}
 	res, err := to.RoundTrip(out)
+	for _, p := range watches {
+		if err != nil || res.StatusCode >= http.StatusInternalServerError {
+			p.failed.Add(1)
+		}
+	}
 	if err == nil && onBody != nil && res.StatusCode >= http.StatusOK && res.ContentLength != 0 {
 		res.Body = onBody.onBody(res, out)
 	}

@@ -12,12 +12,14 @@ import (
 // every key; what spans keys or files only Check knows.
 func Schemas() map[string][]byte {
 	return map[string][]byte{
-		"plat.schema.json":    schema("plat.yaml, the file of a system", &SystemFile{}),
-		"service.schema.json": schema("service.yaml, the file of a service", &ServiceFile{}),
+		"plat.schema.json":    Schema("plat.yaml, the file of a system", &SystemFile{}),
+		"service.schema.json": Schema("service.yaml, the file of a service", &ServiceFile{}),
 	}
 }
 
-func schema(title string, file any) []byte {
+// Schema gives the JSON Schema of a file of the plan, or of one that lies beside
+// it, from a pointer to its type.
+func Schema(title string, file any) []byte {
 	r := &jsonschema.Reflector{Anonymous: true, RequiredFromJSONSchemaTags: true, ExpandedStruct: true, Mapper: mapType}
 	s := r.Reflect(file)
 	s.Title = title

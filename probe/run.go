@@ -29,6 +29,9 @@ type Options struct {
 	// Mark makes the mark of a test customer for one run; nil: requests carry
 	// none, and are those of any customer.
 	Mark func(journey, run string, expires time.Time) string
+	// Fresh asks caches for answers that the origin gives now, in each request
+	// that says nothing of caches itself; what they may give when it fails stays.
+	Fresh bool
 	// Scheduled is said in the result.
 	Scheduled bool
 }
@@ -82,6 +85,7 @@ type customer struct {
 	span   string
 	mark   string
 	limit  time.Duration
+	fresh  bool
 	known  values
 	evidence
 }
@@ -103,7 +107,7 @@ func newCustomer(j plan.Journey, r *Result, o Options) (*customer, error) {
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // never fails
 	c := &customer{
-		base: base, jar: jar, run: r.Run, trace: hex.EncodeToString(id[:16]), span: hex.EncodeToString(id[16:]), limit: j.Timeout.Std(),
+		base: base, jar: jar, run: r.Run, trace: hex.EncodeToString(id[:16]), span: hex.EncodeToString(id[16:]), limit: j.Timeout.Std(), fresh: o.Fresh,
 		client: &http.Client{Transport: transport, Jar: jar}, known: values{plan.RunName: r.Run}, evidence: evidence{redact.New(nil, nil)},
 	}
 	if o.Mark != nil {
@@ -231,6 +235,9 @@ func (c *customer) request(ctx context.Context, s plan.Step) (*http.Request, err
 			req.Host = value
 		}
 		req.Header.Set(name, value)
+	}
+	if c.fresh && req.Header.Get("Cache-Control") == "" {
+		req.Header.Set("Cache-Control", "no-cache")
 	}
 	req.Header.Set("Traceparent", "00-"+c.trace+"-"+c.span+"-01")
 	req.Header.Set("X-Correlation-ID", c.run)
