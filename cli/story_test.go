@@ -30,9 +30,9 @@ func TestStories(t *testing.T) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("GORACE", "atexit_sleep_ms=10") // else each command of a race build sleeps a second
 			env.Setenv("HOME", os.Getenv("HOME"))      // Go's caches
-			env.Setenv("GATEWAY", house.FreeAddr(t))
-			env.Setenv("API", house.FreeAddr(t))
-			env.Setenv("OTHER", house.FreeAddr(t))
+			for _, name := range []string{"GATEWAY", "API", "OTHER"} { // for all stories until the last ends
+				env.Setenv(name, house.FreeAddr(t))
+			}
 			env.Setenv("ROOT", house.Root())
 			env.Setenv("PLAT", filepath.Join(bin, "plat"))
 			env.Setenv("DUMMY", filepath.Join(bin, "dummy"))
@@ -67,7 +67,7 @@ func condition(cond string) (bool, error) {
 func stopAll(dir, bin string) {
 	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Name() == "run.json" {
-			_ = exec.Command(filepath.Join(bin, "plat"), "down", "-C", filepath.Dir(filepath.Dir(path)), "--timeout", "20s").Run()
+			_ = exec.Command(filepath.Join(bin, "plat"), "down", "-C", filepath.Dir(filepath.Dir(path)), "--timeout", "1m").Run()
 		}
 		return nil
 	})
@@ -93,7 +93,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await TEXT COMMAND ARG…")
 	}
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(3 * time.Minute)
 	for {
 		_ = ts.Exec(args[1], args[2:]...)
 		said := ts.ReadFile("stdout") + ts.ReadFile("stderr")
@@ -119,7 +119,7 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 		name, value, _ := strings.Cut(field, ": ")
 		req.Header.Add(name, value)
 	}
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	res, err := client.Do(req)
 	ts.Check(err)
 	defer func() { _ = res.Body.Close() }()

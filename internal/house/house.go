@@ -209,7 +209,8 @@ func (h *House) end() {
 }
 
 // FreeAddr is a loopback address that nobody listens on at this moment, below
-// the ports of outgoing connections.
+// the ports of outgoing connections. No other test gets it until this one ends,
+// in whatever process: it is told before anybody listens there.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {
@@ -220,6 +221,9 @@ func FreeAddr(t testing.TB) string {
 		port := netip.MustParseAddrPort(l.Addr().String()).Port()
 		_ = l.Close()
 		addr := fmt.Sprintf("127.0.0.1:%d", 12000+port%6000)
+		if !reserved(t, addr) {
+			continue
+		}
 		if l, err = net.Listen("tcp", addr); err == nil {
 			_ = l.Close()
 			return addr
@@ -229,13 +233,34 @@ func FreeAddr(t testing.TB) string {
 	return ""
 }
 
+// reserved makes an address this test's, unless another has it. A lock ends
+// with its process, whatever becomes of that.
+func reserved(t testing.TB, addr string) bool {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("plat-tests-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(addr, ":")
+	f, err := os.OpenFile(filepath.Join(dir, port), os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- of this function's making
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return false
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return true
+}
+
 // Until calls check until it is true; it fails the test after the deadline
 // with what check last said.
 func Until(t testing.TB, what string, check func() (bool, string)) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(time.Minute)
+	end := time.After(deadline)
 	for {
 		ok, said := check()
 		if ok {
@@ -243,7 +268,7 @@ func Until(t testing.TB, what string, check func() (bool, string)) {
 		}
 		select {
 		case <-end:
-			t.Fatalf("%s: not within a minute: %s", what, said)
+			t.Fatalf("%s: not within three minutes: %s", what, said)
 		case <-tick.C:
 		}
 	}
