@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func journey(t *testing.T, steps string) plan.Journey {
 	t.Helper()
 	files := fstest.MapFS{
-		"plat.yaml":      {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}]\ngateways: {public: {routes: [{path: /, service: a}]}}\njourneys:\n  j:\n    owner: us\n    timeout: 5s\n    steps:\n" + steps)},
+		"plat.yaml":      {Data: []byte("system: s\nowners: {us: {}}\nservices: [{path: a}]\ngateways: {public: {routes: [{path: /, service: a}]}}\njourneys:\n  j:\n    owner: us\n    timeout: 2m\n    steps:\n" + steps)},
 		"a/service.yaml": {Data: []byte("service: a\nowner: us\nrun: [./a]\n")},
 	}
 	s, err := plan.Load(files, plan.Options{})
@@ -59,14 +59,14 @@ func TestPurchase(t *testing.T) {
       - name: register
         post: /customers
         json: {name: "Probe {run}", n: [1, 0.5, true, null]}
-        expect: {status: 201, header: {Location: {matches: ^/customers/}, X-Kind: plain}, json: {/id: 42, /tags/1: b, /a~1b/m~0n: null, /gone: {exists: false}, "": {matches: tags}}, time: 4s}
+        expect: {status: 201, header: {Location: {matches: ^/customers/}, X-Kind: plain}, json: {/id: 42, /tags/1: b, /a~1b/m~0n: null, /gone: {exists: false}, "": {matches: tags}}, time: 1m}
         capture: {id: {json: /id}, tag: {json: /tags/0}, home: {header: Location}, key: {text: "key='([^']+)'"}}
       - get: "{home}?tag={tag}"
         headers: {X-Id: "{id}", Host: shop.example}
         expect: {contains: ["Hello {key}"]}
       - {put: "/tags/{tag}", json: {id: "{id}", text: "no {id}", deep: [{of: "{tag}"}]}, expect: {status: 204}}
       - {post: /form, form: {tag: "{tag}", do: buy}}
-      - {get: /order, expect: {json: {/status: dispatched}}, within: 4s}
+      - {get: /order, expect: {json: {/status: dispatched}}, within: 1m}
 `, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		cookie := ""
@@ -170,7 +170,7 @@ func TestFailures(t *testing.T) {
 		"out":           {`{get: /out}`, "probe-failed", "the redirect to http://198.51.100.1/elsewhere leads out of the gateway"},
 		"cut off":       {`{get: /cut}`, "probe-no-answer", "no answer: unexpected EOF"},
 		"slow":          {`{get: /slow, expect: {time: 1ms}}`, "probe-failed", "expected at most 1ms"},
-		"never":         {`{get: /json, expect: {json: {/state: paid}}, within: 300ms}`, "probe-failed", `/state is "placed", expected "paid", after `},
+		"never":         {`{get: /json, expect: {json: {/state: paid}}, within: 1s}`, "probe-failed", `/state is "placed", expected "paid", after `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,14 +243,14 @@ func TestHanging(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := journey(t, "      - {get: /, expect: {json: {/n: 2}}, within: 4s}\n")
-			j.Timeout = plan.Duration(400 * time.Millisecond)
+			j := journey(t, "      - {get: /, expect: {json: {/n: 2}}, within: 1m}\n")
+			j.Timeout = plan.Duration(time.Second)
 			began := time.Now()
 			r := probe.Run(t.Context(), j, serve(t, c.h))
 			if f := r.Steps[0].Failure; f == nil || !strings.Contains(f.What, c.what) {
 				t.Errorf("got %+v", f)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("took %s", took)
 			}
 		})

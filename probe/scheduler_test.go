@@ -12,12 +12,12 @@ import (
 	"github.com/plat-dev/plat/probe"
 )
 
-// until waits for a condition, at most five seconds.
+// until waits for a condition, at most a minute.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("not within 5s: " + what)
+			t.Fatal("not within a minute: " + what)
 		}
 	}
 }

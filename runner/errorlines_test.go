@@ -59,7 +59,7 @@ func (j *journal) append(service string, at time.Time, stream string, lines ...s
 // counts waits until so many are counted.
 func (j *journal) counts(service string, want int) runner.ErrorCount {
 	j.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		c := j.Count(service)
 		if c.Count == want {
 			return c
@@ -113,7 +113,7 @@ func TestErrorLinesOfAFloodAreCountedAsSkipped(t *testing.T) {
 		flood[n] = fmt.Sprintf("%d %s", n, strings.Repeat("x", 80))
 	}
 	j.append("order", time.Now(), "out", flood...) // 3 MiB in one moment
-	for end := time.Now().Add(20 * time.Second); j.Count("order").Skipped == 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); j.Count("order").Skipped == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nothing is skipped")
 		}

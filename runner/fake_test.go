@@ -143,7 +143,7 @@ func (m *machine) Note(service, instance, text string) {
 // noted waits for a line of plat's own.
 func (m *machine) noted(t *testing.T, line string) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		m.mu.Lock()
 		found, all := slices.Contains(m.notes, line), strings.Join(m.notes, "\n")
 		m.mu.Unlock()
@@ -409,8 +409,8 @@ func startWith(t *testing.T, o runner.Options, services ...plan.Service) *rig {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(15 * time.Second):
-			t.Error("the runner did not end within 15s")
+		case <-time.After(time.Minute):
+			t.Error("the runner did not end within a minute")
 		}
 		if left := r.machine.running(); len(left) > 0 {
 			t.Errorf("left running: %v", left)
@@ -450,12 +450,12 @@ func (r *rig) status(service string) runner.ServiceStatus {
 
 func (r *rig) eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("not within 15s: %s\n%+v\n%v", what, r.Status(), r.rotation.told())
+	t.Fatalf("not within a minute: %s\n%+v\n%v", what, r.Status(), r.rotation.told())
 }
 
 func (r *rig) wait(t *testing.T, service string) {

@@ -72,7 +72,7 @@ func (l *lookout) save(t *testing.T, service string) {
 			select {
 			case l.saves <- service:
 				return true
-			case <-time.After(15 * time.Second):
+			case <-time.After(time.Minute):
 				return false
 			}
 		},
@@ -80,7 +80,7 @@ func (l *lookout) save(t *testing.T, service string) {
 			select {
 			case <-l.told:
 				return true
-			case <-time.After(15 * time.Second):
+			case <-time.After(time.Minute):
 				return false
 			}
 		},

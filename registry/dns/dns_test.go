@@ -51,7 +51,7 @@ func open(t *testing.T, o Options) *door {
 			if err != nil {
 				t.Errorf("Serve ended with %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Serve did not end")
 		}
 	})

@@ -216,7 +216,7 @@ func TestForwardGivesUp(t *testing.T) {
 				w.Header().Set("Location", "/elsewhere")
 				w.WriteHeader(test.status)
 			})
-			f, _ := forward(t, otlp.ForwardOptions{URL: url, Pause: 10 * time.Millisecond, GiveUp: 100 * time.Millisecond})
+			f, _ := forward(t, otlp.ForwardOptions{URL: url, Pause: 10 * time.Millisecond, GiveUp: time.Second})
 			f.Take(oneLog("a"))
 			eventually(t, "it is given up", func() bool { return f.Stats().Dropped == 1 && f.Stats().Error != "" })
 			if got := tries.Load(); got < test.tries || test.tries == 1 && got != 1 {
@@ -247,7 +247,7 @@ func TestForwardHangs(t *testing.T) {
 	for i := range 1000 {
 		f.Take(oneLog(fmt.Sprintf("%04d%s", i, strings.Repeat("x", 996))))
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("who gives waits for %v", took)
 	}
 	got := f.Stats()
@@ -257,7 +257,7 @@ func TestForwardHangs(t *testing.T) {
 	eventually(t, "it says why", func() bool { return f.Stats().Error != "" && requests.Load() > 2 })
 	began = time.Now()
 	end()
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("Run ends after %v", took)
 	}
 	if got := f.Stats(); got.Dropped != 1001 || got.Queued != 0 || got.Sent != 0 || got.Bytes != 0 {

@@ -49,13 +49,13 @@ func serve(t *testing.T) (base string, store *sql.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		if resp, _ := send(t, http.MethodGet, base+"/health/ready", ""); resp.StatusCode == http.StatusOK {
 			return base, store
 		}
 	}
-	t.Fatal("the service is not ready after 10 s")
+	t.Fatal("the service is not ready after a minute")
 	return "", nil
 }
 

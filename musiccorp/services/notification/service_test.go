@@ -49,12 +49,12 @@ func start(t *testing.T, smtpAddress string) *running {
 		}
 	})
 	<-up
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		if status, _ := r.get(t, "/health/ready"); status == http.StatusOK {
 			return r
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the service is not ready after 10 s")
+			t.Fatal("the service is not ready after a minute")
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (r *running) mails(t *testing.T, query string) []mailBody {
 // await waits for a condition.
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 15 s for %s", what)
 		}

@@ -276,13 +276,13 @@ func serve(t *testing.T) (*stubs, *visitor) {
 		}
 	})
 	v := newVisitor(t, <-ready)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		if v.get("/health/ready").status == http.StatusOK {
 			return s, v
 		}
 	}
-	t.Fatal("the website is not ready after 10 s")
+	t.Fatal("the website is not ready after a minute")
 	return nil, nil
 }
 
@@ -292,6 +292,6 @@ func newVisitor(t *testing.T, base string) *visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &visitor{t: t, base: base, client: client}
 }
