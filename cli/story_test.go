@@ -28,8 +28,8 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			env.Setenv("GORACE", "atexit_sleep_ms=10") // else each command of a race build sleeps a second
-			env.Setenv("HOME", os.Getenv("HOME"))      // Go's caches
+			env.Setenv("GORACE", "atexit_sleep_ms=10")                 // else each command of a race build sleeps a second
+			env.Setenv("HOME", os.Getenv("HOME"))                      // Go's caches
 			for _, name := range []string{"GATEWAY", "API", "OTHER"} { // for all stories until the last ends
 				env.Setenv(name, house.FreeAddr(t))
 			}
