@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/plat-dev/plat/telemetry"
 )
@@ -17,7 +17,8 @@ import (
 const compactFiles = 8 // small neighbours of one level become one file
 
 // neighbours are files to make one of: small, of one kind and level, with none
-// of that kind between them. It is called with mu.
+// of that kind between them. They are so many, or half as many with which the
+// next does not fit into one. It is called with mu.
 func neighbours(files []*file) []*file {
 	for _, k := range []kind{spans, logs} {
 		var run []*file
@@ -26,11 +27,13 @@ func neighbours(files []*file) []*file {
 			if f.kind != k {
 				continue
 			}
-			if len(run) > 0 && (f.Level != run[0].Level || rows+f.Rows > fileRows) || f.Rows > fileRows/2 || f.Damaged != "" {
-				run, rows = nil, 0
-			}
-			if f.Rows > fileRows/2 || f.Damaged != "" {
-				continue
+			if small := f.Rows <= fileRows/2 && f.Damaged == ""; !small || len(run) > 0 && (f.Level != run[0].Level || rows+f.Rows > fileRows) {
+				if len(run) >= compactFiles/2 && rows > fileRows/2 { // to write two anew for one is not worth it
+					return run
+				}
+				if run, rows = nil, 0; !small {
+					continue
+				}
 			}
 			if run, rows = append(run, f), rows+f.Rows; len(run) == compactFiles {
 				return run

@@ -1,5 +1,7 @@
 package segment
 
+import "slices"
+
 // WithFiles makes the store write by create: a disk that fails when told to.
 func (o Options) WithFiles(create func(name string) (File, error)) Options {
 	o.create = create
@@ -35,4 +37,18 @@ func Holding(word string, values ...string) (places []int) {
 	}
 	new(scan).eachHolding(newToken(word), data, offsets, func(i int) { places = append(places, i) })
 	return places
+}
+
+// Neighbours tells which of some files of spans, by their rows, would be made
+// one of: the first, and how many.
+func Neighbours(rows ...int) (first, count int) {
+	var files []*file
+	for _, n := range rows {
+		files = append(files, &file{Rows: n})
+	}
+	run := neighbours(files)
+	if run == nil {
+		return 0, 0
+	}
+	return slices.Index(files, run[0]), len(run)
 }

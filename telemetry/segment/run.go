@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/plat-dev/plat/telemetry"
 )
@@ -19,6 +19,11 @@ const (
 	upkeepEvery = 10 * time.Second
 	scrubEvery  = time.Minute
 	retryAfter  = 2 * time.Second
+
+	// A head that fills is sealed long before it is full, so that under load as
+	// much stands in memory after an hour as after a minute.
+	soonAge  = 30 * time.Second
+	soonRows = 8192
 )
 
 // Run keeps the store in order until ctx ends: it syncs the log, seals,
@@ -86,8 +91,9 @@ func (s *Store) Seal(ctx context.Context, all bool) error {
 	}
 	s.mu.Lock()
 	var err error
-	old := s.o.Now().UnixNano()-s.active.oldest >= s.o.Age.Nanoseconds()
-	if n := s.active.count(); !s.closed && s.frozen == nil && n > 0 && (all || old || n >= s.o.Rows) {
+	n, age := s.active.count(), time.Duration(s.o.Now().UnixNano()-s.active.oldest)
+	due := all || age >= s.o.Age || age >= soonAge && n >= soonRows || n >= s.o.Rows
+	if !s.closed && s.frozen == nil && n > 0 && due {
 		err = s.freeze()
 	}
 	s.mu.Unlock()
@@ -161,7 +167,7 @@ func (s *Store) sealView(ctx context.Context, v view, k kind, seq uint64) (*file
 }
 
 // write makes a sealed file: under another name until it is whole and durable.
-func (s *Store) write(k kind, seq uint64, level int, speed zstd.Level, fill func(*fileWriter) error) (_ *file, err error) {
+func (s *Store) write(k kind, seq uint64, level int, speed zstd.EncoderLevel, fill func(*fileWriter) error) (_ *file, err error) {
 	tmp := filepath.Join(s.o.Dir, fileName(k, 0, 0, seq)+".tmp")
 	out, err := s.o.create(tmp)
 	if err != nil {

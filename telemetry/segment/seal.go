@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"github.com/plat-dev/plat/telemetry"
 )
@@ -49,7 +49,7 @@ type fileWriter struct {
 	max     int64
 }
 
-func newFileWriter(to io.Writer, k kind, level zstd.Level) *fileWriter {
+func newFileWriter(to io.Writer, k kind, level zstd.EncoderLevel) *fileWriter {
 	w := &fileWriter{kind: k, words: make(bloom, bloomMost), memo: newMemo(), told: map[*telemetry.Resource]*teller{}, pages: 1}
 	for i := range w.index {
 		w.index[i] = -1
@@ -63,11 +63,11 @@ func newFileWriter(to io.Writer, k kind, level zstd.Level) *fileWriter {
 	return w
 }
 
-func options(k kind, level zstd.Level) []parquet.WriterOption {
+func options(k kind, level zstd.EncoderLevel) []parquet.WriterOption {
 	list := []parquet.WriterOption{
 		schema(k),
 		parquet.CreatedBy("plat", version, ""),
-		parquet.Compression(&zstd.Codec{Level: level}),
+		parquet.Compression(newCodec(level)),
 		parquet.PageBufferSize(pageBuffer),
 		parquet.DataPageVersion(2),
 		parquet.DataPageStatistics(false), // they stand in the column index

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -193,6 +195,53 @@ func TestWhatComesAgainIsFoundOnEveryPage(t *testing.T) {
 		})
 		if err != nil || n != want {
 			t.Errorf("%q: %d rows, %v, want %d", text, n, err, want)
+		}
+	}
+}
+
+// TestAHeadThatFillsIsSealedSoon, so that memory does not grow with the time
+// that a load lasts.
+func TestAHeadThatFillsIsSealedSoon(t *testing.T) {
+	t.Parallel()
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	s := open(t, segment.Options{Dir: t.TempDir(), Now: func() time.Time { return time.Unix(0, now.Load()) }})
+	r := &telemetry.Resource{Service: "order"}
+	for _, step := range []struct {
+		rows  int
+		later time.Duration
+		files int // then
+	}{{100, 31 * time.Second, 0}, {8092, 0, 1}, {8192, 29 * time.Second, 1}, {0, 2 * time.Second, 2}, {100, 9 * time.Minute, 2}, {0, 2 * time.Minute, 3}} {
+		b := telemetry.Batch{Logs: make([]telemetry.Log, step.rows)}
+		for i := range b.Logs {
+			b.Logs[i] = telemetry.Log{Resource: r, Time: now.Load(), Body: "order placed"}
+		}
+		if err := s.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		now.Add(int64(step.later))
+		if err := s.Seal(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if st := s.Stats(); st.Files != step.files {
+			t.Errorf("%d rows more and %s later: %d files, want %d", step.rows, step.later, st.Files, step.files)
+		}
+	}
+}
+
+func TestWhichFilesAreMadeOne(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ rows, want []int }{
+		{[]int{100, 100, 100, 100, 100, 100, 100}, []int{0, 0}},
+		{[]int{100, 100, 100, 100, 100, 100, 100, 100}, []int{0, 8}},
+		{[]int{30_000, 30_000, 30_000, 30_000}, []int{0, 0}},         // one more may fit
+		{[]int{30_000, 30_000, 30_000, 30_000, 30_000}, []int{0, 4}}, // none does
+		{[]int{120_000, 20_000, 20_000, 20_000, 20_000, 120_000}, []int{1, 4}},
+		{[]int{65_536, 65_536, 65_536, 65_536}, []int{0, 0}}, // as a full head makes them
+		{[]int{120_000, 100, 100, 100, 100, 120_000}, []int{0, 0}},
+	} {
+		if first, n := segment.Neighbours(test.rows...); first != test.want[0] || n != test.want[1] {
+			t.Errorf("%v: %d from %d on, want %v", test.rows, n, first, test.want)
 		}
 	}
 }
