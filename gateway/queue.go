@@ -55,7 +55,7 @@ func (x *exchange) mayWait(out *outgoing) bool {
 		x.bodyFailed(err)
 		return false
 	}
-	header, plain := later.Header(out.Header, x.r.RequestURI, x.terms.queue.Credentials)
+	header, stripped, plain := later.Header(out.Header, x.r.RequestURI, x.terms.queue.Credentials)
 	switch {
 	case !whole:
 		x.unkept = &later.Refusal{Reason: later.TooLarge, Detail: "its body has more than " + x.terms.queue.Body.String()}
@@ -64,6 +64,7 @@ func (x *exchange) mayWait(out *outgoing) bool {
 	default:
 		x.kept = &later.Call{
 			ID: id, Caller: x.Caller, Callee: x.Service, Test: x.Synthetic, Method: x.r.Method, Target: x.r.URL.RequestURI(), Host: x.r.Host, Header: header, Body: x.held,
+			Stripped: stripped,
 		}
 	}
 	if !q.Waits(x.key) {
@@ -133,6 +134,11 @@ func (x *exchange) keep(why string) bool {
 		if x.unkept != nil {
 			q.Refused(x.key, x.unkept.Reason)
 		}
+		return false
+	}
+	if x.kept.Stripped && x.Upstream != "" {
+		x.unkept = &later.Refusal{Reason: later.Credentials, Detail: "it may have had its effect, and without its credentials it would have another"}
+		q.Refused(x.key, x.unkept.Reason)
 		return false
 	}
 	x.kept.Failure = why

@@ -264,6 +264,31 @@ func TestQueueRefuses(t *testing.T) {
 	}
 }
 
+// TestQueueCredentials: a call whose credentials are dropped is kept when it was
+// not made at all; it would else be taken for another one.
+func TestQueueCredentials(t *testing.T) {
+	t.Parallel()
+	r, b, up, edge, _, run := queued(t, plan.Queue{Credentials: later.Drop})
+	c := client(t, false)
+	b.set("500")
+	if a := do(t, c, "POST", edge+"/", "x", "Authorization", "Bearer x"); a.StatusCode != 500 {
+		t.Errorf("one that was made: %d %s", a.StatusCode, a.body)
+	}
+	r.SetUpstreams("shop", nil)
+	if a := do(t, c, "POST", edge+"/", "x", "Authorization", "Bearer x"); a.StatusCode != 202 {
+		t.Errorf("one that was not: %d %s", a.StatusCode, a.body)
+	}
+	b.set("")
+	r.SetUpstreams("shop", []gateway.Upstream{up})
+	run()
+	eventually(t, "it is done", func() bool { return len(b.did()) == 1 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := b.all[len(b.all)-1]; last.Get("Authorization") != "" || last.Get("Plat-Caller") != "web" {
+		t.Errorf("it was done with %v", last)
+	}
+}
+
 // TestQueueDeadLetter: what the service refuses for good is said so to whoever
 // asks.
 func TestQueueDeadLetter(t *testing.T) {

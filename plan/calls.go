@@ -54,7 +54,7 @@ type QueueFile struct {
 	Calls       *int      `json:"calls,omitempty" jsonschema:"minimum=1,maximum=100000,default=1000" jsonschema_description:"Calls that are kept at once, dead letters among them; beyond that a call fails."`
 	Size        *Size     `json:"size,omitempty" jsonschema:"default=64MiB" jsonschema_description:"Bytes that they may hold together."`
 	Body        *Size     `json:"body,omitempty" jsonschema:"default=256KiB" jsonschema_description:"The largest body that is kept, at most 512KiB."`
-	Credentials string    `json:"credentials,omitempty" jsonschema:"enum=refuse,enum=drop,enum=keep,default=refuse" jsonschema_description:"What becomes of a call with Authorization, Cookie or the like: it fails (refuse), is made later without them (drop), or with them, which lie on the disk until then (keep)."`
+	Credentials string    `json:"credentials,omitempty" jsonschema:"enum=refuse,enum=drop,enum=keep,default=refuse" jsonschema_description:"What becomes of a call with Authorization, Cookie or the like: it fails (refuse), is made later without them where it was not made at all (drop), or with them, which lie on the disk until then (keep)."`
 }
 
 // CallPolicy is how the calls of one dependency are protected.

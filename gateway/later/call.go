@@ -62,6 +62,10 @@ type Call struct {
 	Dead    string      `json:"dead,omitempty"`  // why it was given up; empty: it waits
 	Tries   int         `json:"tries,omitempty"` // until it was
 	Body    []byte      `json:"-"`
+
+	// Stripped is set where credentials were taken out: it is not known as the
+	// same request as one with them.
+	Stripped bool `json:"-"`
 }
 
 const version = 1
@@ -114,27 +118,31 @@ func Keepable(r *http.Request) bool {
 		return false
 	}
 	kind := r.Header.Get("Content-Type")
+	for _, stream := range []string{"application/grpc", "application/connect+", "application/x-ndjson", "application/jsonl", "application/json-seq"} {
+		if strings.HasPrefix(kind, stream) {
+			return false
+		}
+	}
 	return len(r.Trailer) == 0 && r.Header["Upgrade"] == nil && r.Header["Range"] == nil && r.Header["Content-Range"] == nil &&
-		!strings.HasPrefix(kind, "application/grpc") && !strings.HasPrefix(kind, "application/connect+") &&
 		!strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 
 // Header makes what is kept of the fields of a request on its way out: without
-// what belongs to one try, and by the rule without credentials. It is false when
-// they are refused.
-func Header(out http.Header, target, rule string) (http.Header, bool) {
-	kept := maps.Clone(out)
+// what belongs to one try, and by the rule without credentials: then it is
+// stripped. It is not ok when they are refused.
+func Header(out http.Header, target, rule string) (kept http.Header, stripped, ok bool) {
+	kept = maps.Clone(out)
 	for _, name := range []string{"Via", "Te", "Expect", "Content-Length", "Plat-Caller", "Plat-Timeout", "Plat-Retry"} {
 		delete(kept, name)
 	}
 	if rule == Keep {
-		return kept, true
+		return kept, false, true
 	}
-	if _, query, ok := strings.Cut(target, "?"); ok {
+	if _, query, found := strings.Cut(target, "?"); found {
 		values, _ := url.ParseQuery(query) // what cannot be read holds no name
 		for name := range values {
 			if credential(name) {
-				return nil, false // it cannot be taken out without another request coming of it
+				return nil, false, false // it cannot be taken out without another request coming of it
 			}
 		}
 	}
@@ -143,11 +151,12 @@ func Header(out http.Header, target, rule string) (http.Header, bool) {
 			continue
 		}
 		if rule != Drop {
-			return nil, false
+			return nil, false, false
 		}
 		delete(kept, name)
+		stripped = true
 	}
-	return kept, true
+	return kept, stripped, true
 }
 
 // credential tells whether a field or parameter of this name shows who somebody

@@ -167,8 +167,8 @@ func TestHeader(t *testing.T) {
 		if tt.stays {
 			expect.Set(tt.field, "secret")
 		}
-		got, ok := later.Header(out, tt.target, tt.rule)
-		if ok != tt.ok || ok && cmp.Diff(expect, got) != "" {
+		got, stripped, ok := later.Header(out, tt.target, tt.rule)
+		if ok != tt.ok || stripped != (ok && tt.field != "" && !tt.stays) || ok && cmp.Diff(expect, got) != "" {
 			t.Errorf("%s with %q to %s: %v %v", tt.rule, tt.field, tt.target, got, ok)
 		}
 	}
