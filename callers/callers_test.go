@@ -199,3 +199,13 @@ func TestWhatIsToldIsHeldToThePlan(t *testing.T) {
 		t.Errorf("of a program that has ended: %+v", states)
 	}
 }
+
+// TestTheCodesAreThoseOfPlat: what the kit answers with is explained by plat.
+func TestTheCodesAreThoseOfPlat(t *testing.T) {
+	t.Parallel()
+	for _, code := range direct.Codes() {
+		if _, ok := fault.Lookup(fault.Code(code)); !ok {
+			t.Errorf("plat does not know %s", code)
+		}
+	}
+}

@@ -201,7 +201,11 @@ func (e *experimenting) during(ctx context.Context) (hurt bool) {
 		e.because("report", "the report cannot be kept: %s", err)
 	}
 	if err := e.room.o.System.SetFaults(e.x.Faults); err != nil {
-		e.report.Fault = fault.New(fault.EventUnavailable, "not everything can be let fail").Why(err.Error()).Because(err)
+		if f, ok := errors.AsType[*fault.Fault](err); ok {
+			e.report.Fault = f
+		} else {
+			e.report.Fault = fault.New(fault.EventUnavailable, "not everything can be let fail").Why(err.Error()).Because(err)
+		}
 		return false
 	}
 	e.harm()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/plat-dev/plat/api"
@@ -55,6 +56,9 @@ func (b breakable) SetFaults(faults []chaos.Fault) error {
 			Service: f.Service, Caller: f.Caller, Instance: f.Instance, Gateway: f.Gateway, Route: f.Route,
 			Header: f.Header, Value: f.Value, Journey: f.Journey, Synthetic: f.Synthetic, Share: f.Share,
 		})
+	}
+	if err := b.p.atEdges(slices.ContainsFunc(requests, between)); err != nil {
+		return err
 	}
 	b.p.gateway.SetFaults(requests)
 	return b.p.broker.SetFaults(events)

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/plat-dev/plat/fault"
@@ -47,4 +48,32 @@ func (p *plane) standings(service string) []gateway.Standing {
 		all = append(all, gateway.Standing{Caller: s.Caller, Callee: s.Service, By: s.Instance, Guard: s.Guard, Ejection: s.Ejection, Ejected: s.Ejected, Degraded: s.Degraded, Last: s.Last})
 	}
 	return all
+}
+
+// switchWithin is how long services have to pass their calls by plat's
+// listeners when these are to fail on purpose.
+const switchWithin = 3 * time.Second
+
+// atEdges lets all calls pass plat's listeners, or no longer. Who does not do so
+// in time would be met by no fault, which is an error: nothing must count as
+// shown that was not tried.
+func (p *plane) atEdges(yes bool) error {
+	p.callers.SetBroken(yes)
+	if !yes {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), switchWithin)
+	defer cancel()
+	if late := p.callers.Settle(ctx); len(late) > 0 {
+		p.callers.SetBroken(false)
+		return fault.Newf(fault.ChaosNotSteady, "%s goes on calling others past plat's listeners", strings.Join(late, ", ")).
+			Why("it did not take note within " + switchWithin.String()).Fix("look whether it runs: plat ps")
+	}
+	return nil
+}
+
+// between tells of a fault whether it is aimed at calls that services make past
+// plat's listeners. Those of test customers are not: they pass them always.
+func between(f gateway.Fault) bool {
+	return f.Journey == "" && !f.Synthetic && f.Gateway == "" && f.Route == ""
 }

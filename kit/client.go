@@ -51,8 +51,9 @@ type Client struct {
 // declared every call fails, saying what to add.
 func (s *Service) Client(service string) *Client {
 	c := &Client{service: service}
+	carries := &carrier{next: s.transport, service: s, callee: service}
 	c.HTTP = &http.Client{
-		Transport:     &carrier{next: s.transport, service: s, callee: service},
+		Transport:     carries,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	variable := environ.Variable("PLAT_URL_", service)
@@ -68,6 +69,9 @@ func (s *Service) Client(service string) *Client {
 	default:
 		base.Path = strings.TrimSuffix(base.Path, "/")
 		c.Base = base
+		if s.direct != nil {
+			carries.next = s.direct.RoundTripper(service, base, s.transport)
+		}
 	}
 	if c.missing != nil {
 		s.log.Warn("a neighbour has no address: calls to it will fail", "callee", service, "error", c.missing.Error())
@@ -117,8 +121,9 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 // decodes the JSON answer into out (nil: the answer is not read). An answer
 // that is not 2xx is a *[Problem], made of its problem+json if it is one;
 // redirects are not followed. A ctx without deadline gets 5 s; at most 10 MiB
-// of an answer are read. Nothing is retried: plat's listener does that, within
-// the plan. What it refused for a time (Retry-After, while a breaker is open or
+// of an answer are read. Under plat the call is protected and tried again as
+// the plan says, by an instance that this client chooses or by plat's listener.
+// What was refused for a time (Retry-After, while a breaker is open or
 // a rate is exceeded) is not asked again before.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	if c.missing != nil {

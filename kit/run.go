@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/plat-dev/plat/kit/admit"
+	"github.com/plat-dev/plat/kit/direct"
 )
 
 const (
@@ -98,6 +99,9 @@ func open(ctx context.Context, name string) (*Service, error) {
 		_ = s.listener.Close()
 		return s, err
 	}
+	if api, token := s.Env("PLAT_API"), s.Env("PLAT_TOKEN"); api != "" && token != "" && s.underPlat() {
+		s.direct = direct.New(direct.Options{API: api, Token: token, Service: s.name, Instance: s.instance, Log: s.log})
+	}
 	return s, nil
 }
 
@@ -137,6 +141,7 @@ func (s *Service) run(ctx context.Context, setup func(*Service) error) error {
 	server := s.newServer(base)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
+	defer s.callDirectly(base)()
 
 	err := s.set(setup)
 	if err == nil {
@@ -151,6 +156,24 @@ func (s *Service) run(ctx context.Context, setup func(*Service) error) error {
 		}
 	}
 	return s.end(server, cancelBase, err)
+}
+
+// callDirectly follows whom the service may call by itself, until the function
+// that it gives is called, which tells plat of the last calls.
+func (s *Service) callDirectly(base context.Context) (end func()) {
+	if s.direct == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(base))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.direct.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // set runs setup; a panic in it is an error.

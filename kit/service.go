@@ -11,6 +11,8 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/plat-dev/plat/kit/direct"
 )
 
 // Limits bound what the service takes and how long its end may take. A zero
@@ -39,7 +41,8 @@ type Service struct {
 	listener  net.Listener
 	traces    *tracing
 	propagate propagation.TextMapPropagator
-	transport connections // shared by all clients
+	transport connections    // shared by all clients
+	direct    *direct.Caller // nil: every call goes where PLAT_URL_<SERVICE> says
 	limits    atomic.Pointer[Limits]
 	phase     atomic.Int32
 	traffic   traffic

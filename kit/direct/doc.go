@@ -4,6 +4,7 @@
 // are those of kit/policy, as on plat's listeners.
 //
 // The types of the wire (see docs/wire/direct-calls.md) are used by the control
-// plane, too. It must never import another package of the kit but kit/policy,
+// plane, too. It must never import another package of the kit but kit/policy and
+// the makers of IDs,
 // nor anything of third parties.
 package direct

@@ -1,0 +1,121 @@
+package direct_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/plat-dev/plat/kit/direct"
+)
+
+// TestPlatIsGone: the last known instances are asked, whatever was said of who
+// calls.
+func TestPlatIsGone(t *testing.T) {
+	t.Parallel()
+	p := newPlat(t)
+	one, _ := stock(t, "stock-1", says("one"))
+	call := byKit(one)
+	call.By, call.OnFailure = direct.ByEdge, "default"
+	p.say(call)
+	c := p.web(t)
+	p.inForce(t)
+	if _, body, _ := get(t, c, p.edge.URL); body != "edge" {
+		t.Fatalf("by the edge: %q", body)
+	}
+	p.hangs.Store(true) // and its edge refuses connections
+	p.edge.Close()
+	if _, body, _ := get(t, c, p.edge.URL); body != "one" {
+		t.Errorf("the edge has gone: %q", body)
+	}
+	_, server := stock(t, "stock-2", says("two"))
+	_ = server
+	p.CloseClientConnections()
+	p.hangs.Store(false)
+	await(t, "what was not told to be told", func() bool { return len(told(p)) == 1 })
+}
+
+// TestAStandInIsMissing: where it is kept by plat, and plat has gone.
+func TestAStandInIsMissing(t *testing.T) {
+	t.Parallel()
+	p := newPlat(t)
+	one, gone := stock(t, "stock-1", says("one"))
+	gone.Close()
+	call := byKit(one)
+	call.By, call.OnFailure = direct.ByEdge, "last-good"
+	p.say(call)
+	c := p.web(t)
+	p.inForce(t)
+	p.edge.Close()
+	status, body, _ := get(t, c, p.edge.URL)
+	if status != 502 || !strings.Contains(body, "(last-good) is kept by plat, which does not answer") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// TestWhoIsLeftIsSaid: an instance that leaves while a call is with it.
+func TestWhoIsLeftIsSaid(t *testing.T) {
+	t.Parallel()
+	p := newPlat(t)
+	inside, end := make(chan struct{}), make(chan struct{})
+	one, _ := stock(t, "stock-1", func(http.ResponseWriter, *http.Request) {
+		close(inside)
+		<-end
+	})
+	p.say(byKit(one))
+	c := p.web(t)
+	p.inForce(t)
+	done := make(chan struct{})
+	go func() { defer close(done); get(t, c, p.edge.URL) }()
+	<-inside
+	p.say(byKit())
+	p.inForce(t)
+	await(t, "it to be said that a call is with it", func() bool { _, last := p.heard(); return last.InFlight["stock-1"] == 1 })
+	close(end)
+	await(t, "it to be said that it is free", func() bool { _, last := p.heard(); return last.Revision != "" && last.InFlight["stock-1"] == 0 })
+	<-done
+}
+
+// TestWhatCannotBeToldIsCounted: more than is kept while plat takes nothing.
+func TestWhatCannotBeToldIsCounted(t *testing.T) {
+	t.Parallel()
+	p := newPlat(t)
+	p.say(byKit())
+	c := p.web(t)
+	p.inForce(t)
+	p.refuses.Store(true)
+	const more = 100
+	for range 1<<14 + more {
+		get(t, c, p.edge.URL)
+	}
+	p.refuses.Store(false)
+	await(t, "all to be told or counted", func() bool {
+		all, last := p.heard()
+		return last.Dropped >= more && uint64(len(all))+last.Dropped == 1<<14+more
+	})
+}
+
+// TestHostilePlat: what is no view changes nothing.
+func TestHostilePlat(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{"no JSON": "<html>", "an empty one": "{}", "another type": `{"revision":"a","calls":[{"service":1}]}`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlat(t)
+			asked := make(chan struct{}, 64)
+			p.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, answer)
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+			})
+			c := p.web(t)
+			<-asked
+			<-asked
+			if _, body, _ := get(t, c, p.edge.URL); body != "edge" {
+				t.Errorf("%q", body)
+			}
+		})
+	}
+}
