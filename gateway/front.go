@@ -51,23 +51,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.Service, x.Route, x.count = to.service, to.path, to.count
 	mark := x.takeMark(true)
-	traceparent, continued := x.identify(to.trust || mark != "") // plat's own customer says where it stands
-	out := passOn(r, true)
-	if mark != "" {
-		out.set(testMark, mark)
-	}
-	out.set("Traceparent", traceparent)
-	if state := tracestate(r.Header, continued); state != nil {
-		out.Header["Tracestate"] = state
-	}
-	out.set("X-Correlation-Id", x.CorrelationID)
-	out.forwarded(x.Client, r.Host)
-	out.budget(r, to.timeout)
-	out.entered(to.priority)
-	c := &call{pool: to.pool, header: out.Header, host: r.Host, timeout: to.timeout}
+	p := &passage{exchange: x, to: to, mark: mark}
+	p.traceparent, p.continued = x.identify(to.trust || mark != "") // plat's own customer says where it stands
 	if kept := f.cache.Load(); kept != nil && to.cached != nil && !streaming(r) {
 		if x.limitClient(to) {
-			x.fromCache(kept, to, c) // it comes to the service's gate when it is passed on
+			p.fromCache(kept) // it comes to the service's gate when it is passed on
 		}
 		return
 	}
@@ -75,5 +63,36 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.leaveGate()
-	x.forward(c)
+	x.forward(p.call(p.Header()))
+}
+
+// passage is the way of a request from outside to its service.
+type passage struct {
+	*exchange
+	to          *route
+	mark        string // of a test customer
+	traceparent string
+	continued   bool // it is the caller's trace
+}
+
+// Header is what is sent on. It is made when it is wanted: an answer that is
+// kept needs it for Vary alone.
+func (p *passage) Header() http.Header {
+	out := passOn(p.r, true)
+	if p.mark != "" {
+		out.set(testMark, p.mark)
+	}
+	out.set("Traceparent", p.traceparent)
+	if state := tracestate(p.r.Header, p.continued); state != nil {
+		out.Header["Tracestate"] = state
+	}
+	out.set("X-Correlation-Id", p.CorrelationID)
+	out.forwarded(p.Client, p.r.Host)
+	out.budget(p.r, p.to.timeout)
+	out.entered(p.to.priority)
+	return out.Header
+}
+
+func (p *passage) call(header http.Header) *call {
+	return &call{pool: p.to.pool, header: header, host: p.r.Host, timeout: p.to.timeout}
 }

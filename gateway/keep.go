@@ -65,60 +65,57 @@ func (g *Gateway) sortedFronts() []*front {
 }
 
 // fromCache answers from the cache, which passes on what it cannot answer.
-func (x *exchange) fromCache(kept *cache.Cache, to *route, c *call) {
-	w := x.w
-	defer func() { x.writeTo(w) }()
-	out := kept.Serve(w, &cache.Ask{
-		Request: x.r, Header: c.header, Rule: to.cached,
-		Fetch: func(w http.ResponseWriter, header http.Header) {
-			x.writeTo(w)
-			c.header = header
-			if x.enterGate(to.pool, to.priority) {
-				defer x.leaveGate()
-				x.forward(c)
-			}
-		},
-		Behind: func(ctx context.Context, w http.ResponseWriter, header http.Header) bool {
-			return x.behind(ctx, to, c, w, header)
-		},
-		Refuse: func(status int, why string) {
-			if status == http.StatusServiceUnavailable {
-				w.Header()["Retry-After"] = []string{"1"}
-			}
-			x.problem(status, fault.GatewayNotCached, why)
-		},
-		Mark: func(h http.Header) { h["X-Correlation-Id"] = []string{x.CorrelationID} },
-	})
-	if out.Kept {
-		x.Status, x.BytesOut = out.Status, out.Bytes
+func (p *passage) fromCache(kept *cache.Cache) {
+	w := p.w
+	defer func() { p.writeTo(w) }()
+	if out := kept.Serve(w, &cache.Ask{Request: p.r, Rule: p.to.cached, Origin: p}); out.Kept {
+		p.Status, p.BytesOut = out.Status, out.Bytes
 	}
 }
+
+// Fetch passes the request on.
+func (p *passage) Fetch(w http.ResponseWriter, header http.Header) {
+	p.writeTo(w)
+	if p.enterGate(p.to.pool, p.to.priority) {
+		defer p.leaveGate()
+		p.forward(p.call(header))
+	}
+}
+
+// Refuse answers in place of the cache.
+func (p *passage) Refuse(status int, why string) {
+	if status == http.StatusServiceUnavailable {
+		p.w.Header()["Retry-After"] = []string{"1"}
+	}
+	p.problem(status, fault.GatewayNotCached, why)
+}
+
+// Mark sets what belongs to this exchange alone.
+func (p *passage) Mark(h http.Header) { h["X-Correlation-Id"] = []string{p.CorrelationID} }
 
 // writeTo has the exchange answer to another writer from here on.
 func (x *exchange) writeTo(w http.ResponseWriter) {
 	x.w, x.control = w, http.NewResponseController(w)
 }
 
-// behind is an exchange of the cache's own: the same request, with nobody
+// Behind is an exchange of the cache's own: the same request, with nobody
 // waiting. It tells whether the answer came to its end.
-func (x *exchange) behind(ctx context.Context, to *route, c *call, w http.ResponseWriter, header http.Header) (whole bool) {
-	r := x.r.Clone(ctx)
+func (p *passage) Behind(ctx context.Context, w http.ResponseWriter, header http.Header) (whole bool) {
+	r := p.r.Clone(ctx)
 	r.Body, r.ContentLength = http.NoBody, 0
-	own := x.gateway.begin(w, r)
-	own.Gateway, own.Service, own.Route, own.count = x.Gateway, to.service, to.path, to.count
-	own.Client, own.CorrelationID = "", x.CorrelationID
+	own := p.gateway.begin(w, r)
+	own.Gateway, own.Service, own.Route, own.count = p.Gateway, p.to.service, p.to.path, p.to.count
+	own.Client, own.CorrelationID = "", p.CorrelationID
 	defer func() {
 		own.finish()
 		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
 			panic(p)
 		}
 	}()
-	again := *c
-	again.header = header.Clone()
 	own.identify(false)
-	if own.enterGate(to.pool, to.priority) {
+	if own.enterGate(p.to.pool, p.to.priority) {
 		defer own.leaveGate()
-		own.forward(&again)
+		own.forward(p.call(header.Clone()))
 	}
 	return true
 }
@@ -158,8 +155,7 @@ func (g *Gateway) CacheWhy(gatewayName string, u *url.URL, header http.Header) (
 	if rule == nil {
 		rule = &cache.Rule{Off: true}
 	}
-	r := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}
-	why := kept.Why(&cache.Ask{Request: r, Header: header, Rule: rule})
+	why := kept.Why(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}, rule)
 	return why, plan.Route{Gateway: gatewayName, Path: to.path, Service: to.service}, nil
 }
 

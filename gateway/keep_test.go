@@ -339,6 +339,21 @@ func TestCacheInvalidates(t *testing.T) {
 	}
 }
 
+func TestCacheWhyVaries(t *testing.T) {
+	t.Parallel()
+	rig := cached(t, plan.RouteCache{}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Foo")
+	})
+	do(t, client(t, false), "GET", "http://"+rig.addr+"/", "", "Foo", "1")
+	u := &url.URL{Scheme: "http", Host: rig.addr, Path: "/"}
+	for want, header := range map[string]http.Header{"hit": {"Foo": {"1"}}, "miss": nil} {
+		if why, _, err := rig.CacheWhy("public", u, header); err != nil || why.Verdict != want || len(why.Variants) != 1 {
+			t.Errorf("with %v: %+v %v, want a %s", header, why, err, want)
+		}
+	}
+}
+
 func TestCacheOff(t *testing.T) {
 	rig := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }))
 	if got := do(t, client(t, false), "GET", "http://"+rig.addr+"/", ""); got.Header.Get("Cache-Status") != "" {

@@ -10,9 +10,14 @@
 //	go run ./gateway                 # from the folder bench
 //	go run ./gateway -rounds 5 -requests 50000 -bytes 20000
 //	go run ./gateway -require 0.85   # exit 1 when dearer than 0.85 × Caddy
+//	go run ./gateway -hits -bytes 1024
+//
+// With -hits plat, Varnish and nginx answer from their caches: the backend is
+// stopped before the rounds, so that nothing else can.
 //
 // Caddy is built from the module peers; nginx is Debian's package
-// nginx-light and is left out, visibly, where it is not installed.
+// nginx-light, Varnish is varnish, and each is left out, visibly, where it is
+// not installed.
 package main
 
 import (
@@ -37,6 +42,7 @@ type options struct {
 	profile     string
 	caddy       string
 	only        string
+	hits        bool
 }
 
 func main() {
@@ -58,7 +64,8 @@ func main() {
 	flag.Float64Var(&o.require, "require", 0, "exit 1 when CPU per request is over this multiple of Caddy's")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of plat's gateway to this file")
 	flag.StringVar(&o.caddy, "caddy", "", "Caddy's binary (default: built from the module peers)")
-	flag.StringVar(&o.only, "only", "", "measure this proxy alone (plat, caddy, nginx)")
+	flag.StringVar(&o.only, "only", "", "measure this proxy alone (plat, caddy, nginx, varnish)")
+	flag.BoolVar(&o.hits, "hits", false, "measure answers from the cache")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o, os.Stdout)
@@ -95,6 +102,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
+	if o.hits {
+		backend.stop() // whoever answers now, has kept it
+	}
 	for round := range o.rounds {
 		for i := range proxies { // another one first each round
 			p := proxies[(i+round)%len(proxies)]
@@ -112,14 +122,15 @@ func run(ctx context.Context, o options, out io.Writer) error {
 // report prints medians over the rounds, and the ratios to plat's own.
 func report(out io.Writer, o options, proxies []*process) {
 	_, _ = fmt.Fprintf(out, "\n%d rounds of %d requests on %d connections, answers of %d bytes; medians\n\n", o.rounds, o.requests, o.connections, o.bytes)
-	_, _ = fmt.Fprintf(out, "%-8s %10s %14s %10s %10s %10s %22s\n", "PROXY", "REQ/S", "CPU µs/REQ", "P50", "P99", "LONGEST", "PLAT'S CPU : THIS")
+	_, _ = fmt.Fprintf(out, "%-8s %10s %14s %10s %10s %10s   %s\n", "PROXY", "REQ/S", "CPU µs/REQ", "P50", "P99", "LONGEST", "PLAT : THIS, CPU, P50, P99")
 	plat := byName(proxies, "plat")
 	for _, p := range proxies {
 		ratio := "-"
 		if plat != nil && p != plat {
-			ratio = fmt.Sprintf("%.2f", cpuRatio(plat, p))
+			ratio = fmt.Sprintf("%.2f  %.2f  %.2f", cpuRatio(plat, p),
+				ratioOf(plat, p, func(s sample) float64 { return float64(s.p50) }), ratioOf(plat, p, func(s sample) float64 { return float64(s.p99) }))
 		}
-		_, _ = fmt.Fprintf(out, "%-8s %10.0f %14.1f %10s %10s %10s %22s\n", p.name,
+		_, _ = fmt.Fprintf(out, "%-8s %10.0f %14.1f %10s %10s %10s   %s\n", p.name,
 			median(p.samples, func(s sample) float64 { return s.rate }),
 			median(p.samples, func(s sample) float64 { return s.cpu }),
 			time.Duration(median(p.samples, func(s sample) float64 { return float64(s.p50) })).Round(time.Microsecond),
@@ -152,11 +163,15 @@ func byName(proxies []*process, name string) *process {
 	return nil
 }
 
-// cpuRatio is the median of the rounds' ratios.
 func cpuRatio(a, b *process) float64 {
+	return ratioOf(a, b, func(s sample) float64 { return s.cpu })
+}
+
+// ratioOf is the median of the rounds' ratios.
+func ratioOf(a, b *process, of func(sample) float64) float64 {
 	var ratios []float64
 	for i := range min(len(a.samples), len(b.samples)) {
-		ratios = append(ratios, a.samples[i].cpu/b.samples[i].cpu)
+		ratios = append(ratios, of(a.samples[i])/of(b.samples[i]))
 	}
 	return middle(ratios)
 }

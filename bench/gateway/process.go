@@ -22,6 +22,7 @@ type process struct {
 	addr    string
 	cmd     *exec.Cmd
 	log     string
+	stopped bool
 	samples []sample
 }
 
@@ -81,8 +82,13 @@ func (p *process) listening(ctx context.Context) error {
 	}
 }
 
-// stop ends the process group, and waits for the process.
+// stop ends the process group, and waits for the process; more than one call
+// does no harm.
 func (p *process) stop() {
+	if p.stopped {
+		return
+	}
+	p.stopped = true
 	group := -p.cmd.Process.Pid
 	_ = syscall.Kill(group, syscall.SIGTERM) // gone: nothing to end
 	late := time.AfterFunc(5*time.Second, func() { _ = syscall.Kill(group, syscall.SIGKILL) })

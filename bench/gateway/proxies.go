@@ -9,27 +9,22 @@ import (
 	"path/filepath"
 )
 
+type starter struct {
+	name  string
+	start func() (*process, error)
+}
+
 // startProxies starts plat's gateway and the peers that can be had. What it
 // started is returned also with an error.
 func startProxies(ctx context.Context, o options, dir, backend string, out io.Writer) ([]*process, error) {
 	var proxies []*process
-	starters := []struct {
-		name  string
-		start func() (*process, error)
-	}{
-		{"plat", func() (*process, error) {
-			args := []string{backend, filepath.Join(dir, "plat-access.log")}
-			if o.profile != "" {
-				abs, err := filepath.Abs(o.profile)
-				if err != nil {
-					return nil, err
-				}
-				args = append(args, abs)
-			}
-			return startSelf(ctx, dir, "plat", args...)
-		}},
+	starters := []starter{
+		{"plat", func() (*process, error) { return startPlat(ctx, o, dir, backend, "plat") }},
 		{"caddy", func() (*process, error) { return startCaddy(ctx, o, dir, backend, out) }},
-		{"nginx", func() (*process, error) { return startNginx(ctx, dir, backend, out) }},
+		{"nginx", func() (*process, error) { return startNginx(ctx, dir, backend, "", "", out) }},
+	}
+	if o.hits {
+		starters = keeping(ctx, o, dir, backend, out)
 	}
 	for _, s := range starters {
 		if o.only != "" && o.only != s.name {
@@ -44,6 +39,24 @@ func startProxies(ctx context.Context, o options, dir, backend string, out io.Wr
 		}
 	}
 	return proxies, nil
+}
+
+// startPlat starts this binary as plat's gateway, in a role that has a cache or
+// not.
+func startPlat(ctx context.Context, o options, dir, backend, role string) (*process, error) {
+	args := []string{backend, filepath.Join(dir, "plat-access.log")}
+	if o.profile != "" {
+		abs, err := filepath.Abs(o.profile)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, abs)
+	}
+	p, err := startSelf(ctx, dir, role, args...)
+	if p != nil {
+		p.name = "plat"
+	}
+	return p, err
 }
 
 const caddyConfig = `{
@@ -115,10 +128,12 @@ http {
   uwsgi_temp_path %[1]s/nginx-uwsgi;
   scgi_temp_path %[1]s/nginx-scgi;
   keepalive_requests 10000000;
+  %[4]s
   upstream backend { server %[3]s; keepalive 512; keepalive_requests 10000000; }
   server {
     listen %[2]s;
     location / {
+      %[5]s
       proxy_pass http://backend;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
@@ -130,19 +145,10 @@ http {
 }
 `
 
-// nginx finds its program, which is seldom in a user's path; empty: none.
-func nginx() string {
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
-// startNginx starts nginx where it is installed; nil where it is not.
-func startNginx(ctx context.Context, dir, backend string, out io.Writer) (*process, error) {
-	binary := nginx()
+// startNginx starts nginx where it is installed, with more said for all and for
+// its only place; nil where it is not.
+func startNginx(ctx context.Context, dir, backend, forAll, forPlace string, out io.Writer) (*process, error) {
+	binary := program("nginx")
 	if binary == "" {
 		_, _ = fmt.Fprintln(out, "SKIPPED nginx: not installed (apt-get install nginx-light)")
 		return nil, nil
@@ -152,7 +158,7 @@ func startNginx(ctx context.Context, dir, backend string, out io.Writer) (*proce
 		return nil, err
 	}
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, addr, backend), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, addr, backend, forAll, forPlace), 0o600); err != nil {
 		return nil, err
 	}
 	if os.Geteuid() == 0 { // its workers are somebody else

@@ -32,8 +32,8 @@ func serveRole(ctx context.Context, role string, args []string) error {
 			return err
 		}
 		return serveBackend(ctx, l, size)
-	case "plat":
-		return servePlat(ctx, l, args[1:])
+	case "plat", "keeping":
+		return servePlat(ctx, l, args[1:], role == "keeping")
 	}
 	return fmt.Errorf("no role %q", role)
 }
@@ -46,6 +46,7 @@ func serveBackend(ctx context.Context, l net.Listener, size int) error {
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", length)
+		w.Header().Set("Cache-Control", "max-age=3600")
 		_, _ = w.Write(body) // the proxy has gone: nothing to do
 	})}
 	go func() {
@@ -59,9 +60,8 @@ func serveBackend(ctx context.Context, l net.Listener, size int) error {
 }
 
 // servePlat is the gateway as plat runs it: routes (with time to spare, for a
-// busy machine), one upstream, an access
-// log in a file. args: the backend, the log, and perhaps a file for a profile.
-func servePlat(ctx context.Context, l net.Listener, args []string) error {
+// busy machine), one upstream, an access log in a file, and perhaps a cache. args: the backend, the log, and perhaps a file for a profile.
+func servePlat(ctx context.Context, l net.Listener, args []string, keeps bool) error {
 	if len(args) < 2 {
 		return fmt.Errorf("role plat lacks arguments")
 	}
@@ -83,9 +83,14 @@ func servePlat(ctx context.Context, l net.Listener, args []string) error {
 	}
 	g := gateway.New(gateway.Options{AccessLog: log})
 	defer g.Close()
+	var kept *plan.RouteCache
+	if keeps {
+		kept = &plan.RouteCache{Longest: plan.Duration(time.Hour)}
+		g.SetCache("public", &plan.Cache{Memory: 64 << 20, Object: 8 << 20})
+	}
 	g.SetRoutes("public", []plan.Route{
 		{Gateway: "public", Path: "/api/customers", Service: "customer", Timeout: plan.Duration(30 * time.Second)},
-		{Gateway: "public", Path: "/api/albums", Service: "catalog", Timeout: plan.Duration(30 * time.Second)},
+		{Gateway: "public", Path: "/api/albums", Service: "catalog", Timeout: plan.Duration(30 * time.Second), Cache: kept},
 		{Gateway: "public", Path: "/api/orders", Service: "order", Timeout: plan.Duration(30 * time.Second)},
 		{Gateway: "public", Path: "/", Service: "web", Timeout: plan.Duration(30 * time.Second)},
 	})

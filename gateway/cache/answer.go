@@ -13,8 +13,9 @@ func (a *asked) answer(e *entry, status string) {
 		h[name] = values
 	}
 	a.Mark(h)
-	h["Age"] = []string{seconds(e.age(a.cache.o.Now()))}
-	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], status)
+	h["Age"] = []string{seconds(e.age(a.now))}
+	said := h["Cache-Status"]
+	h["Cache-Status"] = append(said[:len(said):len(said)], status)
 	a.out = Outcome{Kept: true, Status: e.status}
 	body := e.body
 	if e.notModified(r) {

@@ -96,9 +96,14 @@ func (c *Cache) Close() {
 // Key names a resource: all of the request that the answer is chosen by,
 // exactly as it is sent on.
 func Key(r *http.Request) string {
-	u := *r.URL
-	u.Scheme, u.Host, u.User = "", "", nil
-	return "http://" + strings.ToLower(r.Host) + u.RequestURI()
+	path, host := r.URL.EscapedPath(), strings.ToLower(r.Host)
+	if path == "" {
+		path = "/"
+	}
+	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
+		return "http://" + host + path
+	}
+	return "http://" + host + path + "?" + r.URL.RawQuery
 }
 
 // invalidate forgets what an unsafe request may have changed (RFC 9111, 4.4):

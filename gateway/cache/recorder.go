@@ -60,6 +60,7 @@ func (r *recorder) WriteHeader(code int) {
 		return
 	}
 	r.code, r.received = code, r.cache.o.Now()
+	r.now = r.received
 	switch {
 	case code == http.StatusNotModified && r.validating():
 		r.held = true
@@ -219,7 +220,7 @@ func (r *recorder) done() {
 // entry is what came, as it is kept; nil: it is a part that lies.
 func (r *recorder) entry() *entry {
 	e := &entry{
-		verdict: r.judged, selected: selecting(r.Ask.Header, r.judged.vary), status: r.code, header: keptFields(r.header), body: r.body,
+		verdict: r.judged, selected: selecting(r.sent(), r.judged.vary), status: r.code, header: keptFields(r.header), body: r.body,
 		received: r.received, aged: agedBy(r.header, r.requested, r.received),
 	}
 	if r.code == http.StatusPartialContent {
@@ -249,7 +250,7 @@ func (r *recorder) completed() {
 	}
 	r.cache.forget(r.key, r.mark)
 	again := &recorder{asked: r.asked, keep: true, flight: r.flight, mark: r.mark, status: r.status, requested: r.cache.o.Now()}
-	r.Fetch(again, r.Ask.Header)
+	r.Fetch(again, r.sent())
 	again.done()
 }
 
@@ -277,7 +278,7 @@ func (r *recorder) update() *entry {
 	e.verdict = judge(r.Request, e.status, e.header, r.received, r.Rule)
 	e.received, e.aged = r.received, agedBy(r.header, r.requested, r.received)
 	if e.keep {
-		e.selected = selecting(r.Ask.Header, e.vary)
+		e.selected = selecting(r.sent(), e.vary)
 		r.cache.put(r.mark, &e)
 	} else {
 		r.cache.forget(r.key, nil)

@@ -10,19 +10,26 @@ import (
 // Ask is one request for the cache.
 type Ask struct {
 	Request *http.Request
-	Header  http.Header // what is sent on, by which Vary selects
 	Rule    *Rule
+	Origin
+}
+
+// Origin is the way to who answers the request.
+type Origin interface {
+	// Header is what is sent on, by which Vary selects. It is asked for once, at
+	// most.
+	Header() http.Header
 	// Fetch passes the request on with this header, and answers to w. When the
 	// answer breaks off it panics.
-	Fetch func(w http.ResponseWriter, header http.Header)
+	Fetch(w http.ResponseWriter, header http.Header)
 	// Behind does the same in the name of the cache, with nobody waiting. It
 	// does not panic, and tells whether the answer came to its end.
-	Behind func(ctx context.Context, w http.ResponseWriter, header http.Header) bool
+	Behind(ctx context.Context, w http.ResponseWriter, header http.Header) bool
 	// Refuse answers in place of the cache: 504 for only-if-cached, 503 while
 	// the answer is fetched behind.
-	Refuse func(status int, why string)
+	Refuse(status int, why string)
 	// Mark sets what belongs to this exchange alone; never kept.
-	Mark func(h http.Header)
+	Mark(h http.Header)
 }
 
 // Outcome is what the client got from the cache itself.
@@ -35,11 +42,21 @@ type Outcome struct {
 // asked is an Ask under way.
 type asked struct {
 	*Ask
-	cache *Cache
-	key   string
-	w     http.ResponseWriter
-	d     directives
-	out   Outcome
+	cache  *Cache
+	key    string
+	w      http.ResponseWriter
+	d      directives
+	header http.Header // by sent
+	now    time.Time   // when it was last looked at what is kept
+	out    Outcome
+}
+
+// sent is the header that is sent on.
+func (a *asked) sent() http.Header {
+	if a.header == nil {
+		a.header = a.Header()
+	}
+	return a.header
 }
 
 // Serve answers a request from what is kept, or fetches.
@@ -79,7 +96,7 @@ func requestDirectives(h http.Header) directives {
 
 func (a *asked) steered() bool {
 	for _, name := range unkeyed() {
-		if len(a.Header[name]) > 0 {
+		if len(a.Request.Header[name]) > 0 {
 			return true
 		}
 	}
@@ -89,7 +106,7 @@ func (a *asked) steered() bool {
 func (a *asked) bypass(why string) {
 	a.cache.counts.bypassed.Add(1)
 	rec := &recorder{asked: a, status: "plat; fwd=bypass; detail=" + why}
-	a.Fetch(rec, a.Header)
+	a.Fetch(rec, a.sent())
 }
 
 // unsafe passes a request on that may change something.
@@ -97,7 +114,7 @@ func (a *asked) unsafe() {
 	m, _ := a.cache.begin(a.key, nil)
 	defer a.cache.end(m)
 	rec := &recorder{asked: a, status: "plat; fwd=method", keep: a.Request.Method == http.MethodPost, post: true, requested: a.cache.o.Now(), mark: m}
-	a.Fetch(rec, a.Header)
+	a.Fetch(rec, a.sent())
 	if rec.code >= 200 && rec.code < 400 {
 		a.cache.invalidate(a.Request, m, rec.header)
 		rec.done()
@@ -107,16 +124,17 @@ func (a *asked) unsafe() {
 // read answers GET and HEAD.
 func (a *asked) read() {
 	for waited := false; ; waited = true {
+		a.now = a.cache.o.Now()
 		e := a.find(a.cache.get(a.key))
 		use, why := a.usable(e)
 		switch {
 		case use == fresh:
 			a.cache.counts.hits.Add(1)
-			a.answer(e, "plat; hit; ttl="+seconds(e.lifetime-e.age(a.cache.o.Now())))
+			a.answer(e, "plat; hit; ttl="+seconds(e.lifetime-e.age(a.now)))
 			return
 		case use == stale:
 			a.cache.counts.stale.Add(1)
-			a.answer(e, "plat; hit; ttl="+seconds(e.lifetime-e.age(a.cache.o.Now())))
+			a.answer(e, "plat; hit; ttl="+seconds(e.lifetime-e.age(a.now)))
 			if why == staleMeanwhile {
 				a.revalidateBehind(e)
 			}
@@ -180,12 +198,12 @@ func (a *asked) revalidateBehind(e *entry) {
 
 // behind fetches with nobody waiting.
 func (a *asked) behind(e *entry, f *flight) bool {
-	bg := &asked{Ask: a.Ask, cache: a.cache, key: a.key, w: &nobody{header: http.Header{}}}
+	bg := &asked{Ask: a.Ask, cache: a.cache, key: a.key, w: &nobody{header: http.Header{}}, header: a.sent()}
 	return a.cache.fill(func(ctx context.Context) {
 		defer a.cache.leave(a.key, f)
 		m, e := a.cache.begin(a.key, e)
 		defer a.cache.end(m)
-		header := a.conditional(e)
+		header := bg.conditional(e)
 		rec := &recorder{asked: bg, old: e, keep: true, flight: f, requested: a.cache.o.Now(), mark: m}
 		if a.Behind(ctx, rec, header) {
 			rec.done()
@@ -201,7 +219,7 @@ func (a *asked) fetch(e *entry, why string, f *flight) {
 	m, e := a.cache.begin(a.key, e)
 	defer a.cache.end(m)
 	fwd := "uri-miss"
-	header, rest := a.Header, false
+	header, rest := a.sent(), false
 	switch {
 	case e != nil:
 		if fwd = "stale"; why == "request" {
@@ -224,13 +242,13 @@ func (a *asked) fetch(e *entry, why string, f *flight) {
 // client wants to know for itself is answered when that is done.
 func (a *asked) conditional(e *entry) http.Header {
 	if e == nil || a.Request.Method == http.MethodHead || e.total > 0 {
-		return a.Header
+		return a.sent()
 	}
 	tag, modified := e.header.Get("Etag"), e.header.Get("Last-Modified")
 	if tag == "" && modified == "" {
-		return a.Header
+		return a.sent()
 	}
-	h := a.Header.Clone()
+	h := a.sent().Clone()
 	delete(h, "If-None-Match")
 	delete(h, "If-Modified-Since")
 	if tag != "" {
@@ -250,7 +268,7 @@ func (a *asked) find(r *resource) (part *entry) {
 	}
 	for _, e := range r.variants {
 		switch {
-		case !e.selects(a.Header):
+		case len(e.vary) > 0 && !e.selects(a.sent()):
 		case e.total == 0 || a.within(e):
 			return e
 		case part == nil:
@@ -272,7 +290,7 @@ func (a *asked) complete(e *entry, header *http.Header) bool {
 	if field == "" {
 		return false
 	}
-	h := a.Header.Clone()
+	h := a.sent().Clone()
 	delete(h, "If-None-Match")
 	delete(h, "If-Modified-Since")
 	h["Range"], h["If-Range"] = []string{field}, []string{guard}
@@ -298,7 +316,7 @@ func (a *asked) usable(e *entry) (int, string) {
 	if e.total > 0 && !a.within(e) {
 		return unusable, "only another part is kept"
 	}
-	age := e.age(a.cache.o.Now())
+	age := e.age(a.now)
 	left := e.lifetime - age
 	if a.d.said("no-cache") || a.d.said("no-store") {
 		return unusable, "request"

@@ -88,10 +88,14 @@ type Why struct {
 	Passed   *Downstream // of the last answer, where it was not kept here
 }
 
-// Why tells what would become of a request, and changes nothing.
-func (c *Cache) Why(ask *Ask) Why {
-	a := &asked{Ask: ask, cache: c, key: Key(ask.Request), d: requestDirectives(ask.Request.Header)}
+// Why tells what would become of a request that is sent on as it is, and
+// changes nothing.
+func (c *Cache) Why(r *http.Request, rule *Rule) Why {
 	now := c.o.Now()
+	a := &asked{Ask: &Ask{Request: r, Rule: rule}, cache: c, key: Key(r), d: requestDirectives(r.Header), header: r.Header, now: now}
+	if a.header == nil {
+		a.header = http.Header{}
+	}
 	w := Why{Key: a.key, Verdict: "miss"}
 	kept := c.get(a.key)
 	chosen := a.find(kept)
@@ -101,10 +105,10 @@ func (c *Cache) Why(ask *Ask) Why {
 		}
 	}
 	switch {
-	case ask.Rule.Off:
+	case rule.Off:
 		w.Rule = "the cache is off for this route"
 		return w
-	case ask.Request.Method != http.MethodGet && ask.Request.Method != http.MethodHead:
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Rule = "only GET and HEAD are answered from the cache"
 		return w
 	case a.steered():
