@@ -20,6 +20,45 @@ export async function slowDown(system, latency) {
   return () => writeFile(plan, before)
 }
 
+// refuseExtras lays an experiment beside the plan: for everybody, not for test
+// customers alone, the website is refused its recommendations.
+/** @type {(system: string) => Promise<string>} */
+export async function refuseExtras(system) {
+  const name = 'extras-refused'
+  await writeFile(path.join(system, 'experiments', `${name}.yaml`), `plat: 1
+experiment: ${name}
+owner: website
+about: The shop sells as ever while recommendations are refused for everybody.
+steady: {journeys: [browse]}
+faults: [{do: error, from: web, service: recommendation, status: 503, customers: all}]
+duration: 20s
+`)
+  return name
+}
+
+// allowMore lets the website wait for its recommendations longer, which is
+// another promise. The function that it answers takes it back.
+/** @type {(system: string) => Promise<() => Promise<void>>} */
+export async function allowMore(system) {
+  const file = path.join(system, 'services/web/service.yaml')
+  const before = await readFile(file, 'utf8')
+  const after = before.replace('recommendation: {timeout: 100ms', 'recommendation: {timeout: 150ms')
+  assert.notEqual(after, before, 'the website asks for recommendations')
+  await writeFile(file, after)
+  return () => writeFile(file, before)
+}
+
+// visit has so many people look at a page, again and again, until it is told to
+// end. What they get is for others to judge.
+/** @type {(url: string, people: number) => () => Promise<unknown>} */
+export function visit(url, people) {
+  let ends = false
+  const all = Array.from({ length: people }, async () => {
+    for (; !ends; await sleep(100)) await fetch(url, { signal: AbortSignal.timeout(10_000) }).then(answer => answer.arrayBuffer(), () => {})
+  })
+  return () => ((ends = true), Promise.all(all))
+}
+
 // Load orders an album again and again, one after the other: at most one
 // order a second, and sixty in all.
 export class Load {
@@ -65,14 +104,15 @@ async function ask(url, body) {
 
 const sleep = (/** @type {number} */ ms) => new Promise(resolve => setTimeout(resolve, ms))
 
-// until asks again and again, for a minute at most, until the answer will do.
-/** @template T @param {string} what @param {() => Promise<T | undefined | false>} found @returns {Promise<T>} */
-export async function until(what, found) {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(250)) {
+// until asks again and again, for so many minutes at most, until the answer will
+// do.
+/** @template T @param {string} what @param {() => Promise<T | undefined | false>} found @param {number} [minutes] @returns {Promise<T>} */
+export async function until(what, found, minutes = 1) {
+  for (const deadline = Date.now() + minutes * 60_000; Date.now() < deadline; await sleep(250)) {
     const answer = await found()
     if (answer) return answer
   }
-  assert.fail(`waited a minute for ${what}`)
+  assert.fail(`waited ${minutes} min for ${what}`)
 }
 
 // plat runs the command line.

@@ -2,11 +2,12 @@
 // is the address that opens it once (plat console prints it).
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Load, plat, slowDown, until } from './slow.js'
+import { allowMore, Load, plat, refuseExtras, slowDown, until, visit } from './slow.js'
 import { base, launch, Visitor } from './visitor.js'
 
 /** @import { Alert } from '../src/api/objectives' */
-/** @import { System } from '../src/api/types' */
+/** @import { Chaos, Rehearsal } from '../src/api/chaos' */
+/** @import { Events, System } from '../src/api/types' */
 
 const session = process.env.SESSION_URL
 const skip = session ? false : 'SESSION_URL is not set'
@@ -26,6 +27,8 @@ const page = () => visitor.page
 
 // shows waits until the page says this.
 const shows = (/** @type {string | RegExp} */ text) => page().getByText(text).first().waitFor()
+
+const region = (/** @type {string} */ name) => page().getByRole('region', { name, exact: true })
 
 // ask asks the API what the page could ask.
 const ask = (/** @type {string} */ path) => page().evaluate(path => fetch(path).then(answer => answer.json()), path)
@@ -228,6 +231,107 @@ test('a slow service is told with its owner, seen on the map and in its traces',
     await mend()
     await map.close()
     await load.stop()
+  }
+})
+
+test('the cache tells what it keeps and why, and forgets it', { skip, timeout: 120_000 }, async () => {
+  const { gateways } = await ask('/v1/system')
+  const url = `${gateways[0].url}/api/albums?size=3`
+  for (let n = 0; n < 5; n++) assert.equal((await fetch(url)).status, 200)
+  await visitor.go(`/cache?q=size%3D3&url=${encodeURIComponent(url)}`)
+  await page().getByRole('status').getByText('hit: fresh by max-age').waitFor()
+  await region('What is kept').getByRole('link', { name: /size=3$/ }).waitFor()
+  await region('Where it may be stuck').getByText('the gateway public').waitFor()
+  await region('Cache of public').locator('dt:text("Fresh from here") + dd').getByText(/^[1-9]/).waitFor({ timeout: 60_000 })
+  await region('Cache of public').locator('.chart-lines').getByText('Fresh from here').waitFor()
+  await visitor.inspect('caching-cache')
+  await visitor.photograph('caching-cache')
+  await region('What is kept').getByRole('button', { name: /^Purge/ }).click()
+  await page().getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
+  await page().getByText('1 resource purged').waitFor()
+  await page().getByRole('status').getByText(/^miss: nothing is kept under this key/).waitFor()
+  await region('What is kept').waitFor({ state: 'detached' })
+})
+
+test('a rehearsal fills the table, and what the plan changes is out of date', { skip, timeout: 240_000 }, async () => {
+  /** @type {System} */
+  const { root } = await ask('/v1/system')
+  await until('finance to have caught up', async () => {
+    /** @type {Events} */
+    const { consumers } = await ask('/v1/events')
+    return consumers?.every(({ service, lag, unacked }) => service !== 'finance' || lag + unacked === 0)
+  }, 3)
+  await visitor.go('/degradation')
+  await page().getByRole('button', { name: 'Rehearse' }).click()
+  const dialog = page().getByRole('dialog')
+  await dialog.getByRole('combobox', { name: 'Callers' }).click()
+  await page().getByRole('option', { name: 'web' }).click()
+  await page().keyboard.press('Escape')
+  await dialog.getByRole('button', { name: 'Rehearse' }).click()
+  await page().getByText(/failures played$/).waitFor()
+  await page().getByText('went to its end').waitFor({ timeout: 120_000 })
+  const table = region('If it fails, customers see')
+  const row = (/** @type {string} */ name) => table.getByRole('row').filter({ has: page().getByRole('link', { name, exact: true }) }).filter({ hasText: 'web' })
+  /** @type {Rehearsal} */
+  const { promises } = await ask('/v1/rehearsal')
+  for (const { caller, dependency, verdict } of promises ?? []) {
+    if (caller !== 'web') continue
+    assert.notEqual(verdict, 'not-rehearsed', dependency)
+    await row(dependency).getByText(verdict, { exact: true }).waitFor()
+  }
+  await table.getByRole('row').filter({ hasText: 'order' }).filter({ hasText: 'not rehearsed' }).first().waitFor()
+  await visitor.inspect('rehearsing-table')
+  await visitor.photograph('rehearsing-table')
+  const takeBack = await allowMore(root)
+  try {
+    await row('recommendation').getByText('out of date').waitFor({ timeout: 60_000 })
+    assert.equal(await row('catalog').getByText('out of date').count(), 0, 'nothing changed there')
+  } finally {
+    await takeBack()
+  }
+})
+
+test('an experiment is run from its page, seen where it acts, and reported', { skip, timeout: 240_000 }, async () => {
+  /** @type {System} */
+  const { root, gateways } = await ask('/v1/system')
+  const name = await refuseExtras(root)
+  const leave = visit(`${gateways?.[0]?.url}/albums/MC-0066`, 6) // a page with recommendations
+  try {
+    await visitor.go('/experiments')
+    await page().getByRole('button', { name: `Run ${name}` }).click()
+    await page().getByRole('dialog').getByRole('button', { name: 'Run', exact: true }).click()
+    await page().waitForURL('**/experiments?run=*')
+    const report = new URL(page().url()).searchParams.get('run')
+    await page().getByRole('button', { name: `Stop ${name}` }).waitFor()
+    await visitor.inspect('experiment-running')
+
+    await page().keyboard.press('g')
+    await page().keyboard.press('i')
+    await page().waitForURL('**/policies')
+    const breaker = region('Policies').getByRole('row').filter({ hasText: 'calls of recommendation' }).filter({ hasText: 'breaker' })
+    await breaker.locator('.state').getByText(/^(open|half-open)/).waitFor()
+    await visitor.inspect('surviving-policies')
+    await visitor.photograph('surviving-policies')
+    await breaker.getByRole('link', { name: 'web' }).click()
+    await page().waitForURL('**/services/web?tab=calls')
+    await region("Policies of web's calls of recommendation").getByRole('row').filter({ hasText: 'breaker' }).getByRole('cell', { name: /of \d+ calls failed/ }).waitFor()
+
+    await visitor.go(`/experiments?run=${report}`)
+    const ended = await until('the end of the experiment', async () => {
+      /** @type {Chaos} */
+      const { reports } = await ask('/v1/chaos')
+      return reports?.find(({ id, state }) => id === report && state !== 'running')
+    }, 3)
+    const words = { steady: 'steady', 'not-steady': 'not steady', hurt: 'customers hurt', unwell: 'unwell afterwards', unclear: 'unclear' }
+    assert.ok(ended.verdict, JSON.stringify(ended))
+    await region('Reports').getByRole('row').filter({ hasText: name }).getByText(words[ended.verdict]).waitFor()
+    await page().getByText(/played \d+ times/).first().waitFor()
+    await region(`Journeys during ${name}`).getByText('browse').waitFor()
+    await visitor.inspect('chaos-report')
+    await visitor.photograph('chaos-report')
+  } finally {
+    await plat('chaos', 'stop', '-C', root).catch(() => {}) // it has ended, if all went well
+    await leave()
   }
 })
 

@@ -1,4 +1,4 @@
-import { createTheme, type CSSVariablesResolver, Table, Tooltip } from '@mantine/core'
+import { createTheme, type CSSVariablesResolver, Notification, Table, Tooltip } from '@mantine/core'
 
 const sans = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif'
 const mono = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
@@ -12,6 +12,7 @@ export const theme = createTheme({
   defaultRadius: 'sm',
   respectReducedMotion: true,
   components: {
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 5, horizontalSpacing: 'sm', fz: 'sm' } }),
     Tooltip: Tooltip.extend({ defaultProps: { withArrow: true, openDelay: 300 } }),
   },

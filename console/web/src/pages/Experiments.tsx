@@ -29,14 +29,15 @@ export function Experiments() {
       {chaos.data && (
         <>
           <Schedule schedule={chaos.data.schedule} />
+          {run !== undefined && !shown && <Nothing>No report {run} is kept.</Nothing>}
+          {run !== undefined && shown && <Report report={shown} />}
           <List chaos={chaos.data} busy={running !== undefined} />
           {chaos.data.findings && chaos.data.findings.length > 0 && (
             <div className="below">
               <FaultList faults={chaos.data.findings} />
             </div>
           )}
-          {run !== undefined && !shown && <Nothing>No report {run} is kept.</Nothing>}
-          {shown && <Report report={shown} />}
+          {run === undefined && shown && <Report report={shown} />}
           <Section title="Reports">
             {reports.length === 0 ? <Nothing>No experiment has run yet.</Nothing> : <DataTable label="Reports" columns={reportColumns} rows={reports} id={({ id }) => id} selected={shown?.id} />}
           </Section>
@@ -50,7 +51,11 @@ function List({ chaos, busy }: { chaos: Chaos; busy: boolean }) {
   const experiments = chaos.experiments ?? []
   if (experiments.length === 0) return <Nothing>No experiment lies beside the plan: they are files in the folder experiments, beside plat.yaml.</Nothing>
   const last = ({ experiment }: Experiment) => chaos.reports?.find(report => report.experiment.experiment === experiment)
-  return <DataTable label="Experiments" columns={columns(last, busy)} rows={experiments} id={({ experiment }) => experiment} />
+  return (
+    <div className="below">
+      <DataTable label="Experiments" columns={columns(last, busy)} rows={experiments} id={({ experiment }) => experiment} />
+    </div>
+  )
 }
 
 const columns = (last: (experiment: Experiment) => ChaosReport | undefined, busy: boolean): Column<Experiment>[] => [

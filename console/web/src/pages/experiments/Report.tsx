@@ -12,7 +12,7 @@ const verdicts: Record<NonNullable<ChaosReport['verdict']>, [Tone, string]> = {
   steady: ['good', 'steady'],
   'not-steady': ['bad', 'not steady'],
   hurt: ['bad', 'customers hurt'],
-  unwell: ['warn', 'not well before'],
+  unwell: ['bad', 'unwell afterwards'],
   unclear: ['warn', 'unclear'],
 }
 

@@ -6,16 +6,17 @@ export type LineEdge = Edge<{ way: { x: number; y: number }[] }, 'line'>
 // Line leads from one member to another: curved between the columns, straight
 // where it passes one.
 export function Line({ id, sourceX, sourceY, targetX, targetY, data, label, markerEnd }: EdgeProps<LineEdge>) {
+  const way = data?.way ?? []
   const half = (Math.sign(targetX - sourceX) * nodeSize.width) / 2
-  const stops = [{ x: sourceX, y: sourceY, out: sourceX }, ...(data?.way ?? []).map(({ x, y }) => ({ x: x - half, y, out: x + half })), { x: targetX, y: targetY, out: targetX }]
+  const stops = [...way.map(({ x, y }) => ({ x: x - half, y, out: x + half })), { x: targetX, y: targetY, out: targetX }]
   let path = `M${sourceX} ${sourceY}`
-  const middles: [number, number][] = []
-  for (let index = 1; index < stops.length; index++) {
-    const [from, to] = [stops[index - 1]!, stops[index]!]
-    const middle = (from.out + to.x) / 2
-    path += `C${middle} ${from.y} ${middle} ${to.y} ${to.x} ${to.y}${to.out === to.x ? '' : `H${to.out}`}`
-    middles.push([middle, (from.y + to.y) / 2])
+  let from = { x: sourceX, y: sourceY }
+  for (const { x, y, out } of stops) {
+    const bend = (from.x + x) / 2
+    path += `C${bend} ${from.y} ${bend} ${y} ${x} ${y}${out === x ? '' : `H${out}`}`
+    from = { x: out, y }
   }
-  const [labelX, labelY] = middles[Math.floor(middles.length / 2)]!
-  return <BaseEdge id={id} path={path} label={label} labelX={labelX} labelY={labelY} labelShowBg labelBgPadding={[4, 2]} labelBgBorderRadius={2} markerEnd={markerEnd} />
+  // There is most room for words where the line passes a column.
+  const words = way[Math.floor((way.length - 1) / 2)] ?? { x: (sourceX + targetX) / 2, y: (sourceY + targetY) / 2 }
+  return <BaseEdge id={id} path={path} label={label} labelX={words.x} labelY={words.y} labelShowBg labelBgPadding={[4, 2]} labelBgBorderRadius={2} markerEnd={markerEnd} />
 }
