@@ -170,3 +170,16 @@ func (r *Room) Running() (Report, bool) {
 	}
 	return *r.report, true
 }
+
+// Failing names the experiment that lets something fail at this moment, or did
+// and looks whether all is well again, for others than its own customers; empty
+// when none does.
+func (r *Room) Failing() string {
+	now, running := r.Running()
+	x := now.Experiment
+	if !running || now.Phase == "before" || now.Phase == "" ||
+		len(x.Harms) == 0 && !slices.ContainsFunc(x.Faults, func(f Fault) bool { return !f.Synthetic }) {
+		return ""
+	}
+	return "the experiment " + x.Name + " (plat chaos report " + now.ID + ")"
+}

@@ -35,6 +35,7 @@ func (p *plane) openChaos(ctx context.Context, run part, open *closers) error {
 		p.log.WarnContext(ctx, "what was rehearsed is forgotten", "error", damage)
 	}
 	p.chaos = room
+	p.alerts.Blame(room.Failing)
 	run("chaos", room.Run)
 	return nil
 }

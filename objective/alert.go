@@ -40,6 +40,19 @@ func (a Alert) Name() string { return a.Labels["alertname"] }
 // Firing tells whether it goes on.
 func (a Alert) Firing() bool { return a.EndsAt.IsZero() }
 
+// blame marks an alert that began while an experiment let something fail; an
+// empty one marks nothing.
+func (a *Alert) blame(experiment string) {
+	if experiment == "" {
+		return
+	}
+	if a.Annotations == nil {
+		a.Annotations = map[string]string{}
+	}
+	a.Annotations["experiment"] = experiment
+	a.Annotations["description"] = strings.TrimSpace(a.Annotations["description"] + " It began while something failed on purpose: " + experiment + ".")
+}
+
 func (a Alert) clone() Alert {
 	a.Labels, a.Annotations = maps.Clone(a.Labels), maps.Clone(a.Annotations)
 	return a

@@ -51,6 +51,7 @@ type Alerts struct {
 	version   int // of receivers
 	dropped   uint64
 	told      map[string]*Delivery // by receiver
+	failing   func() string        // see Blame
 }
 
 // OpenAlerts reads the silences. What was damaged is told by Faults.
@@ -69,6 +70,14 @@ func OpenAlerts(o Options) (*Alerts, error) {
 		}
 	}
 	return a, nil
+}
+
+// Blame has every alert marked that begins while failing names an experiment
+// that lets something fail on purpose.
+func (a *Alerts) Blame(failing func() string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failing = failing
 }
 
 func (a *Alerts) now() time.Time { return time.Now() }
@@ -104,6 +113,14 @@ func (a *Alerts) take(alert Alert, now time.Time) {
 	}
 	id := alert.ID()
 	k := a.alerts[id]
+	blamed := ""
+	switch {
+	case k != nil && k.Firing():
+		blamed = k.blamed
+	case alert.Firing() && a.failing != nil:
+		blamed = a.failing()
+	}
+	alert.blame(blamed)
 	switch {
 	case k == nil && !alert.Firing():
 		return // nobody heard of it
@@ -114,6 +131,7 @@ func (a *Alerts) take(alert Alert, now time.Time) {
 		k = &known{windows: map[string]*sight{}}
 		a.alerts[id] = k
 	}
+	k.blamed = blamed
 	k.see(alert, now)
 	a.settle(id, k, now)
 }

@@ -348,3 +348,30 @@ func TestSilencesLikeAnAlert(t *testing.T) {
 		t.Error("an alert that is not there")
 	}
 }
+
+// TestBlamed: an alert that begins while an experiment lets something fail says
+// so as long as it fires, and one that began before does not.
+func TestBlamed(t *testing.T) {
+	t.Parallel()
+	a, err := objective.OpenAlerts(objective.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing := ""
+	a.Blame(func() string { return failing })
+	before, during := alert("alertname", "Before"), alert("alertname", "During")
+	a.Take(t.Context(), []objective.Alert{before})
+	failing = "the experiment x (plat chaos report 1)"
+	a.Take(t.Context(), []objective.Alert{before, during})
+	failing = ""
+	a.Take(t.Context(), []objective.Alert{before, during})
+	for _, e := range a.List() {
+		want := ""
+		if e.Name() == "During" {
+			want = "the experiment x (plat chaos report 1)"
+		}
+		if got := e.Annotations["experiment"]; got != want || want != "" && !strings.Contains(e.Annotations["description"], "It began while something failed on purpose: "+want) {
+			t.Errorf("%s: %q, %v", e.Name(), got, e.Annotations)
+		}
+	}
+}

@@ -18,6 +18,13 @@ const (
 	telemetryDiskFull = "TelemetryDiskFull"
 )
 
+// openFor is how long a breaker stays open, tries included, and outFor an
+// instance out, until that is told: the first of these ends soon by itself.
+const (
+	openFor = 2 * time.Minute
+	outFor  = time.Minute
+)
+
 // lateAfter is how long an event may wait where the plan says nothing.
 const lateAfter = 5 * time.Minute
 
@@ -51,6 +58,18 @@ func serviceRules(sys *plan.System, svc *plan.Service, step time.Duration) []Rul
 	add(crashLoop, Page, fmt.Sprintf("sum(increase(plat_instance_restarts_total{%s}[5m])) > 2.5", at), 0,
 		svc.Name+" ends again and again.", `Its instances ended {{ $value | printf "%.0f" }} times in five minutes. plat logs `+svc.Name+" tells their last words.",
 		fmt.Sprintf("increase(plat_instance_restarts_total{%s}[5m])", at), "")
+	if by := callers(sys, svc.Name); len(by) > 0 {
+		state := fmt.Sprintf("plat_call_breaker_state{%s}", at)
+		add("BreakerOpen", Ticket, "max by (caller) ("+state+") > 0", openFor,
+			"{{ $labels.caller }} makes hardly any calls of "+svc.Name+": most of them failed.",
+			"The breaker did not close for longer than "+plan.Duration(openFor).String()+". What customers get instead, on-failure says. plat describe {{ $labels.caller }} tells why it opened.", state, errors)
+	}
+	if svc.Instances > 1 && svc.Ejection != nil {
+		out := fmt.Sprintf("plat_call_ejected{%s}", at)
+		add("InstanceEjected", Ticket, "max by (instance) ("+out+") == 1", outFor,
+			"{{ $labels.instance }} gets no calls: it fails, and others do not.",
+			"It is out for longer than "+plan.Duration(outFor).String()+", so it failed again each time that it was tried. plat restart {{ $labels.instance }} begins it anew.", out, errors)
+	}
 	if len(svc.Consumes) == 0 {
 		return rules
 	}
@@ -68,14 +87,19 @@ func serviceRules(sys *plan.System, svc *plan.Service, step time.Duration) []Rul
 	return rules
 }
 
-// usedBy is who calls a service by the plan, and which gateways lead to it.
-func usedBy(sys *plan.System, name string) []string {
-	var by []string
+// callers are who calls a service by the plan.
+func callers(sys *plan.System, name string) (by []string) {
 	for _, other := range sys.Services {
 		if slices.ContainsFunc(other.Calls, func(d plan.Dependency) bool { return d.Service == name }) {
 			by = append(by, other.Name)
 		}
 	}
+	return by
+}
+
+// usedBy is who calls a service by the plan, and which gateways lead to it.
+func usedBy(sys *plan.System, name string) []string {
+	by := callers(sys, name)
 	for _, g := range sys.Gateways {
 		if slices.ContainsFunc(g.Routes, func(r plan.DeclaredRoute) bool { return r.Service == name }) {
 			by = append(by, "the gateway "+g.Name)

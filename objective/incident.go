@@ -25,6 +25,7 @@ type Window struct {
 type known struct {
 	Alert
 	windows map[string]*sight // by the label window; one of "" where the rule has none
+	blamed  string            // the experiment that it began in; empty: none
 }
 
 // sight is what the rules told of one window.

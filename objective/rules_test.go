@@ -192,20 +192,27 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 		"ticket DeadCalls": func(h *house) {
 			h.gauge(1, "__name__", "plat_call_queue_dead", "caller", "order", "service", "finance")
 		},
+		"ticket BreakerOpen": func(h *house) {
+			h.gauge(2, "__name__", "plat_call_breaker_state", "caller", "web", "service", "order")
+		},
+		"ticket InstanceEjected": func(h *house) {
+			h.gauge(1, "__name__", "plat_call_ejected", "caller", "order", "service", "order", "instance", "order-2")
+		},
 		"page ProbeFails": func(h *house) { h.gauge(0, "__name__", "plat_probe_success", "journey", "purchase") },
 	} {
 		sys := *shop(t, "local")
 		sys.Gateways = []plan.Gateway{{Name: "public", Routes: []plan.DeclaredRoute{{Path: "/", Service: "order"}}}}
 		sys.Journeys = []plan.Journey{{Name: "purchase", Owner: "us"}}
-		sys.Services = slices.Clone(sys.Services)
+		sys.Services = append(slices.Clone(sys.Services), plan.Service{Name: "web", Owner: "us", Calls: []plan.Dependency{{Service: "order"}}})
 		for i := range sys.Services {
 			if sys.Services[i].Name == "order" {
+				sys.Services[i].Instances, sys.Services[i].Ejection = 2, &plan.Ejection{}
 				sys.Services[i].Calls = []plan.Dependency{{Service: "finance", OnFailure: plan.OnQueue, Queue: &plan.Queue{Fresh: plan.Duration(time.Minute), Keep: plan.Duration(time.Hour)}}}
 			}
 		}
 		h := open(t, &sys, 5*time.Second)
 		h.run(10*time.Second, func() {})
-		h.until(alert, 2*time.Minute, func() { traffic(h) })
+		h.until(alert, 3*time.Minute, func() { traffic(h) })
 		for _, a := range h.firing() {
 			if name(a) != alert {
 				t.Errorf("beside %s fires %s", alert, name(a))
