@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -109,10 +110,14 @@ func (h *rehearsing) steady(ctx context.Context) *fault.Fault {
 			if count.Played > 0 {
 				h.touched[id] = append(h.touched[id], j)
 			}
-			if 2*count.Failed > count.Played {
-				h.ill[id] = true
-			}
 		}
+		ill := failing(counts)
+		for try := 1; try < steadyTries && len(ill) > 0 && pause(ctx, steadyPause); try++ { // one slow answer is none that fails
+			_, again := h.run(ctx, j, watch...)
+			now := failing(again)
+			maps.DeleteFunc(ill, func(id string, _ bool) bool { return !now[id] })
+		}
+		maps.Copy(h.ill, ill)
 	}
 	for _, p := range h.todo {
 		if len(h.touched[callID(p)]) > 0 {
@@ -120,6 +125,17 @@ func (h *rehearsing) steady(ctx context.Context) *fault.Fault {
 		}
 	}
 	return nil
+}
+
+// failing are the calls that were watched of which most failed.
+func failing(counts map[string]Count) map[string]bool {
+	ill := map[string]bool{}
+	for id, count := range counts {
+		if 2*count.Failed > count.Played {
+			ill[id] = true
+		}
+	}
+	return ill
 }
 
 // passes lets a customer go a journey's way that should pass, a few times
