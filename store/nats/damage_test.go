@@ -280,7 +280,9 @@ func TestRandomDamageNeverPanics(t *testing.T) {
 		srv, err := nats.Open(c, nats.Options{Dir: dir})
 		cancel()
 		if err != nil {
-			if !fault.Is(err, fault.EventStoreDamaged) {
+			// With some damage, as that of seed 1115170887769081142, the engine
+			// starts and does not list its streams: it is refused by that name.
+			if !fault.Is(err, fault.EventStoreDamaged) && !fault.Is(err, fault.EventUnavailable) {
 				t.Errorf("Open = %v", err)
 			}
 			continue
