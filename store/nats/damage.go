@@ -51,6 +51,9 @@ func (s *Server) inspect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	infos, err := s.infos(ctx)
+	if fault.Is(err, fault.EventStoreDamaged) {
+		return err
+	}
 	if err != nil {
 		return fault.New(fault.EventUnavailable, "the event broker does not list its streams").Because(err)
 	}
@@ -58,7 +61,7 @@ func (s *Server) inspect(ctx context.Context) error {
 	for _, info := range infos {
 		loaded[info.Config.Name] = info
 	}
-	root := filepath.Join(s.dir, "jetstream", "$G", "streams")
+	root := s.streamDir("")
 	entries, err := os.ReadDir(root)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return unfit(root, err)

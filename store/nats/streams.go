@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -57,16 +58,43 @@ func (s *Server) Subjects(ctx context.Context, stream, filter string) (map[strin
 	return info.State.Subjects, nil
 }
 
+// errOffline is the engine's number for a stream whose description it cannot
+// use. Its list counts such a stream and leaves it out, so that a client asks
+// for more of the list without end; so each stream is asked for by name.
+const errOffline jetstream.ErrorCode = 10194
+
+// infos tells of every stream. Those that the engine cannot use are an error,
+// event-store-damaged, each with its folder.
 func (s *Server) infos(ctx context.Context) ([]*jetstream.StreamInfo, error) {
 	var infos []*jetstream.StreamInfo
-	list := s.js.ListStreams(ctx)
-	for info := range list.Info() {
-		infos = append(infos, info)
+	var faults []error
+	names := s.js.StreamNames(ctx)
+	for name := range names.Name() {
+		stream, err := s.js.Stream(ctx, name)
+		var refusal *jetstream.APIError
+		switch {
+		case err == nil:
+			infos = append(infos, stream.CachedInfo())
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			// Removed meanwhile.
+		case errors.As(err, &refusal) && refusal.ErrorCode == errOffline:
+			faults = append(faults, s.damaged(fmt.Sprintf("stream %s cannot be used: %s", name, refusal.Description), s.streamDir(name)).Because(err))
+		default:
+			faults = append(faults, fmt.Errorf("ask for stream %s: %w", name, err))
+		}
 	}
-	if err := list.Err(); err != nil {
-		return nil, fmt.Errorf("list streams: %w", err)
+	if err := names.Err(); err != nil {
+		faults = append(faults, fmt.Errorf("list streams: %w", err))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
 	}
 	return infos, nil
+}
+
+// streamDir is where the engine keeps a stream.
+func (s *Server) streamDir(name string) string {
+	return filepath.Join(s.dir, "jetstream", "$G", "streams", name)
 }
 
 // PutStream creates a stream or changes it to fit; on one that fits it does
