@@ -24,7 +24,7 @@ import (
 	"github.com/plat-dev/plat/kit/message"
 )
 
-const patience = 5 * time.Minute
+const patience = time.Minute
 
 // grant is what a service may do on the wire.
 type grant struct {
