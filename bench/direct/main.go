@@ -99,7 +99,11 @@ type child struct {
 }
 
 func start(args ...string) (*child, error) {
-	cmd := exec.Command(os.Args[0], args...) // #nosec G204 -- this program again
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(context.Background(), self, args...) // #nosec G204 -- this program again
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -180,12 +184,18 @@ type figure struct {
 
 func measure(rounds, calls, at int) error {
 	var addrs []string
+	var called []*child
+	defer func() {
+		for _, c := range called {
+			c.end()
+		}
+	}()
 	for range callees {
 		c, err := start("callee")
 		if err != nil {
 			return err
 		}
-		defer c.end()
+		called = append(called, c)
 		addrs = append(addrs, c.addr)
 	}
 	edge, err := start(append([]string{"edge"}, addrs...)...)
