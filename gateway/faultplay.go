@@ -12,6 +12,7 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/gateway/framing"
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 var (
@@ -32,7 +33,7 @@ func (x *exchange) broken(p *played, out *http.Request) (*http.Response, error) 
 		return nil, errReset
 	}
 	if out.Body != nil { // it was sent: what is left of it would reset the caller's connection
-		_, _ = io.CopyN(io.Discard, out.Body, drained)
+		_, _ = io.CopyN(io.Discard, out.Body, 64<<10)
 	}
 	switch p.Kind {
 	case FaultGone:
@@ -99,8 +100,7 @@ func (t twice) RoundTrip(out *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, drained) // nobody gets it
-	_ = res.Body.Close()
+	policy.Discard(res)
 	return once()
 }
 

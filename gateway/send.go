@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,13 +12,6 @@ import (
 
 	"github.com/plat-dev/plat/kit/policy"
 )
-
-// maxRetries are the tries after the first when nobody was reached.
-const maxRetries = 2
-
-// drained is how much of an answer that nobody gets is read, so that its
-// connection can be used again.
-const drained = 64 << 10
 
 var (
 	errNone      = errors.New("no instance in rotation")
@@ -32,17 +24,16 @@ type sending struct {
 	exchange *exchange
 	out      *http.Request
 	upgrade  bool
-	above    int // retries by who called before
+	tries    policy.Tries
 	tried    []*instance
-	buf      [maxRetries + 1]*instance
-	tries    int // in all
-	paid     int // of them, those that the budget of retries was asked for
+	buf      [3]*instance // of tried, most often
 }
 
 // send tries until somebody answers or it would no longer be safe. The
 // instance that answered is to be released.
 func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Response, *instance, error) {
-	s := &sending{call: c, exchange: x, out: out, upgrade: upgrade, above: policy.Retried(x.r.Header)}
+	s := &sending{call: c, exchange: x, out: out, upgrade: upgrade}
+	s.tries = policy.Tries{Start: x.Start, Timeout: c.timeout, Above: policy.Retried(x.r.Header)}
 	s.tried = s.buf[:0]
 	var last error
 	for {
@@ -63,36 +54,16 @@ func (x *exchange) send(out *http.Request, c *call, upgrade bool) (*http.Respons
 			inst.release()
 			s.tried = append(s.tried, inst)
 		}
-		if res != nil {
-			_, _ = io.CopyN(io.Discard, res.Body, drained) // best effort
-			_ = res.Body.Close()
-		}
-		if err := rest(s.out.Context(), pause); err != nil {
+		if err := policy.Rest(s.out.Context(), res, pause); err != nil {
 			return nil, nil, err
 		}
 		s.next()
 	}
 }
 
-// rest waits for a while, or until ctx ends.
-func rest(ctx context.Context, pause time.Duration) error {
-	if pause <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // try asks one instance.
 func (s *sending) try() (*http.Response, *instance, error) {
 	x := s.exchange
-	s.tries++
 	target := *x.r.URL // afresh: an abandoned try may still look at it
 	target.User = nil
 	var transport *http.Transport
@@ -177,52 +148,26 @@ func (c *call) slow() policy.Outcome {
 	return policy.Slow
 }
 
-// again tells whether another try is worth while and cannot have an effect
-// twice: nothing reached the callee, or the request is idempotent and without
-// a body, and no byte of an answer has come, or one that says that it was not
-// dealt with.
+// again tells whether another try follows, and after what pause.
 func (s *sending) again(res *http.Response, err error) (pause time.Duration, ok bool) {
 	x := s.exchange
 	if s.out.Context().Err() != nil || errors.Is(err, errNone) || x.body != nil && x.body.touched() {
 		return 0, false
 	}
-	asked := time.Duration(0)
-	switch {
-	case err == nil:
-		var worth bool
-		if asked, worth = policy.WorthAgain(res); !worth || !x.idempotent() || x.terms == nil {
-			return 0, false
-		}
-	case dialing(err):
-		if s.pool != nil && s.tries <= maxRetries && s.pool.another(s.tried) {
-			return 0, true // who is not there costs nothing: the next one
-		}
-	case !x.idempotent() || x.answer.hasBegun():
-		return 0, false
-	case x.terms == nil:
-		return 0, s.pool != nil && s.tries <= maxRetries && s.pool.another(s.tried)
+	was := policy.Try{
+		Res: res, Err: err, Unreached: dialing(err), Begun: x.answer.hasBegun(),
+		Idempotent: x.body == nil && policy.Idempotent(x.r.Method), Another: s.pool != nil && s.pool.another(s.tried),
 	}
-	if x.terms == nil {
-		return 0, false
+	pause, ok = s.tries.Again(&x.permit, was)
+	if !ok && x.terms == nil && err != nil && was.Idempotent && !was.Begun {
+		ok = s.tries.Elsewhere(was) // nobody guards these calls: there is no budget to ask
 	}
-	if pause, ok = x.permit.Retry(s.paid+1, s.above, asked); !ok {
-		return 0, false
-	}
-	s.paid++
-	if s.timeout > 0 && time.Since(x.Start)+pause >= s.timeout {
-		return 0, false // nobody would be there to hear of it
-	}
-	return pause, true
+	return pause, ok
 }
 
 func dialing(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
-}
-
-// idempotent tells whether the request may be sent twice, and can be.
-func (x *exchange) idempotent() bool {
-	return x.body == nil && policy.Idempotent(x.r.Method)
 }
 
 // next makes the request of the next try, which says so to who gets it: a
@@ -237,7 +182,7 @@ func (s *sending) next() {
 	}
 	if s.remote == nil {
 		s.out.Header = s.out.Header.Clone()
-		s.out.Header[policy.MarkHeader] = []string{strconv.Itoa(s.above + x.Retries)}
+		s.out.Header[policy.MarkHeader] = []string{strconv.Itoa(s.tries.Above + x.Retries)}
 	}
 	if s.pool != nil && x.terms != nil && len(s.pool.instances()) <= len(s.tried) {
 		s.tried = s.tried[:0] // all were asked: once more from the beginning

@@ -17,12 +17,6 @@ import (
 	"github.com/plat-dev/plat/kit/policy"
 )
 
-// Bounds of one call.
-const (
-	maxDials = 3        // when nobody was reached
-	drained  = 64 << 10 // of an answer that nobody gets, so that its connection can be used again
-)
-
 var (
 	errTimeout  = errors.New("no answer in time")
 	errTryOver  = errors.New("no answer in the time of one try")
@@ -43,9 +37,7 @@ type exchange struct {
 	body     *body       // nil: the request has none
 	with     *instance   // that answers
 	tried    []*instance
-	tries    int
-	paid     int // of them, those that the budget was asked for
-	above    int // retries by who called before
+	tries    policy.Tries
 	hurried  bool
 	told     Told
 	bytes    atomic.Int64 // of the answer's body
@@ -57,8 +49,8 @@ func (d *dependency) call(r *http.Request, t *terms) (*http.Response, error) {
 	if !d.used.Load() { // most often it is said already: no write to what all share
 		d.used.Store(true)
 	}
-	x := &exchange{dependency: d, terms: t, r: r, above: policy.Retried(r.Header)}
-	x.told = Told{Service: d.name, Start: time.Now(), Method: r.Method, Path: r.URL.EscapedPath()}
+	x := &exchange{dependency: d, terms: t, r: r, tries: policy.Tries{Start: time.Now(), Timeout: t.Timeout, Above: policy.Retried(r.Header)}}
+	x.told = Told{Service: d.name, Start: x.tries.Start, Method: r.Method, Path: r.URL.EscapedPath()}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	x.cancel = cancel
 	x.prepare(ctx)
@@ -153,35 +145,15 @@ func (x *exchange) send() (*http.Response, error) {
 			x.release(i)
 			x.tried = append(x.tried, i)
 		}
-		if res != nil {
-			_, _ = io.CopyN(io.Discard, res.Body, drained) // best effort
-			_ = res.Body.Close()
-		}
-		if err := rest(x.out.Context(), pause); err != nil {
+		if err := policy.Rest(x.out.Context(), res, pause); err != nil {
 			return nil, err
 		}
 		x.next()
 	}
 }
 
-// rest waits for a while, or until ctx ends.
-func rest(ctx context.Context, pause time.Duration) error {
-	if pause <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // try asks one instance.
 func (x *exchange) try() (*http.Response, *instance, error) {
-	x.tries++
 	i := x.acquire(x.terms, x.tried)
 	if i == nil {
 		return nil, nil, errNone
@@ -260,37 +232,15 @@ func (x *exchange) slow() policy.Outcome {
 	return policy.Slow
 }
 
-// again tells whether another try is worth while and cannot have an effect
-// twice: nobody was reached, or the request is idempotent and without a body,
-// and no byte of an answer has come, or one that says that it was not dealt
-// with.
+// again tells whether another try follows, and after what pause.
 func (x *exchange) again(res *http.Response, err error) (pause time.Duration, ok bool) {
 	if x.out.Context().Err() != nil || errors.Is(err, errNone) || x.body != nil && x.body.touched.Load() {
 		return 0, false
 	}
-	idempotent := x.body == nil && policy.Idempotent(x.r.Method)
-	asked := time.Duration(0)
-	switch {
-	case err == nil:
-		var worth bool
-		if asked, worth = policy.WorthAgain(res); !worth || !idempotent {
-			return 0, false
-		}
-	case dialing(err):
-		if x.tries < maxDials && len(x.now.Load().instances) > len(x.tried)+1 {
-			return 0, true // who is not there costs nothing: the next one
-		}
-	case !idempotent || x.begun.Load():
-		return 0, false
-	}
-	if pause, ok = x.permit.Retry(x.paid+1, x.above, asked); !ok {
-		return 0, false
-	}
-	x.paid++
-	if x.terms.Timeout > 0 && time.Since(x.told.Start)+pause >= x.terms.Timeout {
-		return 0, false // nobody would be there to hear of it
-	}
-	return pause, true
+	return x.tries.Again(&x.permit, policy.Try{
+		Res: res, Err: err, Unreached: dialing(err), Begun: x.begun.Load(),
+		Idempotent: x.body == nil && policy.Idempotent(x.r.Method), Another: len(x.now.Load().instances) > len(x.tried)+1,
+	})
 }
 
 // next makes the request of the next try, which says so to who gets it: a
@@ -300,7 +250,7 @@ func (x *exchange) next() {
 	x.begun.Store(false)
 	x.out = x.out.WithContext(x.out.Context())
 	x.out.Header = x.out.Header.Clone()
-	x.out.Header[policy.MarkHeader] = []string{strconv.Itoa(x.above + x.told.Retries)}
+	x.out.Header[policy.MarkHeader] = []string{strconv.Itoa(x.tries.Above + x.told.Retries)}
 	x.terms = x.now.Load() // the view may have changed meanwhile
 	if len(x.terms.instances) <= len(x.tried) {
 		x.tried = nil // all were asked: once more from the beginning
