@@ -17,6 +17,7 @@ func TestParseDate(t *testing.T) {
 		"Thu Aug 18 02:01:18 2050":             day,
 		"Thu Aug  8 02:01:18 2050":             day.AddDate(0, 0, -10),
 		"Tuesday, 18-Aug-92 02:01:18 GMT":      time.Date(1992, 8, 18, 2, 1, 18, 0, time.UTC), // more than 50 years on is past
+		"Monday, 18-Aug-70 02:01:18 GMT":       time.Date(2070, 8, 18, 2, 1, 18, 0, time.UTC), // less is to come
 		"Thu, 31 Dec 1998 23:59:60 GMT":        time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
 		"Thu, 18 Aug 2050 02:01:18 UTC":        {},
 		"Thu, 18 Aug 2050 02:01:18 +00":        {},
