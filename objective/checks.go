@@ -64,7 +64,7 @@ func serviceRules(sys *plan.System, svc *plan.Service, step time.Duration) []Rul
 			"{{ $labels.caller }} makes hardly any calls of "+svc.Name+": most of them failed.",
 			"The breaker did not close for longer than "+plan.Duration(openFor).String()+". What customers get instead, on-failure says. plat describe {{ $labels.caller }} tells why it opened.", state, errors)
 	}
-	if svc.Instances > 1 && svc.Ejection != nil {
+	if svc.Ejection != nil { // by hand it may have more instances than the plan says
 		out := fmt.Sprintf("plat_call_ejected{%s}", at)
 		add("InstanceEjected", Ticket, "max by (instance) ("+out+") == 1", outFor,
 			"{{ $labels.instance }} gets no calls: it fails, and others do not.",
