@@ -200,6 +200,7 @@ func (p *plane) serve(ctx context.Context, files *watchedFiles, ready func()) (e
 		return err
 	}
 	ready()
+	run("calls that are done later", p.later.Run)
 	run("output", p.spared("output", p.tellOutput))
 	run("figures", p.spared("figures", p.tellFigures))
 	run("metrics of services", p.spared("metrics of services", p.scrapeAll))

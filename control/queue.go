@@ -11,7 +11,8 @@ import (
 const queueBytes = 1 << 30
 
 // openLater opens what keeps calls that are done later.
-func (p *plane) openLater(ctx context.Context, run part, _ *closers) error {
+// They wait until the plan is in force: see serve.
+func (p *plane) openLater(ctx context.Context, _ part, _ *closers) error {
 	pile, err := p.broker.OpenPile(ctx, "later", queueBytes)
 	if err != nil {
 		return err
@@ -20,7 +21,6 @@ func (p *plane) openLater(ctx context.Context, run part, _ *closers) error {
 		return err
 	}
 	p.gateway.SetLater(p.later)
-	run("calls that are done later", p.later.Run)
 	return nil
 }
 

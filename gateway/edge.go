@@ -181,7 +181,10 @@ func (x *exchange) pass(e *edge) {
 	}
 	c := &call{pool: e.pool, remote: e.remote, header: out.Header, host: r.Host, timeout: timeout, absolute: true, hurried: timeout < e.timeout/2}
 	if x.terms != nil {
-		c.connect, c.perTry, c.total = x.terms.connect, x.terms.header, x.terms.total
+		c.connect = x.terms.connect
+		if !x.delivery { // for which nobody waits
+			c.perTry, c.total = x.terms.header, x.terms.total
+		}
 	}
 	priority := admit.ParsePriority(r.Header.Get(admit.PriorityHeader)) // of who called the caller
 	if e.remote != nil {

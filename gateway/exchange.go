@@ -67,6 +67,7 @@ type exchange struct {
 	delivery bool           // it is a call that was kept
 	held     []byte         // the request's body, when it was taken into memory; nil: it was not
 	kept     *later.Call    // what can be done later; nil: it cannot
+	stripped bool           // what can be done later has no credentials any more
 	unkept   *later.Refusal // why it cannot, where the plan says so
 	key      later.Key      // of the queue
 }

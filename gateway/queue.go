@@ -64,8 +64,8 @@ func (x *exchange) mayWait(out *outgoing) bool {
 	default:
 		x.kept = &later.Call{
 			ID: id, Caller: x.Caller, Callee: x.Service, Test: x.Synthetic, Method: x.r.Method, Target: x.r.URL.RequestURI(), Host: x.r.Host, Header: header, Body: x.held,
-			Stripped: stripped,
 		}
+		x.stripped = stripped
 	}
 	if !q.Waits(x.key) {
 		return true
@@ -136,7 +136,7 @@ func (x *exchange) keep(why string) bool {
 		}
 		return false
 	}
-	if x.kept.Stripped && x.Upstream != "" {
+	if x.stripped && x.Upstream != "" && !(x.Retries == 0 && dialing(x.Err)) {
 		x.unkept = &later.Refusal{Reason: later.Credentials, Detail: "it may have had its effect, and without its credentials it would have another"}
 		q.Refused(x.key, x.unkept.Reason)
 		return false

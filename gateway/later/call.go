@@ -62,10 +62,6 @@ type Call struct {
 	Dead    string      `json:"dead,omitempty"`  // why it was given up; empty: it waits
 	Tries   int         `json:"tries,omitempty"` // until it was
 	Body    []byte      `json:"-"`
-
-	// Stripped is set where credentials were taken out: it is not known as the
-	// same request as one with them.
-	Stripped bool `json:"-"`
 }
 
 const version = 1
@@ -139,7 +135,10 @@ func Header(out http.Header, target, rule string) (kept http.Header, stripped, o
 		return kept, false, true
 	}
 	if _, query, found := strings.Cut(target, "?"); found {
-		values, _ := url.ParseQuery(query) // what cannot be read holds no name
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return nil, false, false // what it holds is not known
+		}
 		for name := range values {
 			if credential(name) {
 				return nil, false, false // it cannot be taken out without another request coming of it
@@ -168,7 +167,8 @@ func credential(name string) bool {
 			return true
 		}
 	}
-	return false
+	word := name[strings.LastIndexAny(name, "-_")+1:]
+	return word == "key" && name != "idempotency-key"
 }
 
 // Outcome is what became of one try.

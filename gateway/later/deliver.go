@@ -14,6 +14,9 @@ import (
 func (q *Queues) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	q.mu.Lock()
+	q.began = time.Now()
+	q.mu.Unlock()
 	started := map[*queue]bool{}
 	tick := time.NewTicker(q.o.Longest / 3)
 	defer tick.Stop()
@@ -95,6 +98,9 @@ func (q *Queues) try(ctx context.Context, i *item) {
 	c, ok, err := q.read(ctx, i)
 	switch {
 	case err != nil:
+		if i.tries++; i.tries == 1 {
+			q.o.Log.ErrorContext(ctx, "a kept call cannot be read, and holds up its queue", "id", i.id, "queue", i.queue.key.String(), "error", err)
+		}
 		q.again(i, Outcome{Why: "it cannot be read from the disk: " + err.Error()})
 		return
 	case !ok:
@@ -112,7 +118,7 @@ func (q *Queues) try(ctx context.Context, i *item) {
 	q.mu.Lock()
 	i.tries++
 	i.why = o.Why
-	old := time.Since(i.since) > i.queue.rules.Keep
+	old := time.Since(i.since) > i.queue.rules.Keep && time.Since(q.began) > starting
 	q.mu.Unlock()
 	switch {
 	case o.done():
@@ -169,8 +175,14 @@ func (q *Queues) finish(ctx context.Context, i *item) {
 	q.forget(i)
 }
 
-// bury sets a call aside as a dead letter.
+// bury sets a call aside as a dead letter, unless it was dropped by hand while
+// it was tried.
 func (q *Queues) bury(ctx context.Context, i *item, c Call, why string) {
+	q.hand.Lock()
+	defer q.hand.Unlock()
+	if q.item(i.id) != i {
+		return
+	}
 	c.Dead, c.Tries = why, i.tries
 	if err := q.move(ctx, i, c); err != nil {
 		q.again(i, Outcome{Why: why + "; it cannot be set aside yet: " + err.Error()})
@@ -183,16 +195,22 @@ func (q *Queues) bury(ctx context.Context, i *item, c Call, why string) {
 }
 
 // move puts a call to the end of the store in another state, and takes away
-// what it was before.
+// what it was before; q.hand is held.
 func (q *Queues) move(ctx context.Context, i *item, c Call) error {
 	data, err := c.encode()
 	if err != nil {
 		return err
 	}
+	q.mu.Lock()
+	before := q.last
+	q.mu.Unlock()
 	putting, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
 	sequence, err := q.o.Store.Put(putting, data)
 	if err != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.doubts[c.ID] = doubt{before, time.Now()}
 		return err
 	}
 	gone := q.o.Store.Remove(putting, i.sequence)

@@ -69,13 +69,20 @@ func TestUnacknowledged(t *testing.T) {
 	t.Parallel()
 	d, f := newDisk(), &finance{}
 	q := open(t, d, f)
-	d.set(func(d *disk) { d.silent = true })
-	if _, err := q.Keep(t.Context(), call(0)); err == nil {
+	silent, failed := make(chan struct{}), make(chan error)
+	d.set(func(d *disk) { d.silent = silent })
+	go func() {
+		_, err := q.Keep(t.Context(), call(0))
+		failed <- err
+	}()
+	until(t, "it is on the disk", func() bool { return d.count() == 1 })
+	d.set(func(d *disk) { d.silent = nil })
+	kept(t, q, call(1)) // a newer record is known before the first has failed
+	close(silent)
+	if err := <-failed; err == nil {
 		t.Fatal("it was acknowledged")
 	}
-	d.set(func(d *disk) { d.silent = false })
 	run(t, q)
-	kept(t, q, call(1))
 	until(t, "it is removed", func() bool { return d.count() == 0 && !q.Waits(queue) })
 	if diff := cmp.Diff([]string{"/payments/1"}, f.did()); diff != "" {
 		t.Errorf("done (-want +got):\n%s", diff)
@@ -158,7 +165,9 @@ func TestHeader(t *testing.T) {
 	}{
 		{"", "/", later.Refuse, true, false}, {"Authorization", "/", later.Refuse, false, false}, {"Cookie", "/", later.Refuse, false, false},
 		{"X-Api-Key", "/", later.Refuse, false, false}, {"X-Auth-Token", "/", later.Drop, true, false}, {"Authorization", "/", later.Keep, true, true},
-		{"", "/?api_key=1", later.Refuse, false, false}, {"", "/?access_token=1", later.Drop, false, false}, {"", "/?access_token=1", later.Keep, true, false},
+		{"", "/?api_key=1", later.Refuse, false, false}, {"", "/?key=1", later.Refuse, false, false},
+		{"X-Functions-Key", "/", later.Refuse, false, false}, {"X-Monkey", "/", later.Refuse, true, true},
+		{"", "/?access_token=a%zz", later.Drop, false, false}, {"", "/?a=1;token=x", later.Refuse, false, false}, {"", "/?access_token=1", later.Drop, false, false}, {"", "/?access_token=1", later.Keep, true, false},
 	} {
 		out, expect := plain.Clone(), want.Clone()
 		if tt.field != "" {

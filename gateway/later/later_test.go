@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,9 +29,9 @@ type disk struct {
 	mu      sync.Mutex
 	last    uint64
 	records map[uint64][]byte
-	broken  error // of Put: the record is not stored
-	silent  bool  // of Put: it is stored, and fails all the same
-	stuck   error // of Remove
+	broken  error         // of Put: the record is not stored
+	silent  chan struct{} // of Put, when there is one: it is stored, and fails all the same when this is closed
+	stuck   error         // of Remove
 }
 
 func newDisk() *disk { return &disk{records: map[uint64][]byte{}} }
@@ -49,16 +50,19 @@ func (d *disk) count() int {
 
 func (d *disk) Put(_ context.Context, data []byte) (uint64, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.broken != nil {
+		defer d.mu.Unlock()
 		return 0, d.broken
 	}
 	d.last++
 	d.records[d.last] = slices.Clone(data)
-	if d.silent {
+	sequence, silent := d.last, d.silent
+	d.mu.Unlock()
+	if silent != nil {
+		<-silent
 		return 0, errors.New("no acknowledgement")
 	}
-	return d.last, nil
+	return sequence, nil
 }
 
 func (d *disk) Get(_ context.Context, sequence uint64) ([]byte, bool, error) {
@@ -300,16 +304,52 @@ func TestVerdicts(t *testing.T) {
 // slept through is tried once before that.
 func TestTooOld(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, f := newDisk(), &finance{}
+		f.set(down)
+		q := open(t, d, f)
+		kept(t, q, call(0))
+		q.SetRules("order", "finance", later.Rules{Keep: time.Nanosecond, Calls: 10, Size: 1 << 20})
+		stop := run(t, q)
+		time.Sleep(50 * time.Second) // of the bubble's clock
+		if s := q.State(queue); s.Dead != 0 || s.Tries < 10 {
+			t.Errorf("while services may be coming up: %+v", s)
+		}
+		time.Sleep(20 * time.Second)
+		l, ok := q.Find("id-0")
+		if !ok || l.State != later.Dead || l.Tries < 10 || l.Why != "too old, at last: 503" {
+			t.Errorf("the dead letter is %+v", l)
+		}
+		stop()
+	})
+}
+
+// TestDroppedWhileItIsTried: what was dropped by hand does not come back as a
+// dead letter.
+func TestDroppedWhileItIsTried(t *testing.T) {
+	t.Parallel()
 	d, f := newDisk(), &finance{}
-	f.set(down)
+	asked, dropped := make(chan struct{}), make(chan struct{})
+	f.set(func(c later.Call, _ int) later.Outcome {
+		if c.ID == "id-0" {
+			close(asked)
+			<-dropped
+			return later.Outcome{Status: 422, Why: "422"}
+		}
+		return later.Outcome{Status: 200}
+	})
 	q := open(t, d, f)
-	kept(t, q, call(0))
-	q.SetRules("order", "finance", later.Rules{Keep: time.Nanosecond, Calls: 10, Size: 1 << 20})
 	run(t, q)
-	until(t, "it is given up", func() bool { return q.State(queue).Dead == 1 })
-	l, ok := q.Find("id-0")
-	if !ok || l.State != later.Dead || l.Tries != 1 || l.Why != "too old, at last: 503" {
-		t.Errorf("the dead letter is %+v", l)
+	kept(t, q, call(0))
+	<-asked
+	if err := q.Drop(t.Context(), "id-0"); err != nil {
+		t.Error(err)
+	}
+	close(dropped)
+	kept(t, q, call(1))
+	until(t, "the next one is done", func() bool { return q.State(queue).Delivered == 1 })
+	if s := q.State(queue); s.Dead != 0 || s.Dropped != 1 || d.count() != 0 {
+		t.Errorf("%+v, %d records", s, d.count())
 	}
 }
 

@@ -41,6 +41,7 @@ const (
 	longestAsk = time.Minute // that a service may ask for
 	maxEnded   = 1000        // calls that were done, whose outcome can be asked for
 	doubtful   = time.Minute // for which a call that failed to be put may still appear
+	starting   = time.Minute // in which services may come up, so that no call is too old yet
 )
 
 // Queues are all queues of a system. Its methods are safe for concurrent use.
@@ -61,6 +62,7 @@ type Queues struct {
 	stale   []uint64         // records that say nothing any more, and could not be removed
 	last    uint64           // the newest record that is known
 	damaged int              // records that cannot be read
+	began   time.Time        // of Run
 }
 
 // queue is the calls of one service to another.
@@ -96,7 +98,7 @@ type item struct {
 	done        bool // delivered, and yet to be removed
 }
 
-// doubt is a call of which nobody knows whether it came to the disk.
+// doubt is a record of a call of which nobody knows whether it came to the disk.
 type doubt struct {
 	after uint64 // the newest record that was known then
 	at    time.Time
@@ -192,7 +194,7 @@ func (q *Queues) queue(key Key) *queue {
 
 // SetRules says what holds for the calls of one service to another from now
 // on. What waits is delivered by the last rules that were set, also when the
-// plan keeps no calls any more.
+// plan keeps no calls any more; after a restart by the standard.
 func (q *Queues) SetRules(caller, callee string, r Rules) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -257,6 +259,7 @@ func (q *Queues) Keep(ctx context.Context, c Call) (Receipt, error) {
 	}
 	one.storing++
 	one.bytes += size
+	before := q.last
 	q.mu.Unlock()
 
 	// Whoever asked may leave; what is on the disk and what is known must agree.
@@ -268,12 +271,13 @@ func (q *Queues) Keep(ctx context.Context, c Call) (Receipt, error) {
 	one.storing--
 	one.bytes -= size
 	if err != nil {
-		q.doubts[c.ID] = doubt{q.last, time.Now()}
+		q.doubts[c.ID] = doubt{before, time.Now()}
 		q.mu.Unlock()
 		q.o.Log.ErrorContext(ctx, "a call that failed could not be kept", "queue", c.Key().String(), "error", err)
 		return Receipt{}, q.refuse(c.Key(), Unstored, "the disk did not take it")
 	}
 	i := q.take(c, sequence, size)
+	i.next = i.kept.Add(q.o.Pause) // it failed just now
 	one.kept++
 	r := q.receipt(i)
 	q.mu.Unlock()
@@ -308,10 +312,15 @@ func (q *Queues) settle(ctx context.Context) {
 	for _, d := range doubts {
 		from = min(from, d.after+1)
 	}
+	q.hand.Lock() // a call that moves has a record that memory does not know yet
+	defer q.hand.Unlock()
 	err := q.o.Store.Each(ctx, from, func(sequence uint64, data []byte) error {
 		c, err := decode(data)
 		if _, in := doubts[c.ID]; err != nil || !in {
 			return nil //nolint:nilerr // it is another's
+		}
+		if i := q.item(c.ID); i != nil && i.sequence == sequence {
+			return nil // where it is
 		}
 		if err := q.o.Store.Remove(ctx, sequence); err != nil {
 			return err

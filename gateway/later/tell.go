@@ -248,30 +248,25 @@ func (q *Queues) Retry(ctx context.Context, id string) error {
 func (q *Queues) Drop(ctx context.Context, id string) error {
 	q.hand.Lock()
 	defer q.hand.Unlock()
-	for found := false; ; found = true {
-		i := q.item(id)
-		if i == nil && found {
-			return nil // it was done meanwhile
-		}
-		if i == nil {
-			return unknown(id)
-		}
-		if err := q.o.Store.Remove(ctx, i.sequence); err != nil {
-			return unavailable(err)
-		}
-		q.mu.Lock()
-		gone := q.ids[id] == i // else it was set aside meanwhile
-		if gone {
-			q.forget(i)
-			i.queue.dropped++
-		}
-		q.mu.Unlock()
-		if gone {
-			tell(i.queue.wake)
-			q.o.Log.WarnContext(ctx, "a kept call was dropped by hand", "id", id, "queue", i.queue.key.String())
-			return nil
-		}
+	i := q.item(id)
+	if i == nil {
+		return unknown(id)
 	}
+	if err := q.o.Store.Remove(ctx, i.sequence); err != nil {
+		return unavailable(err)
+	}
+	q.mu.Lock()
+	there := q.ids[id] == i // else it was done meanwhile
+	if there {
+		q.forget(i)
+		i.queue.dropped++
+	}
+	q.mu.Unlock()
+	if there {
+		tell(i.queue.wake)
+		q.o.Log.WarnContext(ctx, "a kept call was dropped by hand", "id", id, "queue", i.queue.key.String())
+	}
+	return nil
 }
 
 func unknown(id string) error {
