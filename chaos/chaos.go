@@ -106,7 +106,8 @@ type Later struct {
 	Kept    uint64 // ever
 	Waiting int
 	Dead    int
-	Why     string // the last one was not done, or given up
+	Why     string // the next one was not done yet
+	GivenUp string // why the last dead one was
 }
 
 // Options are what a Room is made with.

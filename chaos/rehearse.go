@@ -232,7 +232,7 @@ func (h *rehearsing) doneLater(ctx context.Context, p Promise, way *Way, then La
 			way.Verdict, way.Why = NotRehearsed, "the journeys make no call that can be done later: POST, PUT, PATCH or DELETE"
 			return
 		case now.Dead > then.Dead:
-			way.Verdict, way.Why = False, "a call that was to be done later was given up: "+now.Why
+			way.Verdict, way.Why = False, "a call that was to be done later was given up: "+now.GivenUp
 			return
 		case now.Waiting == 0:
 			return

@@ -253,7 +253,7 @@ func TestDoneLater(t *testing.T) {
 						case tt.how == "waits":
 							queue.Why = "503"
 						case tt.how == "refused":
-							queue.Waiting, queue.Dead, queue.Why = 0, queue.Dead+1, "422"
+							queue.Waiting, queue.Dead, queue.GivenUp = 0, queue.Dead+1, "422"
 						case looks%3 == 0:
 							queue.Waiting = 0
 						}

@@ -111,7 +111,13 @@ func (b breakable) Versions() map[string]string {
 // Later tells of the calls of test customers that are done later.
 func (b breakable) Later(caller, dependency string) chaos.Later {
 	s := b.p.later.State(later.Key{Caller: caller, Callee: dependency, Test: true})
-	return chaos.Later{Kept: s.Kept, Waiting: s.Waiting, Dead: s.Dead, Why: s.Why}
+	out := chaos.Later{Kept: s.Kept, Waiting: s.Waiting, Dead: s.Dead, Why: s.Why}
+	for _, l := range b.p.later.Letters(true) {
+		if l.Test && l.Caller == caller && l.Service == dependency {
+			out.GivenUp = l.Why
+		}
+	}
+	return out
 }
 
 // Instances are those of a service that run.
