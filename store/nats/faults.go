@@ -236,7 +236,11 @@ func (b *between) begin() (err error) {
 	if b.sub, err = b.s.conn.ChanSubscribe(b.heard()+".>", b.came); err != nil {
 		return err
 	}
-	if err = errors.Join(b.s.conn.FlushTimeout(askTimeout), b.remap(b.s.current())); err != nil {
+	if err = b.s.conn.FlushTimeout(askTimeout); err == nil { // else nobody would hear what is mapped
+		err = b.remap(b.s.current())
+	}
+	if err != nil {
+		b.unmap(b.mappings())
 		return errors.Join(err, b.sub.Unsubscribe())
 	}
 	if b.hold != nil {
@@ -310,6 +314,9 @@ func (b *between) take(m *natsgo.Msg) {
 	case !ack:
 		b.pass(".next", m)
 	case b.again(tail, m):
+		if b.hold != nil {
+			b.hold.answered([]byte("-NAK"))
+		}
 		b.pass("."+tail, &natsgo.Msg{Data: []byte("-NAK")})
 		if m.Reply != "" {
 			_ = b.s.conn.Publish(m.Reply, nil) // who asks whether it was noted is told so
