@@ -17,15 +17,22 @@ const (
 	maxWatchers = 1 << 12 // programs that wait at a time
 	maxPrograms = 256     // of one service, that are remembered
 	maxID       = 128     // bytes of an instance's ID
+	maxEjected  = 256     // instances of a service that are told of
+	maxRetries  = 100     // of a call
 )
+
+// silence is how long a program may say nothing before nobody waits for it: it
+// asks for its view every few seconds.
+const silence = 5 * time.Second
 
 // Callers knows the programs that call by themselves. All methods are safe for
 // concurrent use.
 type Callers struct {
 	guard Guard
 
-	mu        sync.Mutex // guards what follows
-	changed   chan struct{}
+	mu        sync.Mutex    // guards what follows
+	changed   chan struct{} // closed when there are other views
+	heard     chan struct{} // closed when a program said something, or has gone
 	services  map[string]plan.Service
 	edges     []plan.Edge
 	instances map[string][]direct.Instance // by the registry's name
@@ -42,6 +49,7 @@ type program struct {
 	revision string // in force
 	heard    time.Time
 	with     map[string]int // calls under way, by instance
+	counted  string         // the revision of with
 	dropped  uint64
 	states   []direct.State
 }
@@ -49,15 +57,15 @@ type program struct {
 // New makes one that knows no plan yet.
 func New(guard Guard) *Callers {
 	return &Callers{
-		guard: guard, changed: make(chan struct{}), services: map[string]plan.Service{}, instances: map[string][]direct.Instance{},
+		guard: guard, changed: make(chan struct{}), heard: make(chan struct{}), services: map[string]plan.Service{}, instances: map[string][]direct.Instance{},
 		current: map[string]direct.View{}, programs: map[string]map[string]*program{}, dropped: map[string]uint64{},
 	}
 }
 
-// wake wakes who waits for a change; c.mu is held.
-func (c *Callers) wake() {
-	close(c.changed)
-	c.changed = make(chan struct{})
+// listen wakes who waits for programs; c.mu is held.
+func (c *Callers) listen() {
+	close(c.heard)
+	c.heard = make(chan struct{})
 }
 
 // Watch gives a program of a service its view as soon as it is another than
@@ -78,7 +86,7 @@ func (c *Callers) Watch(ctx context.Context, service, instance, has string, most
 	p.heard = time.Now()
 	if p.revision != has {
 		p.revision = has
-		c.wake()
+		c.listen()
 	}
 	timer := time.NewTimer(most)
 	defer timer.Stop()
@@ -143,7 +151,7 @@ func (c *Callers) Tell(service string, t direct.Telling) ([]direct.Told, error) 
 		return nil, err
 	}
 	now := time.Now()
-	p.heard, p.revision, p.with = now, t.Revision, t.InFlight
+	p.heard, p.revision, p.with, p.counted = now, t.Revision, t.InFlight, t.Revision
 	if t.Dropped > p.dropped {
 		c.dropped[service] += t.Dropped - p.dropped
 		p.dropped = t.Dropped
@@ -153,7 +161,12 @@ func (c *Callers) Tell(service string, t direct.Telling) ([]direct.Told, error) 
 		mine[e.Callee] = mine[e.Callee] || e.Caller == service
 	}
 	if len(t.States) > 0 {
-		p.states = slices.DeleteFunc(t.States, func(s direct.State) bool { return !mine[s.Service] })
+		known := map[string]bool{}
+		p.states = slices.DeleteFunc(t.States, func(s direct.State) bool {
+			again := known[s.Service]
+			known[s.Service] = true
+			return again || !mine[s.Service] || len(s.Ejected) > maxEjected
+		})
 	}
 	var sound []direct.Told
 	for i, call := range t.Calls {
@@ -166,14 +179,15 @@ func (c *Callers) Tell(service string, t direct.Telling) ([]direct.Told, error) 
 	if t.Ends {
 		delete(c.programs[service], t.Instance)
 	}
-	c.wake()
+	c.listen()
 	return sound, nil
 }
 
 // believable brings a call into bounds; false where it cannot be meant.
 func believable(t *direct.Told, now time.Time) bool {
 	const oldest = time.Hour
-	if t.Status != 0 && (t.Status < 100 || t.Status > 599) || t.Duration < 0 || t.Start.After(now.Add(time.Second)) || now.Sub(t.Start) > oldest+t.Duration ||
+	end := t.Start.Add(t.Duration)
+	if t.Status != 0 && (t.Status < 100 || t.Status > 599) || t.Duration < 0 || t.Retries > maxRetries || end.After(now.Add(time.Second)) || now.Sub(end) > oldest ||
 		len(t.Method) > 32 || len(t.Instance) > maxID || len(t.CorrelationID) > maxID || len(t.Trace) > 32 || len(t.Span) > 16 || len(t.Parent) > 16 || len(t.Code) > 64 {
 		return false
 	}
@@ -205,7 +219,7 @@ func (c *Callers) Drained(ctx context.Context, instance string) {
 	c.wait(ctx, func() bool {
 		free := true
 		c.each(func(service, _ string, p *program) {
-			free = free && p.revision == c.current[service].Revision && p.with[instance] == 0
+			free = free && p.counted == c.current[service].Revision && p.with[instance] == 0
 		})
 		return free
 	})
@@ -229,10 +243,11 @@ func (c *Callers) wait(ctx context.Context, condition func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !condition() && ctx.Err() == nil {
-		changed := c.changed
+		changed, heard := c.changed, c.heard
 		c.mu.Unlock()
 		select {
 		case <-changed:
+		case <-heard:
 		case <-tick.C:
 		case <-ctx.Done():
 		}
@@ -247,7 +262,7 @@ func (c *Callers) Gone(instance string) {
 	for _, all := range c.programs {
 		delete(all, instance)
 	}
-	c.wake()
+	c.listen()
 }
 
 // InFlight counts the calls under way past plat's listeners, by instance.
@@ -280,6 +295,9 @@ func (c *Callers) States(service string) []State {
 			continue
 		}
 		for _, id := range slices.Sorted(maps.Keys(c.programs[name])) {
+			if time.Since(c.programs[name][id].heard) >= silence {
+				continue
+			}
 			for _, s := range c.programs[name][id].states {
 				all = append(all, State{name, id, s})
 			}

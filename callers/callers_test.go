@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,6 +107,10 @@ func TestAWatchEndsWithAChangeOrItsTime(t *testing.T) {
 
 func TestWhoHasNotSwitchedIsSaid(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, whoHasNotSwitchedIsSaid)
+}
+
+func whoHasNotSwitchedIsSaid(t *testing.T) {
 	c := shop()
 	v := watch(t, c, "web-1", "")
 	now, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -127,16 +132,28 @@ func TestWhoHasNotSwitchedIsSaid(t *testing.T) {
 
 func TestAnInstanceIsDrainedWhenNobodyIsWithIt(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, anInstanceIsDrainedWhenNobodyIsWithIt)
+}
+
+func anInstanceIsDrainedWhenNobodyIsWithIt(t *testing.T) {
 	c := shop()
 	c.SetInstances("stock", []direct.Instance{{ID: "stock-1"}})
 	watch(t, c, "web-1", "")
 	c.SetInstances("stock", nil)
 	v := watch(t, c, "web-1", "old")
+	if _, err := c.Watch(t.Context(), "web", "web-1", v.Revision, 0); err != nil {
+		t.Fatal(err)
+	}
 	tell := func(telling direct.Telling) {
 		telling.Instance, telling.Revision = "web-1", v.Revision
 		if _, err := c.Tell("web", telling); err != nil {
 			t.Fatal(err)
 		}
+	}
+	uncounted, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if c.Drained(uncounted, "stock-1"); uncounted.Err() == nil {
+		t.Error("drained by an acknowledgement, which counts no calls")
 	}
 	tell(direct.Telling{InFlight: map[string]int{"stock-1": 1}})
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -176,10 +193,12 @@ func TestWhatIsToldIsHeldToThePlan(t *testing.T) {
 		bad(func(t *direct.Told) { t.Status = 42 }),
 		bad(func(t *direct.Told) { t.Duration = -1 }),
 		bad(func(t *direct.Told) { t.Start = now.Add(time.Hour) }),
+		bad(func(t *direct.Told) { t.Duration = time.Hour }),
+		bad(func(t *direct.Told) { t.Retries = 1 << 40 }),
 		bad(func(t *direct.Told) { t.Start = now.Add(-48 * time.Hour) }),
 		bad(func(t *direct.Told) { t.Trace = strings.Repeat("a", 33) }),
 	}
-	got, err := c.Tell("web", direct.Telling{Instance: "web-1", Calls: calls, Dropped: 3, States: []direct.State{{Service: "stock"}, {Service: "finance"}}})
+	got, err := c.Tell("web", direct.Telling{Instance: "web-1", Calls: calls, Dropped: 3, States: []direct.State{{Service: "stock"}, {Service: "finance"}, {Service: "stock"}}})
 	if err != nil || len(got) != 1 || len(got[0].Path) != direct.MaxText {
 		t.Fatalf("%d calls are believed, %v", len(got), err)
 	}

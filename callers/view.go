@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plat-dev/plat/kit/direct"
 	"github.com/plat-dev/plat/kit/policy"
@@ -108,12 +107,9 @@ func (c *Callers) SetBroken(yes bool) {
 	c.renew()
 }
 
-// renew makes the views anew and wakes who waits; c.mu is held.
+// renew makes the views anew and wakes who waits for them; c.mu is held.
 func (c *Callers) renew() {
 	c.current = c.views()
-	c.wake()
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
-
-// silence is how long a program may say nothing before nobody waits for it: it
-// asks for its view every few seconds.
-const silence = 5 * time.Second

@@ -20,9 +20,9 @@ type Callers interface {
 	TellCalls(service string, t direct.Telling) error
 }
 
-// longestWatch bounds how long a program waits for another view. It is also how
-// it knows that plat is there, so it is short.
-const longestWatch = 10 * time.Second
+// longestWatch bounds how long a program waits for another view. By it each
+// knows that the other is there, so it is shorter than callers are patient.
+const longestWatch = 3 * time.Second
 
 // watchCalls answers GET /v1/self/calls?instance=ID&revision=HAS&wait=MS.
 func watchCalls(c Callers) http.HandlerFunc {
