@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plat-dev/plat/kit"
-	"github.com/plat-dev/plat/kit/admit"
 )
 
 // busy is a service that works on one request at a time, until it is let go.
@@ -87,38 +86,6 @@ func TestTheGateGoesByPriority(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]uint64{"low": 1, "critical": 1, "normal": 1}, shed); d != "" {
 		t.Errorf("turned away, by priority (-want +got):\n%s", d)
-	}
-}
-
-// TestTheRateOfACaller: each calling service has its own, plat itself and who
-// has passed plat's gate have none.
-func TestTheRateOfACaller(t *testing.T) {
-	t.Parallel()
-	s := start(t, nil, func(s *kit.Service) error {
-		s.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
-		return nil
-	})
-	kit.Plan(s.Service, admit.Config{}, admit.Rate{Limit: 1, Per: time.Hour})
-	for _, caller := range []string{"web", "order"} {
-		if a := ask(t, http.MethodGet, s.URL(), "", "Plat-Caller", caller); a.status != http.StatusOK {
-			t.Errorf("%s: %d %s", caller, a.status, a.body)
-		}
-		a := ask(t, http.MethodGet, s.URL(), "", "Plat-Caller", caller)
-		if p := a.problem(t); a.status != http.StatusTooManyRequests || p.Code != kit.CodeRateLimited || a.header.Get("Retry-After") != "3600" ||
-			a.header.Get("RateLimit-Policy") != `"default";q=1;w=3600` || a.header.Get("Plat-Rejected") != "rate-limited" {
-			t.Errorf("%s: %d %s %v", caller, a.status, a.body, a.header)
-		}
-	}
-	for range 2 {
-		for _, header := range [][]string{{"Plat-Caller", "plat"}, {}, {"Plat-Caller", "web", "Plat-Admitted", "1"}} {
-			if a := ask(t, http.MethodGet, s.URL(), "", header...); a.status != http.StatusOK {
-				t.Errorf("%v: %d %s", header, a.status, a.body)
-			}
-		}
-	}
-	kit.Plan(s.Service, admit.Config{}, admit.Rate{}) // at once, without a restart
-	if a := ask(t, http.MethodGet, s.URL(), "", "Plat-Caller", "web"); a.status != http.StatusOK {
-		t.Errorf("without a rate: %d", a.status)
 	}
 }
 

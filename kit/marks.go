@@ -20,7 +20,6 @@ import (
 const (
 	headerDegraded = "Plat-Degraded" // neighbours that failed, on a failure or on what was made without them
 	headerFallback = "Plat-Fallback" // what stands in for an answer: default, last-good, queue
-	headerRejected = "Plat-Rejected" // why a call was not made
 )
 
 // maxDegraded bounds the neighbours that an answer names.
@@ -158,7 +157,7 @@ type hold struct {
 
 // note remembers a question that was refused for a time.
 func (h *holds) note(r *http.Request, resp *http.Response) {
-	why := resp.Header.Get(headerRejected)
+	why := resp.Header.Get(admit.RejectedHeader)
 	if why != string(policy.BreakerOpen) && why != "rate-limited" {
 		return
 	}
@@ -191,7 +190,7 @@ func (h *holds) answer(r *http.Request) *http.Response {
 		_ = r.Body.Close() // a RoundTripper always closes it
 	}
 	header := http.Header{
-		"Content-Type": {"application/problem+json"}, headerRejected: {held.rejected},
+		"Content-Type": {"application/problem+json"}, admit.RejectedHeader: {held.rejected},
 		"Retry-After": {strconv.Itoa(int((left + time.Second - 1) / time.Second))},
 	}
 	if held.degraded != "" {

@@ -45,7 +45,6 @@ const (
 	CodeBadNeighbour = "bad-neighbour"     // a neighbour answered with an error that this service did not expect
 	CodeTooLarge     = "body-too-large"    // the request's body is over the limit
 	CodeOverloaded   = "overloaded"        // there is more to do than this service can; Retry-After says when to ask again
-	CodeRateLimited  = "rate-limited"      // the calling service asks more often than the plan says
 )
 
 // NewProblem makes a problem of this status, code and detail.

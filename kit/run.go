@@ -71,7 +71,7 @@ func open(ctx context.Context, name string) (*Service, error) {
 	s := &Service{
 		mux:       http.NewServeMux(),
 		draining:  make(chan struct{}),
-		incoming:  incoming{gate: admit.NewGate(admit.Config{})},
+		gate:      admit.NewGate(admit.Config{}),
 		transport: connections{newTransport(false), newTransport(true)},
 		propagate: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}

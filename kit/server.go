@@ -223,6 +223,9 @@ type unused struct {
 }
 
 func (u *unused) note(c net.Conn, state http.ConnState) {
+	if state == http.StateIdle {
+		return // it is known to be used; most states are this one or the next
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if state != http.StateNew {

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/direct"
 )
 
@@ -19,8 +20,8 @@ import (
 // field means its default.
 type Limits struct {
 	Body       int64 // bytes of a request's body; default 10 MiB, negative: none
-	Concurrent int   // requests worked on at a time; default what the plan says, else 1,000, fewer while they take longer than usual
-	Queue      int   // requests that wait for a moment when as many are worked on; default what the plan says, else as many as Concurrent
+	Concurrent int   // requests worked on at a time; default 1,000, fewer while they take longer than usual
+	Queue      int   // requests that wait for a moment when as many are worked on; default as many as Concurrent
 
 	Drain time.Duration // for the requests in flight at the end, and again for the workers; default 4 s, so that both fit into the 10 s between SIGTERM and SIGKILL
 }
@@ -46,7 +47,7 @@ type Service struct {
 	limits    atomic.Pointer[Limits]
 	phase     atomic.Int32
 	traffic   traffic
-	incoming  incoming
+	gate      *admit.Gate   // before the handlers
 	draining  chan struct{} // closed when the end begins
 
 	mu       sync.Mutex
@@ -112,7 +113,7 @@ func (s *Service) SetLimits(l Limits) {
 		l.Drain = defaultDrain
 	}
 	s.limits.Store(&l)
-	s.incoming.unlessPlanned(l)
+	s.gate.Set(admit.Config{Concurrent: l.Concurrent, Queue: l.Queue})
 }
 
 // TracerProvider makes spans that belong to this service. Without an OTLP

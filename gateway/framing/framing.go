@@ -23,7 +23,7 @@ func (l Listener) Accept() (net.Conn, error) {
 // that net/http answers 400 and closes; so is a chunk; a trailer breaks off.
 //
 // INVARIANT: wherever Conn and net/http could see a message's end
-// differently, strictConn refuses it: after a refusal nothing is delivered.
+// differently, Conn refuses it: after a refusal nothing is delivered.
 type Conn struct {
 	net.Conn
 	scan  scanner

@@ -44,12 +44,8 @@ func (s Snapshot) Line() policy.Line {
 
 // Line is the rate in words; who is who is counted.
 func (s RatesSnapshot) Line(who string) policy.Line {
-	share := ""
-	if s.Rate.Share > 1 {
-		share = fmt.Sprintf(", of it a share of 1/%d here", s.Rate.Share)
-	}
 	return policy.Line{
-		Policy: "rate", Setting: fmt.Sprintf("%s: %d in %s, %d at once%s", who, s.Rate.Limit, s.Rate.Per, s.Rate.Burst, share),
+		Policy: "rate", Setting: fmt.Sprintf("%s: %d in %s, %d at once", who, s.Rate.Limit, s.Rate.Per, s.Rate.Burst),
 		State: fmt.Sprintf("%d known, %d forgotten early", s.Keys, s.Evicted), Count: s.Refused,
 	}
 }

@@ -11,11 +11,6 @@ type Rate struct {
 	Limit int           // requests
 	Per   time.Duration // in so long
 	Burst int           // at once after a rest; default Limit
-
-	// Share is among how many gates the rate is divided, each of which sees
-	// about as many of the requests; default 1. Together they let pass what
-	// the rate says, and at most Share-1 more at once after a rest.
-	Share int
 }
 
 // MaxKeys bounds the callers that are remembered at a time.
@@ -56,16 +51,15 @@ func (r Rate) withDefaults() Rate {
 	if r.Burst <= 0 {
 		r.Burst = r.Limit
 	}
-	r.Share = max(r.Share, 1)
 	return r
 }
 
 // longest bounds times, far below what overflows.
 const longest = 100 * 365 * 24 * time.Hour
 
-// every is the time between two requests at an even pace, here.
+// every is the time between two requests at an even pace.
 func (r Rate) every() time.Duration {
-	return max(time.Duration(min(float64(r.Per)/float64(r.Limit)*float64(r.Share), float64(longest))), 1)
+	return max(time.Duration(min(float64(r.Per)/float64(r.Limit), float64(longest))), 1)
 }
 
 // Set changes the rate; what callers have asked for stays known.
@@ -84,11 +78,11 @@ func (r *Rates) Rate() Rate {
 
 // window is how much may be asked for at once.
 func (r Rate) window() time.Duration {
-	each, burst := r.every(), (r.Burst+r.Share-1)/r.Share
-	if burst > int(longest/each) {
+	each := r.every()
+	if r.Burst > int(longest/each) {
 		return longest
 	}
-	return each * time.Duration(burst)
+	return each * time.Duration(r.Burst)
 }
 
 // Take counts a request of a caller, or tells when it may ask again. left is

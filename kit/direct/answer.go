@@ -69,6 +69,9 @@ func (x *exchange) failed(err error) (*http.Response, error) {
 		x.told.Status, x.told.Code, x.told.Error = http.StatusGatewayTimeout, codeTimeout, errTimeout.Error()
 	case ended != nil:
 		x.told.Code, x.told.Error = codeGone, ended.Error()
+	case x.body.failure() != nil: // the caller's own
+		ended = x.body.failure()
+		x.told.Code, x.told.Error = codeGone, ended.Error()
 	default:
 		x.permit.Report(policy.Failure)
 		return x.problem(h, codeFailed, x.name+" could not be reached or broke off", err), nil

@@ -114,6 +114,10 @@ func (c *Caller) follow(ctx context.Context) {
 			}
 			continue
 		}
+		if _, answers := errors.AsType[*statusError](err); answers {
+			heard = time.Now() // it is there, whatever it says
+			c.silent.Store(false)
+		}
 		if time.Since(heard) > silence && has != "" && !c.silent.Swap(true) {
 			c.o.Log.Warn("plat does not answer: calls go to the last known instances", "error", err.Error())
 		}

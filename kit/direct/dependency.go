@@ -168,5 +168,5 @@ func dialing(err error) bool {
 func needsEdge(r *http.Request) bool {
 	kind := r.Header.Get("Content-Type")
 	return r.Header[headerTest] != nil || r.URL.Scheme != "http" || r.Header["Upgrade"] != nil || strings.HasPrefix(kind, "application/grpc") ||
-		strings.HasPrefix(kind, "application/connect+") || strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+		strings.HasPrefix(kind, "application/connect+") || slices.ContainsFunc(r.Header["Accept"], func(v string) bool { return strings.Contains(v, "text/event-stream") })
 }

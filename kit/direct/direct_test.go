@@ -72,6 +72,7 @@ func (p *plat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p.hangs.Load() {
+		_, _ = io.Copy(io.Discard, r.Body) // only then net/http sees that the client has gone
 		<-r.Context().Done()
 		return
 	}

@@ -5,6 +5,5 @@
 //
 // The types of the wire (see docs/wire/direct-calls.md) are used by the control
 // plane, too. It must never import another package of the kit but kit/policy and
-// the makers of IDs,
-// nor anything of third parties.
+// the makers of IDs, nor anything of third parties.
 package direct

@@ -210,6 +210,8 @@ func (x *exchange) outcome(res *http.Response, err error) policy.Outcome {
 		return policy.OutcomeOf(res)
 	case errors.Is(err, errTryOver):
 		return policy.Slow
+	case x.body.failure() != nil:
+		return policy.Ignored
 	case x.late():
 		return x.slow()
 	case x.r.Context().Err() != nil:
@@ -283,6 +285,7 @@ type body struct {
 	io.ReadCloser
 	touched atomic.Bool
 	count   atomic.Int64
+	broken  atomic.Pointer[error] // it could not be read
 }
 
 // Read implements io.Reader.
@@ -290,7 +293,19 @@ func (b *body) Read(p []byte) (int, error) {
 	b.touched.Store(true)
 	n, err := b.ReadCloser.Read(p)
 	b.count.Add(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.broken.CompareAndSwap(nil, &err)
+	}
 	return n, err
+}
+
+// failure is why the caller's body could not be read; nil: it could, or there
+// is none.
+func (b *body) failure() error {
+	if b == nil || b.broken.Load() == nil {
+		return nil
+	}
+	return *b.broken.Load()
 }
 
 // Close leaves it to the call's end.

@@ -1,12 +1,16 @@
 package direct_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"github.com/plat-dev/plat/kit/direct"
+	"github.com/plat-dev/plat/kit/policy"
 )
 
 // TestPlatIsGone: the last known instances are asked, whatever was said of who
@@ -28,11 +32,26 @@ func TestPlatIsGone(t *testing.T) {
 	if _, body, _ := get(t, c, p.edge.URL); body != "one" {
 		t.Errorf("the edge has gone: %q", body)
 	}
-	_, server := stock(t, "stock-2", says("two"))
-	_ = server
 	p.CloseClientConnections()
 	p.hangs.Store(false)
 	await(t, "what was not told to be told", func() bool { return len(told(p)) == 1 })
+}
+
+// TestPlatHangs: its edge would answer, and the control plane says nothing.
+func TestPlatHangs(t *testing.T) {
+	t.Parallel()
+	p := newPlat(t)
+	one, _ := stock(t, "stock-1", says("one"))
+	call := byKit(one)
+	call.By = direct.ByEdge
+	p.say(call)
+	c := p.web(t)
+	p.inForce(t)
+	p.hangs.Store(true)
+	await(t, "calls to go to the last known instance", func() bool { _, body, _ := get(t, c, p.edge.URL); return body == "one" })
+	p.CloseClientConnections()
+	p.hangs.Store(false)
+	await(t, "calls to go by the edge again", func() bool { _, body, _ := get(t, c, p.edge.URL); return body == "edge" })
 }
 
 // TestAStandInIsMissing: where it is kept by plat, and plat has gone.
@@ -50,6 +69,32 @@ func TestAStandInIsMissing(t *testing.T) {
 	status, body, _ := get(t, c, p.edge.URL)
 	if status != 502 || !strings.Contains(body, "(last-good) is kept by plat, which does not answer") {
 		t.Errorf("%d %s", status, body)
+	}
+}
+
+// TestABrokenBodyOfTheCallersOwn is no fault of the instance.
+func TestABrokenBodyOfTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	p := newPlat(t)
+	one, _ := stock(t, "stock-1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	call := byKit(one)
+	call.Policy = policy.Config{Breaker: policy.Breaker{Minimum: 1, Open: time.Hour, Longest: time.Hour}}
+	p.say(call)
+	c := p.web(t)
+	p.inForce(t)
+	broken := errors.New("the file ends early")
+	for range 2 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.edge.URL, io.MultiReader(strings.NewReader("begun"), iotest.ErrReader(broken)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := c.Do(req); !errors.Is(err, broken) {
+			t.Errorf("%v %v", resp, err)
+			_ = resp.Body.Close()
+		}
+	}
+	if status, _, _ := get(t, c, p.edge.URL); status != http.StatusOK {
+		t.Errorf("afterwards: %d", status)
 	}
 }
 
