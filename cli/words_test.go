@@ -133,7 +133,7 @@ func TestMistakes(t *testing.T) {
 		{"publish order.placed", "-d says what the event tells"},
 		{"explain plan-unknown-feild", "did you mean plan-unknown-field?"},
 		{"explain consumes.servces", "did you mean"},
-		{"schema order", "it is plat or service"},
+		{"schema order", "it is plat, service or experiment"},
 		{"mail --raw", "--raw wants one ID"},
 		{"-C nowhere ps", "nowhere is not a folder"},
 		{"plan add order calls catalog", "the second word is consumes"},

@@ -4,6 +4,7 @@ package h2spec
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,20 +29,32 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(strings.Repeat("plat ", 100)))
 }
 
+// rounds is how often a difference must be seen. Some cases fail Go's own
+// server by chance, about every fourth time: whether it still knows a stream
+// that has just ended.
+const rounds = 5
+
 // The gateway fails nothing that Go's own server passes.
 func TestAsGoodAsGo(t *testing.T) {
 	quiet(t)
-	plain := failures(t, plainServer(t))
-	ours := failures(t, gatewayServer(t))
-	t.Logf("net/http fails %d of %d cases, the gateway %d of %d", len(plain.failed), plain.total, len(ours.failed), ours.total)
-	if ours.total != plain.total || ours.total < 140 {
-		t.Errorf("%d cases were run against the gateway, %d against net/http: expected all of about 146", ours.total, plain.total)
-	}
-	for name := range ours.failed {
-		if !plain.failed[name] {
-			t.Errorf("the gateway fails what net/http passes: %s", name)
+	worse := map[string]bool{}
+	for round := range rounds {
+		plain, ours := failures(t, plainServer(t)), failures(t, gatewayServer(t))
+		t.Logf("net/http fails %d of %d cases, the gateway %d of %d", len(plain.failed), plain.total, len(ours.failed), ours.total)
+		if ours.total != plain.total || ours.total < 140 {
+			t.Fatalf("%d cases were run against the gateway, %d against net/http: expected all of about 146", ours.total, plain.total)
+		}
+		for name := range ours.failed {
+			if round == 0 {
+				worse[name] = true
+			}
+		}
+		maps.DeleteFunc(worse, func(name string, _ bool) bool { return plain.failed[name] || !ours.failed[name] })
+		if len(worse) == 0 {
+			return
 		}
 	}
+	t.Errorf("in each of %d rounds the gateway failed what net/http passed: %q", rounds, slices.Sorted(maps.Keys(worse)))
 }
 
 func plainServer(t *testing.T) net.Addr {
