@@ -188,6 +188,7 @@ export interface Description {
 // CallState is how the policies of a service's calls of another stand.
 export interface CallState {
   service: string
+  by?: string // the instance that calls by itself; absent: plat's listener
   declared: boolean
   onFailure: string
   policies: PolicyState[] | null

@@ -1,4 +1,4 @@
-import type { PolicyState, ServicePolicies } from '../api/types'
+import type { CallState, PolicyState, ServicePolicies } from '../api/types'
 import { count } from './format'
 import { Mark } from './State'
 import type { Column } from './DataTable'
@@ -30,17 +30,21 @@ export function policyColumns<T extends PolicyState>(setting: Column<T>['from'] 
   ]
 }
 
+// callOf names whom calls go to, and which instance makes them past plat's
+// listener.
+export const callOf = ({ service, by }: CallState) => (by ? `${service} by ${by}` : service)
+
 // Held is one policy with what it protects.
 export interface Held extends PolicyState {
   id: string
   service: string
-  callee?: string // of the service's calls of it; absent: of what is asked of the service
+  callee?: string // of the service's calls of it, see callOf; absent: of what is asked of the service
 }
 
 // heldOf lists all policies of all services.
 export function heldOf(services: ServicePolicies[]): Held[] {
   return services.flatMap(({ service, calls, incoming }) => [
     ...incoming.map(policy => ({ ...policy, service, id: `${service} ${policy.policy} ${policy.setting}` })),
-    ...calls.flatMap(({ service: callee, policies }) => (policies ?? []).map(policy => ({ ...policy, service, callee, id: `${service} ${callee} ${policy.policy}` }))),
+    ...calls.flatMap(call => (call.policies ?? []).map(policy => ({ ...policy, service, callee: callOf(call), id: `${service} ${callOf(call)} ${policy.policy}` }))),
   ])
 }

@@ -2,7 +2,7 @@ import type { CallState, PolicyState } from '../../api/types'
 import { DataTable } from '../../parts/DataTable'
 import { Go } from '../../parts/Go'
 import { Nothing, Section } from '../../parts/Page'
-import { policyColumns } from '../../parts/policies'
+import { callOf, policyColumns } from '../../parts/policies'
 import { Mark } from '../../parts/State'
 
 const columns = policyColumns<PolicyState>()
@@ -13,8 +13,8 @@ export function Calls({ name, calls }: { name: string; calls: CallState[] }) {
   if (calls.length === 0) return <Section title="Calls"><Nothing>{name} calls nobody.</Nothing></Section>
   return calls.map(call => (
     <Section
-      key={call.service}
-      title={`Calls of ${call.service}`}
+      key={callOf(call)}
+      title={`Calls of ${callOf(call)}`}
       actions={
         <span>
           {call.declared ? <Mark tone="good">declared</Mark> : <Mark tone="warn">undeclared</Mark>}
@@ -27,7 +27,7 @@ export function Calls({ name, calls }: { name: string; calls: CallState[] }) {
         </span>
       }
     >
-      <DataTable label={`Policies of ${name}'s calls of ${call.service}`} columns={columns} rows={call.policies ?? []} id={({ policy }) => policy} />
+      <DataTable label={`Policies of ${name}'s calls of ${callOf(call)}`} columns={columns} rows={call.policies ?? []} id={({ policy }) => policy} />
     </Section>
   ))
 }
