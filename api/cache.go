@@ -94,7 +94,7 @@ type CachePurge struct {
 
 // CachePurged tells what went.
 type CachePurged struct {
-	Purged int `json:"purged" doc:"Resources."`
+	Purged int `json:"purged" doc:"Resources of gateways, and last good answers between services, together."`
 }
 
 // Caches tells what the gateways keep.

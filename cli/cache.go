@@ -153,7 +153,7 @@ func (a *app) cachePurge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "purge (URL | --tag TAG)",
 		Short:   "Take answers out of the gateways' caches",
-		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag. Tags\nare those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas), and\nof the route's cache: {tags: […]}. Last good answers of the URL or tag, which stand in\nbetween services, go too. What is fetched at this moment is not kept either.",
+		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag. Tags\nare those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas), and\nof the route's cache: {tags: […]}. Last good answers of the URL or tag, which stand in\nbetween services, go too. What a gateway fetches at this moment\nis not kept either.",
 		Example: "  plat cache purge http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
 		Args:    args(0, 1, "a URL, or --tag"),
 	}

@@ -101,7 +101,7 @@ func (p *plane) cachedURL(rawURL string) (*url.URL, string, error) {
 		}
 	}
 	if only == "" {
-		return nil, "", fault.Newf(fault.GatewayBadURL, "no gateway is at %s", u.Host)
+		return nil, "", fault.Newf(fault.GatewayBadURL, "no gateway is at %s", u.Host).Fix("use the address of a gateway, as plat ps prints it")
 	}
 	return u, only, nil
 }

@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 
@@ -20,6 +22,7 @@ func TestCacheKeepsWhatOthersDoNotPurge(t *testing.T) {
 		"a POST to another URL":       {func(r *rig, c *http.Client, t *testing.T) { post(t, r, c, "/other", "shop.example") }, true},
 		"a POST that failed":          {func(r *rig, c *http.Client, t *testing.T) { post(t, r, c, "/slow?fail", "shop.example") }, true},
 		"a POST to this URL":          {func(r *rig, c *http.Client, t *testing.T) { post(t, r, c, "/slow", "shop.example") }, false},
+		"a POST that breaks off":      {breaksOff, false},
 		"a POST that names it":        {func(r *rig, c *http.Client, t *testing.T) { post(t, r, c, "/names", "shop.example") }, false},
 		"in other letters of a host":  {func(r *rig, c *http.Client, t *testing.T) { post(t, r, c, "/slow", "SHOP.example") }, false},
 		"a purge of another URL":      {func(r *rig, _ *http.Client, t *testing.T) { purge(t, r, "/other") }, true},
@@ -36,6 +39,11 @@ func TestCacheKeepsWhatOthersDoNotPurge(t *testing.T) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Cache-Tag", "a")
 				switch {
+				case r.URL.RawQuery == "" && r.Method == http.MethodPost && r.Header.Get("X-Break") != "":
+					w.Header().Set("Content-Length", "10")
+					_, _ = w.Write([]byte("begun"))
+					_ = http.NewResponseController(w).Flush()
+					panic(http.ErrAbortHandler)
 				case r.URL.RawQuery == "fail":
 					w.WriteHeader(http.StatusInternalServerError)
 				case r.URL.Path == "/names":
@@ -54,10 +62,29 @@ func TestCacheKeepsWhatOthersDoNotPurge(t *testing.T) {
 			c.meanwhile(rig, client, t)
 			close(goOn)
 			<-done
-			if got := ask(); (got[:9] == "plat; hit") != c.kept {
+			if got := ask(); strings.HasPrefix(got, "plat; hit") != c.kept {
 				t.Errorf("Cache-Status %q, want kept %v", got, c.kept)
 			}
 		})
+	}
+}
+
+// breaksOff changes something, and its answer does not come whole.
+func breaksOff(r *rig, c *http.Client, t *testing.T) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.addr+"/slow", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "shop.example"
+	req.Header.Set("X-Break", "yes")
+	resp, err := c.Do(req)
+	if err != nil {
+		return // not even its header came
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); err == nil {
+		t.Error("the answer came whole")
 	}
 }
 

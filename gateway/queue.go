@@ -136,7 +136,7 @@ func (x *exchange) keep(why string) bool {
 		}
 		return false
 	}
-	if x.stripped && x.Upstream != "" && !(x.Retries == 0 && dialing(x.Err)) {
+	if x.stripped && x.Upstream != "" && (x.Retries > 0 || !dialing(x.Err)) {
 		x.unkept = &later.Refusal{Reason: later.Credentials, Detail: "it may have had its effect, and without its credentials it would have another"}
 		q.Refused(x.key, x.unkept.Reason)
 		return false

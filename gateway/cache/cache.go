@@ -135,37 +135,44 @@ func (c *Cache) get(key string) *resource {
 	return r
 }
 
-// join enters the fetch of a key. The first leads, and calls leave at its end;
-// the others get what to wait for, or nothing when too many wait.
-func (c *Cache) join(key string) (lead bool, wait *flight) {
+// join finds the fetch of a key, or begins it: then it leads, and calls leave
+// at its end.
+func (c *Cache) join(key string) (f *flight, lead bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.flights[key]
+	f = c.flights[key]
 	if f == nil {
-		c.flights[key] = &flight{done: make(chan struct{})}
-		return true, nil
+		f = &flight{done: make(chan struct{})}
+		c.flights[key] = f
+		return f, true
 	}
-	if f.waiters >= c.o.Waiters {
-		return false, nil
-	}
-	f.waiters++
-	return false, f
+	return f, false
 }
 
-// leave lets those go on who wait for the key; more than one call does no harm.
+// queue counts one more who waits, until it is done; false: too many wait.
+func (c *Cache) queue(f *flight) (done func(), ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.waiters >= c.o.Waiters {
+		return nil, false
+	}
+	f.waiters++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		f.waiters--
+	}, true
+}
+
+// leave lets those go on who wait for a fetch of the key; more than one call
+// does no harm.
 func (c *Cache) leave(key string, of *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flights[key]; f != nil && (of == nil || f == of) {
+	if f := c.flights[key]; f != nil && f == of {
 		delete(c.flights, key)
 		close(f.done)
 	}
-}
-
-func (c *Cache) flightOf(key string) *flight {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.flights[key]
 }
 
 // fill fetches behind, with a bound; false: too much is under way.

@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,10 +62,13 @@ func judge(r *http.Request, status int, h http.Header, now time.Time, rule *Rule
 	if d == nil {
 		d = parseDirectives(h["Cache-Control"])
 	}
-	v := verdict{noCache: d.has("no-cache"), tags: tagsOf(h, rule)}
+	v := verdict{noCache: d.has("no-cache") || d.said("no-cache") && len(d.fields("no-cache")) == 0, tags: tagsOf(h, rule)}
 	v.strict = d.said("must-revalidate") || d.said("proxy-revalidate") || d.said("s-maxage") || v.noCache
 	v.vary, v.why = varyOf(h)
 	v.freshness(status, h, d, expires, now, rule)
+	if v.noCache {
+		v.lifetime, v.basis = 0, "no-cache"
+	}
 	if v.why == "" {
 		v.why = refusal(r, status, h, d, &v)
 	}
@@ -82,7 +86,7 @@ func refusal(r *http.Request, status int, h http.Header, d directives, v *verdic
 		return "must-understand, and the status is unknown"
 	case d.said("no-store") && !d.said("must-understand"):
 		return "the answer says no-store"
-	case d.has("private"):
+	case d.has("private") || d.said("private") && len(d.fields("private")) == 0:
 		return "the answer is private"
 	case len(h["Set-Cookie"]) > 0 && !public:
 		return "the answer sets a cookie and is not declared public"
@@ -148,7 +152,13 @@ func (v *verdict) freshness(status int, h http.Header, d directives, expires boo
 // tagsOf are the tags of an answer and its route. Surrogate-Key is parted by
 // spaces, Cache-Tag by commas.
 func tagsOf(h http.Header, rule *Rule) []string {
-	return append(rule.Tags[:len(rule.Tags):len(rule.Tags)], Tags(h)...)
+	tags := rule.Tags[:len(rule.Tags):len(rule.Tags)]
+	for _, tag := range Tags(h) {
+		if !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
 }
 
 // Tags are the tags that an answer says.

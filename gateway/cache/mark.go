@@ -83,6 +83,7 @@ func (c *Cache) put(m *mark, e *entry) bool {
 	}
 	c.kept.Set(m.key, c.get(m.key).with(e, c.o.Object))
 	c.counts.stored.Add(1)
+	c.refusals.drop(m.key)
 	return true
 }
 

@@ -179,7 +179,7 @@ func (r *recorder) Write(piece []byte) (int, error) {
 	if r.keep {
 		if int64(len(r.body)+len(piece)) > r.cache.o.Object {
 			r.tooLarge()
-			r.cache.leave(r.key, r.flightOrNone())
+			r.cache.leave(r.key, r.flight)
 		} else {
 			r.body = append(r.body, piece...)
 		}
@@ -188,15 +188,6 @@ func (r *recorder) Write(piece []byte) (int, error) {
 		return len(piece), nil
 	}
 	return r.w.Write(piece)
-}
-
-// flightOrNone is the fetch that others wait for; one that nobody can, when
-// there is none.
-func (r *recorder) flightOrNone() *flight {
-	if r.flight == nil {
-		return &flight{}
-	}
-	return r.flight
 }
 
 // done keeps what came whole, or answers with what is kept in place of what
@@ -290,7 +281,10 @@ func (r *recorder) update() *entry {
 // exchange or connection, nor those that no-cache and private name.
 func keptFields(h http.Header) http.Header {
 	kept := make(http.Header, len(h))
-	d := parseDirectives(h["Cache-Control"])
+	d := targeted(h["Cdn-Cache-Control"])
+	if d == nil {
+		d = parseDirectives(h["Cache-Control"])
+	}
 	without := append(d.fields("no-cache"), d.fields("private")...)
 	for name, values := range h {
 		switch name {

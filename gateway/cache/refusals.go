@@ -39,6 +39,13 @@ func (r *refusals) note(key string, what passed) {
 	r.last[key] = what
 }
 
+// drop forgets what a later answer, which was kept, makes untrue.
+func (r *refusals) drop(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, key)
+}
+
 func (r *refusals) of(key string) (passed, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

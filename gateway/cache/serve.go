@@ -114,11 +114,18 @@ func (a *asked) unsafe() {
 	m, _ := a.cache.begin(a.key, nil)
 	defer a.cache.end(m)
 	rec := &recorder{asked: a, status: "plat; fwd=method", keep: a.Request.Method == http.MethodPost, post: true, requested: a.cache.o.Now(), mark: m}
-	a.Fetch(rec, a.sent())
-	if rec.code >= 200 && rec.code < 400 {
+	whole := false
+	defer func() { // also when the answer broke off: what it has changed, it has changed
+		if rec.code < 200 || rec.code >= 400 {
+			return
+		}
 		a.cache.invalidate(a.Request, m, rec.header)
-		rec.done()
-	}
+		if whole {
+			rec.done()
+		}
+	}()
+	a.Fetch(rec, a.sent())
+	whole = true
 }
 
 // read answers GET and HEAD.
@@ -151,21 +158,26 @@ func (a *asked) read() {
 			a.fetch(e, why, nil)
 			return
 		}
-		lead, wait := a.cache.join(a.key)
+		f, lead := a.cache.join(a.key)
 		if lead {
-			a.fetch(e, why, a.cache.flightOf(a.key))
+			a.fetch(e, why, f)
 			return
 		}
-		if wait == nil || !a.wait(wait) {
+		if !a.wait(f) {
 			a.fetch(e, why, nil)
 			return
 		}
 	}
 }
 
-// wait waits for a fetch of another, for a while; false: the client has gone,
-// or it took too long.
+// wait waits for a fetch of another, for a while; false: too many do so, the
+// client has gone, or it took too long.
 func (a *asked) wait(f *flight) bool {
+	done, ok := a.cache.queue(f)
+	if !ok {
+		return false
+	}
+	defer done()
 	a.cache.counts.collapsed.Add(1)
 	timer := time.NewTimer(a.cache.o.Patience)
 	defer timer.Stop()
@@ -180,10 +192,7 @@ func (a *asked) wait(f *flight) bool {
 
 // hidden has the answer fetched behind, and refuses meanwhile.
 func (a *asked) hidden(e *entry) bool {
-	lead, _ := a.cache.join(a.key)
-	if lead && !a.behind(e, a.cache.flightOf(a.key)) {
-		a.cache.leave(a.key, nil)
-	}
+	a.revalidateBehind(e)
 	a.cache.counts.misses.Add(1)
 	a.Refuse(http.StatusServiceUnavailable, "the answer is being fetched")
 	a.out = Outcome{Status: http.StatusServiceUnavailable}
@@ -191,8 +200,8 @@ func (a *asked) hidden(e *entry) bool {
 }
 
 func (a *asked) revalidateBehind(e *entry) {
-	if lead, _ := a.cache.join(a.key); lead && !a.behind(e, a.cache.flightOf(a.key)) {
-		a.cache.leave(a.key, nil)
+	if f, lead := a.cache.join(a.key); lead && !a.behind(e, f) {
+		a.cache.leave(a.key, f)
 	}
 }
 
@@ -362,7 +371,7 @@ func (a *asked) excused(e *entry) bool {
 // within tells whether a kept part holds all that is asked for.
 func (a *asked) within(e *entry) bool {
 	p, wanted, ok := rangeOf(a.Request.Header.Get("Range"), e.total)
-	return wanted && ok && a.Request.Header.Get("If-Range") == "" && p.from >= e.from && p.to <= e.from+int64(len(e.body))
+	return a.Request.Method == http.MethodGet && wanted && ok && a.Request.Header.Get("If-Range") == "" && p.from >= e.from && p.to <= e.from+int64(len(e.body))
 }
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }

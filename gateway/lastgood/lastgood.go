@@ -261,7 +261,8 @@ func (s *Store) Kept() []Kept {
 }
 
 // Forget drops what is meant, and tells how many answers that were. An answer
-// that is on its way meanwhile is newer than what was to go.
+// that is on its way meanwhile is kept, though it may be from before; the next
+// good one takes its place.
 func (s *Store) Forget(meant func(Kept) bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,21 +44,18 @@ const textKind = 1 << 7
 // find gives what is known of a text; fresh when that is nothing yet. It holds
 // until the next call.
 func (m *memo) find(key, value string, kind uint8) (k *met, fresh bool) {
-	var text []byte
 	if len(key)+len(value) > memoText {
-		k = &met{}
-	} else {
-		h := maphash.String(m.seed, value) + uint64(len(key))<<3 + uint64(kind)
-		if key != "" {
-			h += uint64(key[len(key)-1]) << 5
-		}
-		k = &m.met[h%memoSize]
-		if k.kind == kind && k.key == len(key) && k.value == len(key)+len(value) && string(k.text[:k.key]) == key && string(k.text[k.key:k.value]) == value {
-			return k, k.page == 0
-		}
-		text = k.text[:0]
+		return &met{kind: kind, column: columns}, true // it is not remembered
 	}
-	text = append(append(text, key...), value...)
+	h := maphash.String(m.seed, value) + uint64(len(key))<<3 + uint64(kind)
+	if key != "" {
+		h += uint64(key[len(key)-1]) << 5
+	}
+	k = &m.met[h%memoSize]
+	if k.kind == kind && k.key == len(key) && k.value == len(key)+len(value) && string(k.text[:k.key]) == key && string(k.text[k.key:k.value]) == value {
+		return k, k.page == 0
+	}
+	text := append(append(k.text[:0], key...), value...)
 	*k = met{text: text, key: len(key), value: len(text), kind: kind, column: columns}
 	return k, true
 }
