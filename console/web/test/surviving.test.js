@@ -183,7 +183,7 @@ test('what is kept is purged by URL and by tag, after a question', async () => {
   const byURL = page().waitForRequest(asked => asked.method() === 'POST')
   await dialog.getByRole('button', { name: 'Purge' }).click()
   assert.deepEqual((await byURL).postDataJSON(), { url: 'http://127.0.0.1:8000/api/albums/MC-0001' })
-  await page().getByText('1 resource purged').waitFor()
+  await page().getByText('1 answer purged').waitFor()
   await page().getByRole('button', { name: 'Purge a tag' }).click()
   await dialog.getByLabel('Tag').fill('albums')
   const byTag = page().waitForRequest(asked => asked.method() === 'POST')

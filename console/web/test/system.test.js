@@ -248,7 +248,7 @@ test('the cache tells what it keeps and why, and forgets it', { skip, timeout: 1
   await visitor.photograph('caching-cache')
   await region('What is kept').getByRole('button', { name: /^Purge/ }).click()
   await page().getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
-  await page().getByText('1 resource purged').waitFor()
+  await page().getByText('1 answer purged').waitFor()
   await page().getByRole('status').getByText(/^miss: nothing is kept under this key/).waitFor()
   await region('What is kept').waitFor({ state: 'detached' })
 })

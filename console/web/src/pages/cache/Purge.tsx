@@ -19,7 +19,7 @@ export function Purge({ url, small }: { url?: string; small?: boolean }) {
     onSuccess: async purged => {
       await queries.invalidateQueries({ queryKey: ['cache'] })
       dialog.close()
-      notifications.show({ message: purged > 0 ? `${counted(purged, 'resource')} purged` : 'Nothing of that was kept', color: purged > 0 ? 'green' : 'gray' })
+      notifications.show({ message: purged > 0 ? `${counted(purged, 'answer')} purged` : 'Nothing of that was kept', color: purged > 0 ? 'green' : 'gray' })
     },
   })
   return (
@@ -32,7 +32,7 @@ export function Purge({ url, small }: { url?: string; small?: boolean }) {
           <TextInput label="Tag" description="Of Surrogate-Key or Cache-Tag, or of the route" value={tag} onChange={event => setTag(event.currentTarget.value)} data-autofocus />
         ) : (
           <Text size="sm">
-            Takes all variants of <span className="mono path">{url}</span> out of the gateway. The next request for it goes to its service.
+            Takes all variants of <span className="mono path">{url}</span> out of the gateway, and its last good answers between services. The next request for it goes to its service.
           </Text>
         )}
       </Confirm>

@@ -4,6 +4,7 @@ import { planQuery } from '../../api/queries'
 import type { GatewayRoute, PolicyState } from '../../api/types'
 import { type Column, DataTable } from '../../parts/DataTable'
 import { count } from '../../parts/format'
+import { Failure } from '../../parts/Faults'
 import { Go } from '../../parts/Go'
 import { Nothing, Section } from '../../parts/Page'
 import { policyColumns } from '../../parts/policies'
@@ -21,6 +22,7 @@ export function LetsIn({ name, incoming }: { name: string; incoming: PolicyState
   return (
     <Section title="Lets in" actions={<TurnedAway name={name} />}>
       {incoming.length === 0 ? <Nothing>Nothing is asked of it through plat.</Nothing> : <DataTable label={`What ${name} lets in`} columns={columns} rows={incoming} id={({ policy, setting }) => `${policy} ${setting}`} />}
+      {plan.isError && <Failure error={plan.error} again={() => void plan.refetch()} />}
       {routes.length > 0 && (
         <div className="below">
           <DataTable label={`Routes to ${name}`} columns={routeColumns} rows={routes} id={({ gateway, host = '', path, methods = [] }) => `${gateway} ${host}${path} ${methods.join()}`} />
