@@ -31,11 +31,7 @@ func (a *app) alerts() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "answer no (exit 1) while something fires")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		list, err := client.Alerts(cmd.Context())
 		if err != nil {
 			return err
@@ -55,7 +51,7 @@ func (a *app) alerts() *cobra.Command {
 			}
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -187,11 +183,7 @@ func (a *app) objectives() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&burning, "burning", false, "only what burns, alerts or is spent")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, wanted []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, wanted []string) error {
 		all, err := client.Objectives(cmd.Context())
 		if err != nil {
 			return err
@@ -208,7 +200,7 @@ func (a *app) objectives() *cobra.Command {
 			a.words("no such objective is declared: plat explain objectives")
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

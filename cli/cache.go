@@ -21,11 +21,7 @@ func (a *app) cache() *cobra.Command {
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		all, err := client.Caches(cmd.Context())
 		if err != nil {
 			return err
@@ -42,7 +38,7 @@ func (a *app) cache() *cobra.Command {
 			})
 		}
 		return a.print(all, t)
-	}
+	})
 	cmd.AddCommand(a.cacheList(), a.cacheWhy(), a.cachePath(), a.cachePurge())
 	return cmd
 }
@@ -57,11 +53,7 @@ func (a *app) cacheList() *cobra.Command {
 	}
 	limit := cmd.Flags().Int("limit", 100, "so many of each gateway at most, 1 to 1000")
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		all, err := client.Caches(cmd.Context())
 		if err != nil {
 			return err
@@ -83,7 +75,7 @@ func (a *app) cacheList() *cobra.Command {
 			}
 		}
 		return a.print(lists, t)
-	}
+	})
 	return cmd
 }
 
@@ -135,17 +127,13 @@ func (a *app) aboutURL(cmd *cobra.Command, say func(api.CacheWhy) error) *cobra.
 	cmd.Args = args(1, 1, "a URL")
 	fields := cmd.Flags().StringArray("header", nil, "a field of the request, as 'Accept-Language: de'; may be repeated")
 	a.outputs(cmd, "table", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		w, err := client.CacheWhy(cmd.Context(), given[0], *fields)
 		if err != nil {
 			return err
 		}
 		return say(w)
-	}
+	})
 	return cmd
 }
 

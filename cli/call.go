@@ -320,17 +320,13 @@ func (a *app) console() *cobra.Command {
 		GroupID: "monitoring",
 		Args:    args(0, 0, "no arguments"),
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		s, err := client.Session(cmd.Context())
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(a.Out, openable(s.URL))
 		return err
-	}
+	})
 	return cmd
 }

@@ -48,11 +48,7 @@ func (a *app) chaosList() *cobra.Command {
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		known, err := client.Chaos(cmd.Context())
 		if err != nil {
 			return err
@@ -70,7 +66,7 @@ func (a *app) chaosList() *cobra.Command {
 			a.words("there are no experiments: a file in the folder experiments beside plat.yaml makes one")
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -122,11 +118,7 @@ func (a *app) chaosShow() *cobra.Command {
 		ValidArgsFunction: a.experimentNames,
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		known, err := client.Chaos(cmd.Context())
 		if err != nil {
 			return err
@@ -142,7 +134,7 @@ func (a *app) chaosShow() *cobra.Command {
 			return nil
 		}
 		return fault.New(fault.ChaosUnknown, "there is no experiment "+given[0]+" beside the plan")
-	}
+	})
 	return cmd
 }
 
@@ -250,11 +242,7 @@ func (a *app) chaosRun() *cobra.Command {
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
 	timeout := cmd.Flags().Duration("timeout", 15*time.Minute, "give up, and undo, after this time")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		ask, err := experimentOf(given[0])
 		if err != nil {
 			return err
@@ -280,7 +268,7 @@ func (a *app) chaosRun() *cobra.Command {
 			return errAnswered
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -332,17 +320,13 @@ func (a *app) chaosReport() *cobra.Command {
 		ValidArgsFunction: a.experimentNames,
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		report, err := client.ChaosReport(cmd.Context(), append(given, "last")[0])
 		if err != nil {
 			return err
 		}
 		return a.sayReport(report)
-	}
+	})
 	return cmd
 }
 
@@ -432,11 +416,7 @@ func (a *app) chaosSchedule() *cobra.Command {
 	a.outputs(cmd, "table", "json", "yaml", "name")
 	long := cmd.Flags().Duration("for", 0, "switch it on for this long, at most 168h")
 	off := cmd.Flags().Bool("off", false, "switch it off")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		if *off || *long != 0 {
 			if *off && *long != 0 {
 				return usage(cmd, "--off and --for exclude each other")
@@ -465,6 +445,6 @@ func (a *app) chaosSchedule() *cobra.Command {
 			a.words("on until %s; %s, %s", s.Until.Local().Format(time.DateTime), counted(s.Started, "run", "runs"), counted(s.Postponed, "was postponed", "were postponed"))
 		}
 		return nil
-	}
+	})
 	return cmd
 }

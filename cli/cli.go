@@ -187,6 +187,17 @@ func (a *app) system() (string, error) {
 	return root, nil
 }
 
+// asking makes the run of a verb that asks the plat that runs.
+func (a *app) asking(ask func(cmd *cobra.Command, client *api.Client, given []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, given []string) error {
+		client, _, err := a.connect()
+		if err != nil {
+			return err
+		}
+		return ask(cmd, client, given)
+	}
+}
+
 // connect opens a client to the plat that runs this system.
 func (a *app) connect() (*api.Client, *state.Run, error) {
 	root, err := a.system()

@@ -26,11 +26,7 @@ func (a *app) describe() *cobra.Command {
 		ValidArgsFunction: a.serviceNames,
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		if _, err := a.known(cmd.Context(), client, given); err != nil {
 			return err
 		}
@@ -49,7 +45,7 @@ func (a *app) describe() *cobra.Command {
 			a.printFault(a.Err, d.Service.Fault)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -291,13 +287,9 @@ func (a *app) why() *cobra.Command {
 		}),
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		return a.explainID(cmd.Context(), client, given[0])
-	}
+	})
 	return cmd
 }
 

@@ -28,11 +28,7 @@ func (a *app) drift() *cobra.Command {
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
 	cmd.Flags().BoolVar(&patch, "patch", false, "print the changes of the plan that settle findings, as one diff")
 	lengthVar(cmd, &unused, "unused", 0, "how long a caller may be in use without a call that it declares (default 1h)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		all, err := client.Drift(cmd.Context(), unused)
 		if err != nil {
 			return err
@@ -57,7 +53,7 @@ func (a *app) drift() *cobra.Command {
 			a.words("the system is as the plan says")
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

@@ -22,11 +22,7 @@ func (a *app) events() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&dead, "dead", false, "list the dead letters")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		events, err := client.Events(cmd.Context())
 		if err != nil {
 			return err
@@ -42,7 +38,7 @@ func (a *app) events() *cobra.Command {
 			a.sayEvents(events, dead)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

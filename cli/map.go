@@ -31,11 +31,7 @@ func (a *app) mapVerb() *cobra.Command {
 	cmd.Flags().StringVar(&around, "around", "", "only this service, whom it uses and who uses it")
 	cmd.Flags().BoolVar(&undeclared, "undeclared", false, "only calls that the plan does not declare")
 	_ = cmd.RegisterFlagCompletionFunc("around", a.serviceNames) // the flag was just made
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		m, err := client.Map(cmd.Context())
 		if err != nil {
 			return err
@@ -55,7 +51,7 @@ func (a *app) mapVerb() *cobra.Command {
 			m = chart.OnlyUndeclared(m)
 		}
 		return a.drawing(m)
-	}
+	})
 	return cmd
 }
 

@@ -29,11 +29,7 @@ func (a *app) restart() *cobra.Command {
 		Args:              args(1, -1, "at least one service"),
 		ValidArgsFunction: a.serviceNames,
 	}
-	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, names []string) error {
 		if _, err := a.known(cmd.Context(), client, names); err != nil {
 			return err
 		}
@@ -44,7 +40,7 @@ func (a *app) restart() *cobra.Command {
 			a.words("%s: restarted", name)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -119,11 +115,7 @@ func (a *app) wait() *cobra.Command {
 		ValidArgsFunction: a.serviceNames,
 	}
 	lengthVar(cmd, &timeout, "timeout", time.Minute, "give up after this time")
-	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, names []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
 		services, err := a.settle(ctx, client, names, func([]api.Service) {})
@@ -131,7 +123,7 @@ func (a *app) wait() *cobra.Command {
 			return err
 		}
 		return a.sayFailed(services)
-	}
+	})
 	return cmd
 }
 

@@ -25,11 +25,7 @@ func (a *app) probe() *cobra.Command {
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		journeys, err := client.Journeys(cmd.Context())
 		if err != nil {
 			return err
@@ -41,7 +37,7 @@ func (a *app) probe() *cobra.Command {
 			a.words("the plan declares no journeys: plat explain journeys")
 		}
 		return nil
-	}
+	})
 	cmd.AddCommand(a.probeRun(), a.probeShow())
 	return cmd
 }
@@ -113,12 +109,9 @@ func (a *app) probeRun() *cobra.Command {
 		ValidArgsFunction: a.journeyNames,
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, wanted []string) error {
-		client, _, err := a.connect()
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, wanted []string) error {
+		wanted, err := knownJourneys(cmd.Context(), client, wanted)
 		if err != nil {
-			return err
-		}
-		if wanted, err = knownJourneys(cmd.Context(), client, wanted); err != nil {
 			return err
 		}
 		if len(wanted) == 0 {
@@ -150,7 +143,7 @@ func (a *app) probeRun() *cobra.Command {
 			return errAnswered
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -244,11 +237,7 @@ func (a *app) probeShow() *cobra.Command {
 		ValidArgsFunction: a.journeyNames,
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		journeys, err := client.Journeys(cmd.Context())
 		if err != nil {
 			return err
@@ -261,7 +250,7 @@ func (a *app) probeShow() *cobra.Command {
 			return a.print(j, table{header: []string{"JOURNEY"}, rows: [][]string{{j.Name}}})
 		}
 		return a.showJourney(j)
-	}
+	})
 	return cmd
 }
 

@@ -34,11 +34,7 @@ func (a *app) ps() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&platform, "platform", false, "list what plat itself costs instead")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, names []string) error {
 		if platform {
 			return a.platform(cmd.Context(), client)
 		}
@@ -64,7 +60,7 @@ func (a *app) ps() *cobra.Command {
 			a.sayWarnings(warnings, answer.Services, len(names) == 1)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

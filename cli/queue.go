@@ -26,11 +26,7 @@ func (a *app) queue() *cobra.Command {
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		all, err := client.Queues(cmd.Context())
 		if err != nil {
 			return err
@@ -70,7 +66,7 @@ func (a *app) queue() *cobra.Command {
 			a.words("%s", a.paint.yellow(count(dead, "dead letter")+": plat queue list --dead"))
 		}
 		return nil
-	}
+	})
 	cmd.AddCommand(a.queueList(), a.queueShow(),
 		a.queueChange("retry", "Try calls at once; dead letters go to the end of their queue", "Tries a call that waits at once, as soon as it is its turn. A dead letter goes to the\nend of its queue, and has its whole age again.", "retried", (*api.Client).RetryKeptCall),
 		a.queueChange("drop", "Remove calls for good", "Removes a call: it will not be done. There is no way back.", "dropped", (*api.Client).DropKeptCall))
@@ -95,11 +91,7 @@ func (a *app) queueList() *cobra.Command {
 	}
 	dead := cmd.Flags().Bool("dead", false, "only dead letters")
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		all, err := client.KeptCalls(cmd.Context(), *dead)
 		if err != nil {
 			return err
@@ -116,7 +108,7 @@ func (a *app) queueList() *cobra.Command {
 			t.rows = append(t.rows, []string{c.ID, c.Caller + "→" + c.Service, stateOf(c), c.Request, age(*c.Kept), strconv.Itoa(c.Tries), c.Why, strconv.FormatInt(c.Size, 10), c.CorrelationID})
 		}
 		return a.print(all, t)
-	}
+	})
 	return cmd
 }
 
@@ -141,11 +133,7 @@ func (a *app) queueShow() *cobra.Command {
 		ValidArgsFunction: a.keptCalls,
 	}
 	a.outputs(cmd, "table", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		c, err := client.KeptCall(cmd.Context(), given[0])
 		if err != nil {
 			return err
@@ -176,7 +164,7 @@ func (a *app) queueShow() *cobra.Command {
 			a.words("the body is longer: its beginning is shown")
 		}
 		return a.print(c, t)
-	}
+	})
 	return cmd
 }
 

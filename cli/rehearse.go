@@ -31,11 +31,7 @@ func (a *app) rehearse() *cobra.Command {
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
 	last := cmd.Flags().Bool("last", false, "show what the last rehearsals found, and do nothing")
 	timeout := cmd.Flags().Duration("timeout", 30*time.Minute, "give up, and undo, after this time")
-	cmd.RunE = func(cmd *cobra.Command, services []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, services []string) error {
 		if !*last {
 			if err := client.Rehearse(cmd.Context(), services); err != nil {
 				return err
@@ -52,7 +48,7 @@ func (a *app) rehearse() *cobra.Command {
 			found.Promises = slices.DeleteFunc(found.Promises, func(p api.Promise) bool { return !slices.Contains(services, p.Caller) })
 		}
 		return a.sayRehearsal(found, *last)
-	}
+	})
 	return cmd
 }
 

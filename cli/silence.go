@@ -143,11 +143,7 @@ func (a *app) silenceList() *cobra.Command {
 		Example: "  plat silence list\n  plat silence list -o json", Args: args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		list, err := client.Silences(cmd.Context())
 		if err != nil {
 			return err
@@ -159,7 +155,7 @@ func (a *app) silenceList() *cobra.Command {
 			a.words("nothing is silenced")
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -172,16 +168,12 @@ func (a *app) silenceEnd() *cobra.Command {
 			return names(list, func(s api.Silence) string { return s.ID + "\t" + s.Reason }), err
 		}),
 	}
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		if err := client.EndSilence(cmd.Context(), given[0]); err != nil {
 			return err
 		}
 		a.words("%s: ended", given[0])
 		return nil
-	}
+	})
 	return cmd
 }

@@ -32,11 +32,7 @@ func (a *app) top() *cobra.Command {
 	lengthVar(cmd, &window, "window", time.Minute, "the last time that rates are over, 15s to 24h")
 	cmd.Flags().BoolVar(&once, "once", false, "print once")
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
 		if once || a.output != "table" || !isTerminal(a.Out) {
 			f, err := client.Traffic(cmd.Context(), window)
 			if err != nil {
@@ -45,7 +41,7 @@ func (a *app) top() *cobra.Command {
 			return a.print(f, figuresTable(f))
 		}
 		return a.topLive(cmd.Context(), client, window)
-	}
+	})
 	return cmd
 }
 

@@ -93,11 +93,7 @@ func (a *app) trace() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&logs, "logs", false, "with the log records, where they were written")
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		client, _, err := a.connect()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		t, err := client.Trace(cmd.Context(), given[0])
 		if err != nil {
 			return err
@@ -110,7 +106,7 @@ func (a *app) trace() *cobra.Command {
 			return a.print(t, table{header: []string{"SPAN"}, rows: rows})
 		}
 		return a.drawTrace(t, logs)
-	}
+	})
 	return cmd
 }
 
