@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 // appendForEver prints how many batches were taken, each of two numbered rows.
 func appendForEver(dir string) {
-	s, err := segment.Open(context.Background(), segment.Options{Dir: dir, Rows: 500})
+	s, err := segment.Open(context.Background(), thatDay(segment.Options{Dir: dir, Rows: 500}))
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -128,8 +128,8 @@ func TestQueriesWhileRowsAreSealedCompactedAndDeleted(t *testing.T) {
 				b.Spans = append(b.Spans, telemetry.Span{Resource: resource, Start: began.UnixNano() + n, Name: "n", Duration: n})
 				b.Logs = append(b.Logs, telemetry.Log{Resource: resource, Time: began.UnixNano() + n, Body: "n"})
 			}
-			if err := s.Append(t.Context(), b); err != nil {
-				t.Error(err)
+			if err := s.Append(ctx, b); err != nil {
+				t.Error(err) // or the test has failed, and nobody seals any more
 				return
 			}
 			taken.Add(10)
@@ -150,7 +150,7 @@ func TestQueriesWhileRowsAreSealedCompactedAndDeleted(t *testing.T) {
 					t.Error(err)
 				}
 				if int64(len(seen)) < before {
-					t.Errorf("%d spans where %d were taken", len(seen), before)
+					t.Errorf("%d spans where %d were taken; the store says %+v", len(seen), before, s.Stats())
 				}
 				s.Scrub()
 			}

@@ -27,7 +27,7 @@ import (
 func sealed(t *testing.T, sealed, logged telemetry.Batch) string {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := segment.Open(t.Context(), segment.Options{Dir: dir})
+	s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: dir}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestFlippedBitsAreNeverServed(t *testing.T) {
 			b[at] ^= bit
 			write(t, filepath.Join(copied, filepath.Base(name)), b)
 			what := fmt.Sprintf("%s with bit %d of byte %d flipped", filepath.Base(name), bit, at)
-			s, err := segment.Open(t.Context(), segment.Options{Dir: copied})
+			s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: copied}))
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
@@ -177,7 +177,7 @@ func TestATornTailIsCutAndSaid(t *testing.T) {
 	t.Parallel()
 	m := newMaker(7)
 	dir := t.TempDir()
-	s, err := segment.Open(t.Context(), segment.Options{Dir: dir})
+	s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: dir}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestATornTailIsCutAndSaid(t *testing.T) {
 	for cut := len(whole) - 1; cut >= 0; cut -= 517 {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "wal-000000000001.log"), whole[:cut])
-		s, err := segment.Open(t.Context(), segment.Options{Dir: dir})
+		s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: dir}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,7 @@ func TestATornTailIsCutAndSaid(t *testing.T) {
 		if err := errors.Join(s.Append(t.Context(), again), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if s, err = segment.Open(t.Context(), segment.Options{Dir: dir}); err != nil {
+		if s, err = segment.Open(t.Context(), thatDay(segment.Options{Dir: dir})); err != nil {
 			t.Fatal(err)
 		}
 		if got := spansOf(t.Context(), t, s, telemetry.SpanQuery{}); len(got) != len(before)+3 || len(s.Stats().Damage) != 0 || !s.Stats().LostUntil.IsZero() {
@@ -272,7 +272,7 @@ func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 	m := newMaker(8)
 	var d disk
 	dir := t.TempDir()
-	s, err := segment.Open(t.Context(), segment.Options{Dir: dir, Rows: 50}.WithFiles(d.create))
+	s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: dir, Rows: 50}.WithFiles(d.create)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = segment.Open(t.Context(), segment.Options{Dir: dir}); err != nil {
+	if s, err = segment.Open(t.Context(), thatDay(segment.Options{Dir: dir})); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, spansOf(t.Context(), t, s, telemetry.SpanQuery{})); d != "" {
@@ -387,7 +387,7 @@ func TestAppendWaitsForTheSealAndGivesUp(t *testing.T) {
 
 func FuzzTheLogIsReadWithoutHarm(f *testing.F) {
 	dir := f.TempDir()
-	s, err := segment.Open(f.Context(), segment.Options{Dir: dir})
+	s, err := segment.Open(f.Context(), thatDay(segment.Options{Dir: dir}))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -286,7 +286,7 @@ func likeASlice(t *testing.T, seed uint64) {
 	var want model
 	dir := t.TempDir()
 	options := segment.Options{Dir: dir, Rows: 150, Now: func() time.Time { return began }}
-	s, err := segment.Open(t.Context(), options)
+	s, err := segment.Open(t.Context(), thatDay(options))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func likeASlice(t *testing.T, seed uint64) {
 			err = s.Compact(t.Context())
 		case 2:
 			if err = s.Close(); err == nil {
-				s, err = segment.Open(t.Context(), options)
+				s, err = segment.Open(t.Context(), thatDay(options))
 			}
 		case 3, 4:
 			b := m.batch(m.IntN(40), m.IntN(40))

@@ -16,10 +16,20 @@ import (
 
 var began = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 
+// thatDay lets a store believe that it is the day of the rows, which are too
+// old some days later.
+func thatDay(o segment.Options) segment.Options {
+	if o.Now == nil {
+		opened := time.Now()
+		o.Now = func() time.Time { return began.Add(time.Since(opened)) }
+	}
+	return o
+}
+
 // open opens a store that the test's end closes.
 func open(t testing.TB, o segment.Options) *segment.Store {
 	t.Helper()
-	s, err := segment.Open(t.Context(), o)
+	s, err := segment.Open(t.Context(), thatDay(o))
 	if err != nil {
 		t.Fatal(err)
 	}

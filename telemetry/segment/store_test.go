@@ -18,7 +18,7 @@ import (
 func TestRowsOfAnySizeAreTakenOrRefusedWhole(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := segment.Open(t.Context(), segment.Options{Dir: dir})
+	s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: dir}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestRowsOfAnySizeAreTakenOrRefusedWhole(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if s, err = segment.Open(t.Context(), segment.Options{Dir: dir}); err != nil {
+			if s, err = segment.Open(t.Context(), thatDay(segment.Options{Dir: dir})); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -82,7 +82,7 @@ func TestRowsComeBackFromHeadFileAndLog(t *testing.T) {
 	}
 	sortStrings(wantSpans, wantLogs)
 	dir := t.TempDir()
-	s, err := segment.Open(t.Context(), segment.Options{Dir: dir})
+	s, err := segment.Open(t.Context(), thatDay(segment.Options{Dir: dir}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestRowsComeBackFromHeadFileAndLog(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if s, err = segment.Open(t.Context(), segment.Options{Dir: dir}); err != nil {
+		if s, err = segment.Open(t.Context(), thatDay(segment.Options{Dir: dir})); err != nil {
 			t.Fatal(err)
 		}
 	}
