@@ -3,6 +3,11 @@
 // and the numbers. With -add FILE it adds its numbers to that file, from which
 // -total FILE prints one closing line of all runs.
 //
+// With -again FILE and no more than two failed packages it writes their names to
+// that file and exits with 3: they are to run once more. What passes then is
+// counted as flaky, and named. A data race, a failed build and a failure of the
+// go command itself are never asked again.
+//
 // It must never import a room.
 package main
 
@@ -20,8 +25,9 @@ import (
 func main() {
 	add := flag.String("add", "", "append the numbers to this `file`")
 	total := flag.String("total", "", "print the sum of the numbers in this `file` and do nothing else")
+	again := flag.String("again", "", "write the packages that are to run once more to this `file`, and exit with 3")
 	flag.Parse()
-	code, err := run(*add, *total, os.Stdin, os.Stdout)
+	code, err := run(files{*add, *total, *again}, os.Stdin, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		os.Exit(1)
@@ -29,9 +35,19 @@ func main() {
 	os.Exit(code)
 }
 
-func run(add, total string, in io.Reader, out io.Writer) (code int, err error) {
-	if total != "" {
-		sum, err := readCounts(total)
+// files are the flags: what is written to, or read.
+type files struct{ add, total, again string }
+
+// mostAgain bounds the packages that run once more: when more fail, it is not
+// chance.
+const (
+	mostAgain = 2
+	runAgain  = 3
+)
+
+func run(f files, in io.Reader, out io.Writer) (code int, err error) {
+	if f.total != "" {
+		sum, err := readCounts(f.total)
 		if err != nil {
 			return 1, err
 		}
@@ -42,25 +58,42 @@ func run(add, total string, in io.Reader, out io.Writer) (code int, err error) {
 	if err := r.read(in); err != nil {
 		return 1, err
 	}
-	if add != "" {
-		if err := appendCounts(add, r.counts); err != nil {
+	sum := r.sum()
+	switch {
+	case f.again != "" && len(r.failed) > 0 && len(r.failed) <= mostAgain && !r.certain:
+		code = runAgain
+		for _, pkg := range r.failed { // the second run counts their tests
+			own := r.counts[pkg]
+			sum.passed -= own.passed
+			sum.skipped -= own.skipped
+			sum.failed -= own.failed
+			sum.flaky++
+		}
+		if err := os.WriteFile(f.again, []byte(strings.Join(r.failed, "\n")+"\n"), 0o600); err != nil {
+			return 1, err
+		}
+	case len(r.failed) > 0 || sum.failed > 0 || r.certain:
+		code = 1
+	}
+	if f.add != "" {
+		if err := appendCounts(f.add, sum); err != nil {
 			return 1, err
 		}
 	}
-	if r.broken || r.counts.failed > 0 {
-		return 1, nil
-	}
-	return 0, nil
+	return code, nil
 }
 
-// counts are the numbers of a run.
-type counts struct{ passed, failed, skipped int }
+// counts are the numbers of a run. flaky counts packages and browser files, the others tests.
+type counts struct{ passed, failed, skipped, flaky int }
 
 // String is the closing line.
 func (c counts) String() string {
 	s := fmt.Sprintf("%d passed, %d failed", c.passed, c.failed)
 	if c.skipped > 0 {
 		s += fmt.Sprintf(", %d skipped", c.skipped)
+	}
+	if c.flaky > 0 {
+		s += fmt.Sprintf("; %d flaky: failed and passed when run once more, see above and mend it today", c.flaky)
 	}
 	return s
 }
@@ -70,7 +103,7 @@ func appendCounts(name string, c counts) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "%d %d %d\n", c.passed, c.failed, c.skipped)
+	_, err = fmt.Fprintf(f, "%d %d %d %d\n", c.passed, c.failed, c.skipped, c.flaky)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
@@ -85,12 +118,13 @@ func readCounts(name string) (counts, error) {
 	var sum counts
 	for line := range strings.Lines(string(text)) {
 		var c counts
-		if _, err := fmt.Sscan(line, &c.passed, &c.failed, &c.skipped); err != nil {
+		if _, err := fmt.Sscan(line, &c.passed, &c.failed, &c.skipped, &c.flaky); err != nil {
 			return counts{}, fmt.Errorf("%s: %q: %w", name, line, err)
 		}
 		sum.passed += c.passed
 		sum.failed += c.failed
 		sum.skipped += c.skipped
+		sum.flaky += c.flaky
 	}
 	return sum, nil
 }
@@ -111,16 +145,34 @@ const keep = 256 << 10
 
 // report reads events and prints what a person wants to know of them.
 type report struct {
-	out    io.Writer
-	counts counts
-	broken bool // a package failed, whatever its tests
+	out     io.Writer
+	counts  map[string]*counts // by package
+	failed  []string           // packages, whatever their tests
+	certain bool               // what failed is no chance: a build, a race
 	// output by package or build, then by test; "" is the package's own
 	output map[string]map[string]string
 	tests  map[string]int // finished tests by package
 }
 
 func newReport(out io.Writer) *report {
-	return &report{out: out, output: map[string]map[string]string{}, tests: map[string]int{}}
+	return &report{out: out, counts: map[string]*counts{}, output: map[string]map[string]string{}, tests: map[string]int{}}
+}
+
+func (r *report) of(pkg string) *counts {
+	if r.counts[pkg] == nil {
+		r.counts[pkg] = &counts{}
+	}
+	return r.counts[pkg]
+}
+
+func (r *report) sum() counts {
+	var sum counts
+	for _, c := range r.counts {
+		sum.passed += c.passed
+		sum.failed += c.failed
+		sum.skipped += c.skipped
+	}
+	return sum
 }
 
 func (r *report) read(in io.Reader) error {
@@ -147,10 +199,12 @@ func (r *report) read(in io.Reader) error {
 func (r *report) take(e event) {
 	switch e.Action {
 	case "output":
+		r.certain = r.certain || strings.Contains(e.Output, "WARNING: DATA RACE")
 		r.remember(e.Package, e.Test, e.Output)
 	case "build-output":
 		r.remember(e.ImportPath, "", e.Output)
 	case "build-fail":
+		r.certain = true
 		r.print(r.output[e.ImportPath][""])
 		delete(r.output, e.ImportPath)
 	case "pass", "fail", "skip":
@@ -166,12 +220,12 @@ func (r *report) endTest(e event) {
 	r.tests[e.Package]++
 	switch e.Action {
 	case "pass":
-		r.counts.passed++
+		r.of(e.Package).passed++
 	case "fail":
-		r.counts.failed++
+		r.of(e.Package).failed++
 		r.print(fmt.Sprintf("\nFAIL %s %s\n%s\n", short(e.Package), e.Test, r.text(e)))
 	case "skip":
-		r.counts.skipped++
+		r.of(e.Package).skipped++
 		r.print(fmt.Sprintf("skip %s %s: %s\n", short(e.Package), e.Test, whySkipped(r.text(e))))
 	}
 	delete(r.output[e.Package], e.Test)
@@ -193,7 +247,7 @@ func (r *report) endPackage(e event) {
 	own := r.text(e)
 	switch e.Action {
 	case "fail":
-		r.broken = true
+		r.failed = append(r.failed, e.Package)
 		var unfinished []string
 		for test := range r.output[e.Package] {
 			if test != "" {
@@ -202,10 +256,11 @@ func (r *report) endPackage(e event) {
 		}
 		sort.Strings(unfinished)
 		for _, test := range unfinished { // a panic or the time limit ended them
-			r.counts.failed++
+			r.of(e.Package).failed++
 			r.print(fmt.Sprintf("\nFAIL %s %s (not finished)\n%s\n", short(e.Package), test, r.output[e.Package][test]))
 		}
 		r.print(own)
+		r.certain = r.certain || e.FailedBuild != "" || len(unfinished) == 0 && r.of(e.Package).failed == 0
 		r.print(fmt.Sprintf("FAIL %-32s %6.1fs\n", short(e.Package), e.Elapsed))
 	case "pass":
 		note := fmt.Sprintf("%6.1fs", e.Elapsed)

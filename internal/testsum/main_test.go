@@ -53,7 +53,7 @@ func TestRun(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "counts")
 			var out bytes.Buffer
-			code, err := run(file, "", strings.NewReader(tc.in), &out)
+			code, err := run(files{add: file}, strings.NewReader(tc.in), &out)
 			if err != nil || code != tc.code {
 				t.Errorf("got %d, %v, want %d", code, err, tc.code)
 			}
@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 				}
 			}
 			out.Reset()
-			if code, err := run("", file, nil, &out); err != nil || code != 0 || strings.TrimSpace(out.String()) != tc.counts {
+			if code, err := run(files{total: file}, nil, &out); err != nil || code != 0 || strings.TrimSpace(out.String()) != tc.counts {
 				t.Errorf("got %d, %v, %q, want %q", code, err, out.String(), tc.counts)
 			}
 		})
@@ -79,18 +79,18 @@ func TestTotalOfSeveral(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "counts")
 	for range 2 {
-		if _, err := run(file, "", strings.NewReader(events), &bytes.Buffer{}); err != nil {
+		if _, err := run(files{add: file}, strings.NewReader(events), &bytes.Buffer{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var out bytes.Buffer
-	if _, err := run("", file, nil, &out); err != nil || out.String() != "2 passed, 0 failed, 2 skipped\n" {
+	if _, err := run(files{total: file}, nil, &out); err != nil || out.String() != "2 passed, 0 failed, 2 skipped\n" {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
 	if err := os.WriteFile(file, []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, err := run("", file, nil, &out); err == nil || code == 0 {
+	if code, err := run(files{total: file}, nil, &out); err == nil || code == 0 {
 		t.Error("a torn file is taken for numbers")
 	}
 }
@@ -103,10 +103,51 @@ func TestLongOutputIsCut(t *testing.T) {
 	}
 	in.WriteString(`{"Action":"output","Package":"p","Test":"TestLoud","Output":"the end\n"}` + "\n" + `{"Action":"fail","Package":"p","Test":"TestLoud"}` + "\n")
 	var out bytes.Buffer
-	if code, err := run("", "", strings.NewReader(in.String()), &out); err != nil || code != 1 {
+	if code, err := run(files{}, strings.NewReader(in.String()), &out); err != nil || code != 1 {
 		t.Fatal(code, err)
 	}
 	if out.Len() > 3*keep || !strings.Contains(out.String(), "the end") || !strings.Contains(out.String(), "bytes are left out") {
 		t.Errorf("%d bytes", out.Len())
+	}
+}
+
+const race = `{"Action":"output","Package":"p","Test":"TestBad","Output":"WARNING: DATA RACE\n"}
+{"Action":"fail","Package":"p","Test":"TestBad"}
+{"Action":"fail","Package":"p","Elapsed":3}
+`
+
+func TestWhatRunsAgain(t *testing.T) {
+	t.Parallel()
+	other := func(pkg string) string { return strings.ReplaceAll(failing, `"Package":"p"`, `"Package":"`+pkg+`"`) }
+	for name, tc := range map[string]struct {
+		in     string
+		code   int
+		again  string
+		counts string
+	}{
+		"all is well":            {events, 0, "", "1 passed, 0 failed, 1 skipped"},
+		"one package":            {events + failing, 3, "p\n", "1 passed, 0 failed, 1 skipped; 1 flaky: failed and passed when run once more, see above and mend it today"},
+		"three packages":         {failing + other("q") + other("r"), 1, "", "0 passed, 6 failed"},
+		"a race":                 {race, 1, "", "0 passed, 1 failed"},
+		"a build":                {unbuilt, 1, "", "0 passed, 0 failed"},
+		"a package, not a test":  {`{"Action":"fail","Package":"p","Elapsed":3}`, 1, "", "0 passed, 0 failed"},
+		"a race beside a chance": {race + other("q"), 1, "", "0 passed, 3 failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			f := files{add: filepath.Join(dir, "counts"), again: filepath.Join(dir, "again")}
+			code, err := run(f, strings.NewReader(tc.in), &bytes.Buffer{})
+			if err != nil || code != tc.code {
+				t.Errorf("got %d, %v, want %d", code, err, tc.code)
+			}
+			if again, _ := os.ReadFile(f.again); string(again) != tc.again {
+				t.Errorf("%q are to run again, want %q", again, tc.again)
+			}
+			var out bytes.Buffer
+			if _, err := run(files{total: f.add}, nil, &out); err != nil || strings.TrimSpace(out.String()) != tc.counts {
+				t.Errorf("got %q, %v, want %q", out.String(), err, tc.counts)
+			}
+		})
 	}
 }

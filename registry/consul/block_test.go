@@ -122,6 +122,7 @@ func TestWaitingOutlastsTheReadTimeout(t *testing.T) {
 	ok(t, err)
 	server := httptest.NewUnstartedServer(door)
 	server.Config.ReadTimeout = 100 * time.Millisecond
+	server.Config.IdleTimeout = time.Minute // else it is the read time-out, and closes the client's connection between two requests
 	server.Start()
 	defer server.Close()
 	client, err := api.NewClient(&api.Config{Address: server.Listener.Addr().String()})

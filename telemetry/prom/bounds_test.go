@@ -159,8 +159,17 @@ func TestDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"block with a torn index":    func(t *testing.T, dir string) { cut(t, filepath.Join(block(t, dir), "index"), 100) },
-		"block with a flipped chunk": func(t *testing.T, dir string) { flip(t, filepath.Join(block(t, dir), "chunks", "000001"), 30) },
+		"block with a torn index": func(t *testing.T, dir string) { cut(t, filepath.Join(block(t, dir), "index"), 100) },
+		"block with a flipped chunk": func(t *testing.T, dir string) {
+			// In each block: what the query reads depends on the hour, by which blocks are cut.
+			chunks, err := filepath.Glob(filepath.Join(filepath.Dir(block(t, dir)), "01*", "chunks", "000001"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range chunks {
+				flip(t, file, 20) // within the data of a chunk of one sample too
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
