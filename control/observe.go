@@ -30,9 +30,13 @@ func (p *plane) observe(x *gateway.Exchange) {
 	if service == "" {
 		return
 	}
+	kept := ""
+	if x.Trace.Sampled {
+		kept = x.Trace.ID
+	}
 	if x.Service != "" && x.Caller != platCaller && !chaos.Own(x.Synthetic) { // what fails on purpose is no alert
 		p.counted.Observe(figures.Exchange{
-			Service: x.Service, Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Status: x.Status, Duration: x.Duration, Synthetic: x.Synthetic != "",
+			Service: x.Service, Caller: x.Caller, Gateway: x.Gateway, Route: x.Route, Status: x.Status, Duration: x.Duration, Synthetic: x.Synthetic != "", Trace: kept,
 		})
 	}
 	trace, err := telemetry.ParseTraceID(x.Trace.ID)

@@ -21,7 +21,8 @@ type Exchange struct {
 	Route     string // the route's path at an entrance
 	Status    int    // 0: no answer
 	Duration  time.Duration
-	Synthetic bool // of a test customer
+	Synthetic bool   // of a test customer
+	Trace     string // its ID, if the trace is kept: an exemplar
 }
 
 // Standard are the bounds, in seconds, of the histogram's buckets beside those
@@ -72,7 +73,12 @@ func (f *Figures) Observe(x Exchange) {
 	v := f.now.Load()
 	synthetic := strconv.FormatBool(x.Synthetic)
 	v.requests.WithLabelValues(x.Service, x.Caller, x.Gateway, x.Route, class(x.Status), synthetic).Inc()
-	v.duration.WithLabelValues(x.Service, x.Caller, x.Gateway, x.Route, synthetic).Observe(x.Duration.Seconds())
+	took := v.duration.WithLabelValues(x.Service, x.Caller, x.Gateway, x.Route, synthetic)
+	if with, ok := took.(prometheus.ExemplarObserver); ok && x.Trace != "" {
+		with.ObserveWithExemplar(x.Duration.Seconds(), prometheus.Labels{"trace_id": x.Trace})
+	} else {
+		took.Observe(x.Duration.Seconds())
+	}
 }
 
 func class(status int) string {

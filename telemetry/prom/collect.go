@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"math"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -19,19 +20,33 @@ func Samples(families []*dto.MetricFamily, at time.Time) []Sample {
 			}
 			switch {
 			case m.GetCounter() != nil:
-				all = append(all, Sample{f.GetName(), ls, m.GetCounter().GetValue(), at, "counter", f.GetHelp()})
+				all = append(all, Sample{Name: f.GetName(), Labels: ls, Value: m.GetCounter().GetValue(), Time: at, Type: "counter", Help: f.GetHelp()})
 			case m.GetGauge() != nil:
-				all = append(all, Sample{f.GetName(), ls, m.GetGauge().GetValue(), at, "gauge", f.GetHelp()})
+				all = append(all, Sample{Name: f.GetName(), Labels: ls, Value: m.GetGauge().GetValue(), Time: at, Type: "gauge", Help: f.GetHelp()})
 			case m.GetHistogram() != nil:
-				h := m.GetHistogram()
-				bounds, counts, before := []float64{}, []uint64{}, uint64(0)
-				for _, b := range h.GetBucket() {
-					bounds = append(bounds, b.GetUpperBound())
-					counts = append(counts, b.GetCumulativeCount()-before)
-					before = b.GetCumulativeCount()
-				}
-				counts = append(counts, h.GetSampleCount()-before)
-				all = append(all, Histogram(f.GetName(), f.GetHelp(), ls, bounds, counts, h.GetSampleSum(), at)...)
+				all = append(all, histogramOf(f, m.GetHistogram(), ls, at)...)
+			}
+		}
+	}
+	return all
+}
+
+func histogramOf(f *dto.MetricFamily, h *dto.Histogram, ls []Label, at time.Time) []Sample {
+	bounds, counts, before := []float64{}, []uint64{}, uint64(0)
+	for _, b := range h.GetBucket() {
+		if math.IsInf(b.GetUpperBound(), 1) {
+			continue // it is there only when it has an exemplar
+		}
+		bounds = append(bounds, b.GetUpperBound())
+		counts = append(counts, b.GetCumulativeCount()-before)
+		before = b.GetCumulativeCount()
+	}
+	counts = append(counts, h.GetSampleCount()-before)
+	all := Histogram(f.GetName(), f.GetHelp(), ls, bounds, counts, h.GetSampleSum(), at)
+	for i, b := range h.GetBucket() {
+		for _, l := range b.GetExemplar().GetLabel() {
+			if l.GetName() == "trace_id" {
+				all[i].Exemplar = &Exemplar{l.GetValue(), b.GetExemplar().GetValue(), b.GetExemplar().GetTimestamp().AsTime()}
 			}
 		}
 	}

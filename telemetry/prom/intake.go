@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
@@ -29,6 +30,15 @@ type Sample struct {
 	Time   time.Time
 	Type   string // counter, gauge, histogram; what /api/v1/metadata tells
 	Help   string // likewise
+
+	Exemplar *Exemplar // of a bucket of a histogram; nil: none
+}
+
+// Exemplar is one observation that a bucket counts, and its trace.
+type Exemplar struct {
+	TraceID string
+	Value   float64
+	Time    time.Time
 }
 
 // Histogram gives the samples of a classic histogram. Bounds are the upper
@@ -45,11 +55,11 @@ func Histogram(name, help string, ls []Label, bounds []float64, counts []uint64,
 			le = strconv.FormatFloat(bounds[i], 'g', -1, 64)
 		}
 		with := append(slices.Clone(ls), Label{labels.BucketLabel, le})
-		all = append(all, Sample{name + "_bucket", with, float64(total), at, "histogram", help})
+		all = append(all, Sample{Name: name + "_bucket", Labels: with, Value: float64(total), Time: at, Type: "histogram", Help: help})
 	}
 	return append(all,
-		Sample{name + "_sum", ls, sum, at, "histogram", help},
-		Sample{name + "_count", ls, float64(total), at, "histogram", help})
+		Sample{Name: name + "_sum", Labels: ls, Value: sum, Time: at, Type: "histogram", Help: help},
+		Sample{Name: name + "_count", Labels: ls, Value: float64(total), Time: at, Type: "histogram", Help: help})
 }
 
 // refused counts samples that were not kept, by the reason.
@@ -95,6 +105,9 @@ func (s *Store) Append(ctx context.Context, samples []Sample) error {
 		}
 		b.Sort()
 		meta := storage.AOptions{MetricFamilyName: x.Name, Metadata: metadata.Metadata{Type: model.MetricType(x.Type), Help: x.Help}}
+		if e := x.Exemplar; e != nil {
+			meta.Exemplars = []exemplar.Exemplar{{Labels: labels.FromStrings("trace_id", e.TraceID), Value: e.Value, Ts: e.Time.UnixMilli(), HasTs: true}}
+		}
 		// What is refused is counted there.
 		_, _ = a.Append(0, b.Labels(), 0, x.Time.UnixMilli(), x.Value, nil, nil, meta)
 	}

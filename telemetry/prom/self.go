@@ -39,19 +39,19 @@ func (s *Store) tellSelf(ctx context.Context) {
 func (s *Store) self(now time.Time, seen map[family]bool) []Sample {
 	st := s.Stats()
 	all := []Sample{
-		{samplesKept, nil, float64(st.Samples), now, "counter", "Samples that were kept."},
-		{seriesLive, nil, float64(st.Series), now, "gauge", "Series that are live."},
-		{seriesMost, nil, float64(s.opts.MaxSeries), now, "gauge", "Series that may be live."},
+		{Name: samplesKept, Value: float64(st.Samples), Time: now, Type: "counter", Help: "Samples that were kept."},
+		{Name: seriesLive, Value: float64(st.Series), Time: now, Type: "gauge", Help: "Series that are live."},
+		{Name: seriesMost, Value: float64(s.opts.MaxSeries), Time: now, Type: "gauge", Help: "Series that may be live."},
 	}
 	for reason, n := range map[string]uint64{
 		"disk-full": st.Refused.DiskFull, "capped": st.Refused.Capped, "future": st.Refused.Future,
 		"late": st.Refused.Late, "twice": st.Refused.Twice, "malformed": st.Refused.Malformed,
 	} {
-		all = append(all, Sample{samplesRefused, []Label{{"reason", reason}}, float64(n), now, "counter", "Samples that were not kept, by the reason."})
+		all = append(all, Sample{Name: samplesRefused, Labels: []Label{{"reason", reason}}, Value: float64(n), Time: now, Type: "counter", Help: "Samples that were not kept, by the reason."})
 	}
 	for _, c := range s.Capped() {
-		x := Sample{seriesDropped, []Label{{"metric", c.Metric}, {"job", c.Job}}, float64(c.Dropped), now,
-			"counter", "Samples of series beyond the cap of their metric, which were dropped."}
+		x := Sample{Name: seriesDropped, Labels: []Label{{"metric", c.Metric}, {"job", c.Job}}, Value: float64(c.Dropped), Time: now,
+			Type: "counter", Help: "Samples of series beyond the cap of their metric, which were dropped."}
 		if f := (family{c.Metric, c.Job}); !seen[f] {
 			seen[f] = true
 			zero := x
