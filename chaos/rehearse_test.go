@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -333,6 +334,32 @@ func TestPlanted(t *testing.T) {
 			if p.Verdict != tt.want || !strings.Contains(p.Why, tt.why) || tt.want != chaos.Kept && p.Why == "" {
 				t.Errorf("the verdict is %s: %s; want %s: %s", p.Verdict, p.Why, tt.want, tt.why)
 			}
+		})
+	}
+}
+
+// TestAccidentElsewhere: a journey that breaks off before the call, for a reason
+// of its own, goes once more.
+func TestAccidentElsewhere(t *testing.T) {
+	t.Parallel()
+	for accidents, want := range map[int]string{2: chaos.Kept, 3: chaos.NotRehearsed} {
+		t.Run(strconv.Itoa(accidents), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				left := accidents
+				s := &stage{plays: func(_ context.Context, _ string, faults []chaos.Fault) (run chaos.Run, calls []string) {
+					if len(faults) > 0 && faults[0].Kind == "abort" && left > 0 {
+						left--
+						run.Failed = &chaos.Failed{Step: "home", What: "no answer", Seconds: 30}
+						return run, nil
+					}
+					return run, []string{"web>bank"}
+				}}
+				p := rehearsed(t, opened(t, s, t.TempDir()), shop(plan.Dependency{Service: "bank", OnFailure: "degrade", External: true})).Promises[0]
+				if p.Verdict != want {
+					t.Errorf("the verdict is %s: %s", p.Verdict, p.Why)
+				}
+			})
 		})
 	}
 }
