@@ -53,6 +53,7 @@ const (
 	PlanUnknownCapture      Code = "plan-unknown-capture"
 	PlanNoFallback          Code = "plan-no-fallback"
 	PlanRetriesMultiply     Code = "plan-retries-multiply"
+	PlanNothingKept         Code = "plan-nothing-kept"
 )
 
 func planEntries() []Entry {
@@ -119,6 +120,7 @@ func wholeEntries() []Entry {
 		{PlanShortTimeout, "A caller that gives up before its callee (warning)", "The callee may itself wait longer than its caller allows, and then works on for nobody.", "Give the caller more time than the callee's own calls, or those less."},
 		{PlanNoFallback, "An optional dependency without a fallback (warning)", "The service is declared to run without this dependency, but a call of it that fails is an error like any other: nothing says what customers get instead.", "Say it by on-failure: degrade (an error with a mark), default (a declared answer), last-good (the last good answer with its age) or queue (the call is made later)."},
 		{PlanRetriesMultiply, "Retries that multiply along a chain of calls (warning)", "Declared retries on several calls of a chain multiply: two here and two there make nine calls of one, just when the last service has trouble. plat marks what was tried again (Plat-Retry) and does not try it again below; a service that does not pass the mark on makes them multiply all the same.", "Let one place of the chain retry, most often the one next to the trouble: write retries: 0 at the others."},
+		{PlanNothingKept, "A queue that keeps nothing (warning)", "on-failure: queue keeps calls that change something, as POST and PUT do, and come as a whole. gRPC's are streams, a GET wants its answer, and a key or a token is not written to the disk unless the plan says so: such calls fail as they would without a queue, and nobody is told that they are done later.", "Write what holds instead: on-failure: fail, degrade, default or last-good. Where plat guesses wrong, name the OpenAPI document of the service that is called, or say queue: {credentials: keep} (refuse, if the calls bear none)."},
 	}
 }
 

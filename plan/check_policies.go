@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/plat-dev/plat/fault"
+	"github.com/plat-dev/plat/plan/yaml"
 )
 
 // mostTries is how often a callee may be asked for one request of a customer
@@ -22,6 +23,7 @@ func (r *resolver) checkPolicies(s *System) {
 		for _, d := range svc.Calls {
 			r.checkFallback(svc.Name, d)
 			r.checkQueue(svc.Name, d)
+			r.checkKept(svc.Name, d)
 			r.checkTimes(svc.Name, d)
 		}
 	}
@@ -107,6 +109,59 @@ func (r *resolver) checkQueue(caller string, d Dependency) {
 		at(fault.Newf(fault.PlanConflictingFields, "fresh of the queue to %s is %s, and its calls are given up after %s", d.Service, q.Fresh, q.Keep).
 			Why("the alert would come when it is too late").Fix("write a fresh below keep").Warn(), "fresh")
 	}
+}
+
+// checkKept warns of a queue that keeps nothing, by what the called service
+// says of itself.
+func (r *resolver) checkKept(caller string, d Dependency) {
+	if d.Queue == nil {
+		return
+	}
+	own, set := r.services[caller], r.system.File.Environments[r.environment].Set[caller].Consumes.Services[d.Service]
+	said := own.File.Consumes.Services[d.Service].Queue.Credentials+set.Queue.Credentials != "" || own.doc.has("consumes", "services", d.Service, "queue", "credentials")
+	nothing := func(what, why, fix string) {
+		own.doc.value(fault.Newf(fault.PlanNothingKept, "%s", what).Why(why).Fix(fix).Warn(), "consumes", "services", d.Service, "on-failure")
+	}
+	callee := r.services[d.Service]
+	switch {
+	case d.External && !said:
+		nothing("calls of "+d.Service+" that bear a key or a token are not kept", "most services that are not ours want one, and none is written to the disk unless the plan says so",
+			"write queue: {credentials: keep}, or refuse if the calls bear none")
+	case callee == nil || callee.File.Provides.HTTP == nil: // it says nothing of itself
+	case callee.File.Provides.HTTP.Protocol == "h2c" && callee.File.Provides.HTTP.OpenAPI == "":
+		nothing(d.Service+" speaks gRPC, as it seems, of which no call is kept", "it speaks h2c and names no OpenAPI document; gRPC's calls are streams, and their callers need the answer",
+			"write on-failure: fail or degrade, or name the OpenAPI document of "+d.Service+" under its provides.http")
+	case callee.readsOnly():
+		nothing("no call of "+d.Service+" is ever kept", callee.File.Provides.HTTP.OpenAPI+" of "+d.Service+" has nothing but GET and HEAD, whose callers need the answer",
+			"write on-failure: last-good, default, degrade or fail")
+	}
+}
+
+// readsOnly tells whether the service's OpenAPI document has operations and
+// none of them changes anything. A document that is not plain, but for statuses as keys, says nothing.
+func (d *Declaration) readsOnly() bool {
+	p, ok := local(d.File.Provides.HTTP.OpenAPI)
+	if !ok || d.Files == nil {
+		return false
+	}
+	data, _ := read(d.Files, p) // one that is missing has a finding of its own
+	plain, reads := true, false
+	root, ok := yaml.Parse(p, data, func(f *fault.Fault) { plain = plain && f.Code == fault.PlanAmbiguousValue })
+	if !ok || !plain || root == nil {
+		return false
+	}
+	paths, ok := root.Lookup("paths")
+	for i := 0; ok && i < len(paths.Value.Entries); i++ {
+		for _, operation := range paths.Value.Entries[i].Value.Entries {
+			switch operation.Key {
+			case "get", "head":
+				reads = true
+			case "post", "put", "patch", "delete", "$ref":
+				return false
+			}
+		}
+	}
+	return reads
 }
 
 // checkTimes warns of a part that may take longer than the whole.
