@@ -160,9 +160,12 @@ func (x *exchange) admit() bool {
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the request's host is malformed")
 	case manyTokens(r.Header["Connection"]):
 		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the Connection header is too long")
-	case strings.IndexByte(r.URL.RawQuery, ' ') >= 0:
+	case strings.IndexByte(r.RequestURI, ' ') >= 0:
 		// HTTP/2 can carry it; in HTTP/1.1 it would end the target.
-		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the query holds a space")
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the target holds a space")
+	case oddLength(r.Header["Content-Length"]) || r.Header["Host"] != nil && !strings.EqualFold(r.Header["Host"][0], r.Host):
+		// HTTP/2 can carry these, and net/http takes one of them, or none.
+		x.problem(http.StatusBadRequest, fault.GatewayBadRequest, "the request contradicts itself about its length or its host")
 	default:
 		return true
 	}

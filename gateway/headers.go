@@ -61,6 +61,20 @@ func manyTokens(connection []string) bool {
 	return n > 64
 }
 
+// oddLength tells whether a request says its length twice, or in another way
+// than by digits.
+func oddLength(lengths []string) bool {
+	if len(lengths) > 1 {
+		return true
+	}
+	for _, length := range lengths {
+		if length == "" || strings.Trim(length, "0123456789") != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // hasToken tells whether a comma-separated header holds the token.
 func hasToken(values []string, token string) bool { return listed(values, token) }
 

@@ -212,6 +212,7 @@ func TestSmuggling(t *testing.T) {
 		}
 	})
 	r := newRig(t, gateway.Options{}, up)
+	edge := r.serve(t, r.Edge("web", "shop", patience))
 	const inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, request := range map[string]string{
 		"two lengths":           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 38\r\n\r\n" + inner,
@@ -256,21 +257,52 @@ func TestSmuggling(t *testing.T) {
 		"after a good one":      "GET /good HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 44\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + inner,
 		"after a good chunked":  "POST /good HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nGET / HTTP/1.1\nHost: x\n\n",
 	} {
-		mu.Lock()
-		reached = nil
-		mu.Unlock()
-		got := raw(t, r.addr, request, patience) // ends because the gateway closes
-		eventually(t, "the instance's rest", func() bool { return r.Stats().InFlight == 0 })
-		mu.Lock()
-		for _, uri := range reached {
-			if uri != "/good" {
-				t.Errorf("%s: %s reached the instance", name, uri)
+		for _, addr := range []string{r.addr, edge} {
+			mu.Lock()
+			reached = nil
+			mu.Unlock()
+			got := raw(t, addr, request, patience) // ends because the gateway closes
+			eventually(t, "the instance's rest", func() bool { return r.Stats().InFlight == 0 })
+			mu.Lock()
+			for _, uri := range reached {
+				if uri != "/good" {
+					t.Errorf("%s: %s reached the instance", name, uri)
+				}
+			}
+			mu.Unlock()
+			last := got[strings.LastIndex(got, "HTTP/1.1 ")+1:]
+			if !strings.HasPrefix(last, "TTP/1.1 400 ") && !strings.HasPrefix(last, "TTP/1.1 501 ") {
+				t.Errorf("%s: answered %.80q", name, got)
 			}
 		}
-		mu.Unlock()
-		last := got[strings.LastIndex(got, "HTTP/1.1 ")+1:]
-		if !strings.HasPrefix(last, "TTP/1.1 400 ") && !strings.HasPrefix(last, "TTP/1.1 501 ") {
-			t.Errorf("%s: answered %.80q", name, got)
+	}
+}
+
+// TestAMillionFields: a client that never ends its header gets an answer, and
+// no more of it is read.
+func TestAMillionFields(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", echo))
+	for _, addr := range []string{r.addr, r.serve(t, r.Edge("web", "shop", patience))} {
+		c := dial(t, addr)
+		sent := make(chan int, 1)
+		go func() {
+			w, n := bufio.NewWriter(c), 0
+			_, _ = io.WriteString(w, "GET / HTTP/1.1\r\nHost: x\r\n")
+			for ; n < 1_000_000; n++ {
+				if _, err := fmt.Fprintf(w, "X-%d: 1\r\n", n); err != nil {
+					break
+				}
+			}
+			sent <- n
+		}()
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) || err == nil && !strings.HasPrefix(line, "HTTP/1.1 431 ") {
+			t.Errorf("answered %q %v", line, err)
+		}
+		_ = c.Close()
+		if n := <-sent; n == 1_000_000 {
+			t.Error("all of it was read")
 		}
 	}
 }

@@ -28,7 +28,7 @@ type rig struct {
 
 // newRig starts a gateway with one route, / to the service "shop", whose
 // instances are given.
-func newRig(t *testing.T, o gateway.Options, upstreams ...gateway.Upstream) *rig {
+func newRig(t testing.TB, o gateway.Options, upstreams ...gateway.Upstream) *rig {
 	t.Helper()
 	r := &rig{log: &lines{}}
 	o.AccessLog = r.log
@@ -44,7 +44,7 @@ func route(path, service string, methods ...string) plan.Route {
 }
 
 // serve serves h by the rig's gateway until the test ends.
-func (r *rig) serve(t *testing.T, h http.Handler) string {
+func (r *rig) serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	addr, stop := r.serveUntil(t, h)
 	t.Cleanup(func() {
@@ -57,7 +57,7 @@ func (r *rig) serve(t *testing.T, h http.Handler) string {
 }
 
 // serveUntil serves h until stop is called.
-func (r *rig) serveUntil(t *testing.T, h http.Handler) (addr string, stop func() error) {
+func (r *rig) serveUntil(t testing.TB, h http.Handler) (addr string, stop func() error) {
 	t.Helper()
 	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -75,7 +75,7 @@ func (r *rig) serveUntil(t *testing.T, h http.Handler) (addr string, stop func()
 	}
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -98,7 +98,7 @@ func h2cBackend(t *testing.T, id string, h http.Handler) gateway.Upstream {
 	return serveBackend(t, id, &http.Server{Handler: h, Protocols: p, ReadHeaderTimeout: patience}, true)
 }
 
-func serveBackend(t *testing.T, id string, s *http.Server, h2c bool) gateway.Upstream {
+func serveBackend(t testing.TB, id string, s *http.Server, h2c bool) gateway.Upstream {
 	t.Helper()
 	l := listen(t)
 	done := make(chan struct{})

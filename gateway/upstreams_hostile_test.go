@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,17 +105,22 @@ func TestHostileUpstreams(t *testing.T) {
 			}
 		}, 502, "gateway-upstream-failed"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		both := func(t *testing.T, outside bool) {
 			t.Parallel()
 			r := newRig(t, gateway.Options{}, hostile(t, "shop-1", test.answer))
 			timeout := patience / 3
 			if test.status == http.StatusGatewayTimeout {
 				timeout = 400 * time.Millisecond
 			}
-			edge := r.guarded(t, plan.Edge{Timeout: plan.Duration(timeout)})
+			addr := r.addr
+			if outside {
+				r.SetRoutes("public", []plan.Route{{Gateway: "public", Path: "/", Service: "shop", Timeout: plan.Duration(timeout)}})
+			} else {
+				addr = r.guarded(t, plan.Edge{Timeout: plan.Duration(timeout)})
+			}
 			c := client(t, false)
 			start := time.Now()
-			res, err := c.Post("http://"+edge+"/", "text/plain", strings.NewReader("x"))
+			res, err := c.Post("http://"+addr+"/", "text/plain", strings.NewReader("x"))
 			if err != nil && test.status == 0 {
 				return // it broke off before anything of it was passed on
 			}
@@ -139,6 +145,43 @@ func TestHostileUpstreams(t *testing.T) {
 				problem(t, answer{res, string(body)}, test.status, test.code)
 			}
 			eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 && r.Stats().InFlight == 0 })
-		})
+		}
+		t.Run(test.name, func(t *testing.T) { both(t, false) })
+		t.Run(test.name+", asked from outside", func(t *testing.T) { both(t, true) })
+	}
+}
+
+// TestAGigabyte: an answer that never ends, and a body that would not, are let
+// go when nobody wants them any more; nothing of them is kept.
+func TestAGigabyte(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	r := newRig(t, gateway.Options{}, hostile(t, "shop-1", func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+		for piece := make([]byte, 64<<10); ; {
+			n, err := c.Write(piece)
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	}))
+	for _, addr := range []string{r.addr, r.serve(t, r.Edge("web", "shop", patience))} {
+		sent.Store(0)
+		res, err := client(t, false).Get("http://" + addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(io.Discard, res.Body, 4<<20); err != nil {
+			t.Error(err)
+		}
+		_ = res.Body.Close() // the rest is not wanted
+		eventually(t, "the instance to be let go", func() bool { return r.InFlight("shop-1") == 0 && r.Stats().InFlight == 0 })
+		if n := sent.Load(); n > 256<<20 {
+			t.Errorf("%d MiB were taken from the instance", n>>20)
+		}
+		a := raw(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\nx", patience)
+		if !strings.HasPrefix(a, "HTTP/1.1 413 ") {
+			t.Errorf("a body of 1 GiB: %.60q", a)
+		}
 	}
 }
