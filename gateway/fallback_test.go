@@ -136,12 +136,13 @@ func TestFallbacks(t *testing.T) {
 // TestTimes: a try has its own time, a connection and all of an answer too.
 func TestTimes(t *testing.T) {
 	t.Parallel()
+	const whole = 2 * time.Second
 	var calls atomic.Int32
-	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, req *http.Request) {
+	shop := backend(t, "shop-1", func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/stream" { // lasts longer than a whole answer may
 			w.Header().Set("Content-Type", "Application/Connect+proto; v=1")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(1200 * time.Millisecond) // is what it does
+			time.Sleep(whole + whole/5) // is what it does
 			_, _ = io.WriteString(w, "end")
 			return
 		}
@@ -160,25 +161,39 @@ func TestTimes(t *testing.T) {
 		if calls.Add(1) == 1 {
 			<-req.Context().Done()
 		}
-	}))
-	c := client(t, false)
-	edge := r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Header: plan.Duration(time.Second), Retries: 1}})
-	if a := do(t, c, "GET", "http://"+edge+"/", ""); a.StatusCode != 200 || calls.Load() != 2 {
-		t.Errorf("after a try that hung: %d, %d tries", a.StatusCode, calls.Load())
+	})
+	for name, test := range map[string]struct {
+		policy plan.CallPolicy
+		ask    func(t *testing.T, c *http.Client, edge string)
+	}{
+		"a try": {plan.CallPolicy{Header: plan.Duration(whole), Retries: 1}, func(t *testing.T, c *http.Client, edge string) {
+			if a := do(t, c, "GET", edge+"/", ""); a.StatusCode != 200 || calls.Load() != 2 {
+				t.Errorf("after a try that hung: %d, %d tries", a.StatusCode, calls.Load())
+			}
+		}},
+		"a stream": {plan.CallPolicy{Total: plan.Duration(whole)}, func(t *testing.T, c *http.Client, edge string) {
+			if a := do(t, c, "GET", edge+"/stream", ""); a.body != "end" {
+				t.Errorf("a stream ended with %q", a.body)
+			}
+		}},
+		"an answer": {plan.CallPolicy{Total: plan.Duration(whole)}, func(t *testing.T, c *http.Client, edge string) {
+			res, err := c.Get(edge + "/drip")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = res.Body.Close() }()
+			if n, err := io.Copy(io.Discard, res.Body); err == nil || n == 0 || errors.Is(err, context.DeadlineExceeded) { // which is the client's
+				t.Errorf("an endless answer ended with %v after %d bytes", err, n)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, gateway.Options{}, shop)
+			test.ask(t, client(t, false), "http://"+r.guarded(t, plan.Edge{Policy: test.policy}))
+			eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 })
+		})
 	}
-	edge = r.guarded(t, plan.Edge{Policy: plan.CallPolicy{Total: plan.Duration(time.Second)}})
-	if a := do(t, c, "GET", "http://"+edge+"/stream", ""); a.body != "end" {
-		t.Errorf("a stream ended with %q", a.body)
-	}
-	res, err := c.Get("http://" + edge + "/drip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	if n, err := io.Copy(io.Discard, res.Body); err == nil || n == 0 || errors.Is(err, context.DeadlineExceeded) { // which is the client's
-		t.Errorf("an endless answer ended with %v after %d bytes", err, n)
-	}
-	eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 })
 }
 
 // TestCalls: how the calls stand, in words and numbers.

@@ -218,9 +218,7 @@ func TestRPCBalances(t *testing.T) {
 			t.Errorf("%s: spread as %d and %d", way, a, b)
 		}
 	}
-	gone := listen(t)
-	_ = gone.Close()
-	r.SetUpstreams("shop", []gateway.Upstream{up1, {ID: "shop-3", Addr: gone.Addr().String()}})
+	r.SetUpstreams("shop", []gateway.Upstream{up1, refused("shop-3")})
 	for range 30 {
 		if _, err := clients["mesh"].UnaryCall(ctx, &pb.SimpleRequest{Payload: payload(1000)}); err != nil {
 			t.Fatalf("with an instance that is gone: %v", err)

@@ -65,7 +65,7 @@ func TestSlowloris(t *testing.T) {
 // rest.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
-	limits := gateway.Limits{BodyStall: 200 * time.Millisecond, Write: 300 * time.Millisecond}
+	limits := gateway.Limits{BodyStall: 500 * time.Millisecond, Write: time.Second}
 	up := h2cBackend(t, "shop-1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		_, _ = io.Copy(flushing{w}, r.Body)
@@ -91,8 +91,8 @@ func TestSlowBody(t *testing.T) {
 	}
 	defer func() { _ = res.Body.Close() }()
 	buf := make([]byte, 4)
-	for range 2 {
-		time.Sleep(500 * time.Millisecond) // is the rest
+	for i := range 2 {
+		time.Sleep(time.Duration(i) * limits.Write * 6 / 5) // is the rest
 		go func() { _, _ = io.WriteString(pw, "ping") }()
 		if _, err := io.ReadFull(res.Body, buf); err != nil || string(buf) != "ping" {
 			t.Fatalf("%q %v", buf, err)
@@ -115,9 +115,7 @@ func (f flushing) Write(p []byte) (int, error) {
 // TestSlowReader: a client that takes nothing of a large answer is let go.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	var begun atomic.Int64
-	r := newRig(t, gateway.Options{Limits: gateway.Limits{Write: 200 * time.Millisecond}}, backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) {
-		begun.Add(1)
+	shop := backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("length") {
 			w.Header().Set("Content-Length", fmt.Sprint(64<<20))
 		}
@@ -127,21 +125,28 @@ func TestSlowReader(t *testing.T) {
 				return
 			}
 		}
-	}))
-	for i, target := range []string{"/?length", "/"} {
-		c := dial(t, r.addr)
-		_ = c.SetReadBuffer(4096)
-		_, _ = io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
-		eventually(t, "the request to arrive", func() bool { return begun.Load() == int64(2*i+1) })
-		eventually(t, "the client to be let go", func() bool { return r.Stats().InFlight == 0 })
-
-		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+r.addr+target, nil)
-		res, err := client(t, true).Do(req) // HTTP/2: the window fills
-		if err != nil {
-			t.Fatal(err)
+	})
+	for _, target := range []string{"/?length", "/"} {
+		for _, h2 := range []bool{false, true} {
+			t.Run(fmt.Sprint(target, h2), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, gateway.Options{Limits: gateway.Limits{Write: time.Second}}, shop)
+				if !h2 {
+					c := dial(t, r.addr)
+					_ = c.SetReadBuffer(4096)
+					_, _ = io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+					eventually(t, "the client to be let go", func() bool { return r.Stats().InFlight == 0 && len(r.log.all(t)) == 1 })
+					return
+				}
+				req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+r.addr+target, nil)
+				res, err := client(t, true).Do(req) // the window fills
+				if err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "the stream to be let go", func() bool { return r.Stats().InFlight == 0 })
+				_ = res.Body.Close()
+			})
 		}
-		eventually(t, "the stream to be let go", func() bool { return r.Stats().InFlight == 0 })
-		_ = res.Body.Close()
 	}
 }
 

@@ -114,8 +114,8 @@ func queued(t *testing.T, rules plan.Queue) (r *rig, b *bank, up gateway.Upstrea
 	rules.Keep, rules.Body = plan.Duration(time.Hour), max(rules.Body, 1<<10)
 	rules.Calls, rules.Size = max(rules.Calls, 100), 1<<20
 	edge = "http://" + r.guarded(t, plan.Edge{
-		OnFailure: plan.OnQueue, Queue: &rules, Timeout: plan.Duration(2 * time.Second),
-		Policy: plan.CallPolicy{Concurrent: 100, Wait: plan.Duration(50 * time.Millisecond), Connect: plan.Duration(time.Second), Total: plan.Duration(time.Minute)},
+		OnFailure: plan.OnQueue, Queue: &rules, Timeout: plan.Duration(patience),
+		Policy: plan.CallPolicy{Concurrent: 100, Wait: plan.Duration(50 * time.Millisecond), Connect: plan.Duration(time.Second), Total: plan.Duration(patience)},
 	})
 	return r, b, up, edge, s, func() *later.Queues {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -139,7 +139,11 @@ func TestQueue(t *testing.T) {
 			if how == "gone" {
 				r.SetUpstreams("shop", nil)
 			}
-			a := do(t, c, "POST", edge+"/payments?a=b", "one", "X-Correlation-ID", "c-1", "Traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
+			header := []string{"X-Correlation-ID", "c-1", "Traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"}
+			if how == "hang" { // what waits for it has little time, all others have enough
+				header = append(header, "Plat-Timeout", "500")
+			}
+			a := do(t, c, "POST", edge+"/payments?a=b", "one", header...)
 			var told struct {
 				ID, CorrelationID string
 				Position          int
@@ -173,10 +177,10 @@ func TestQueue(t *testing.T) {
 			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			header := b.all[len(b.all)-4]
-			if header.Get("X-Correlation-ID") != "c-1" || !strings.HasPrefix(header.Get("Traceparent"), "00-0123456789abcdef0123456789abcdef-") ||
-				header.Get("Plat-Caller") != "web" || header.Get("Idempotency-Key") != `"`+told.ID+`"` {
-				t.Errorf("it was done with %v", header)
+			with := b.all[len(b.all)-4]
+			if with.Get("X-Correlation-ID") != "c-1" || !strings.HasPrefix(with.Get("Traceparent"), "00-0123456789abcdef0123456789abcdef-") ||
+				with.Get("Plat-Caller") != "web" || with.Get("Idempotency-Key") != `"`+told.ID+`"` {
+				t.Errorf("it was done with %v", with)
 			}
 			if own := b.all[len(b.all)-1].Get("Idempotency-Key"); own != `"mine"` {
 				t.Errorf("the caller's own key became %s", own)
@@ -193,7 +197,7 @@ func TestQueueKey(t *testing.T) {
 	t.Parallel()
 	_, b, _, edge, _, run := queued(t, plan.Queue{})
 	b.set("late") // it does what it is asked, and does not say so
-	if a := do(t, client(t, false), "POST", edge+"/payments", "one"); a.StatusCode != 202 {
+	if a := do(t, client(t, false), "POST", edge+"/payments", "one", "Plat-Timeout", "500"); a.StatusCode != 202 {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
 	b.set("")

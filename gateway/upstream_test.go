@@ -78,13 +78,9 @@ func fake(t *testing.T, id string, conn func(net.Conn)) gateway.Upstream {
 	return gateway.Upstream{ID: id, Addr: l.Addr().String()}
 }
 
-// refused is an instance that is not there any more.
-func refused(t *testing.T, id string) gateway.Upstream {
-	t.Helper()
-	l := listen(t)
-	defer func() { _ = l.Close() }()
-	return gateway.Upstream{ID: id, Addr: l.Addr().String()}
-}
+// refused is an instance that is not there any more, at a port that nobody is
+// given meanwhile.
+func refused(id string) gateway.Upstream { return gateway.Upstream{ID: id, Addr: "127.0.0.1:1"} }
 
 func TestRetries(t *testing.T) {
 	t.Parallel()
@@ -112,8 +108,8 @@ func TestRetries(t *testing.T) {
 		status       int // of an answer when a bad instance was tried first
 		tries        int // bad instances tried at most
 	}{
-		{"refused GET", func(id string) gateway.Upstream { return refused(t, id) }, 2, "GET", "", 200, 2},
-		{"refused POST", func(id string) gateway.Upstream { return refused(t, id) }, 2, "POST", "body", 200, 2},
+		{"refused GET", refused, 2, "GET", "", 200, 2},
+		{"refused POST", refused, 2, "POST", "body", 200, 2},
 		{"broken GET", func(id string) gateway.Upstream { return fake(t, id, silent) }, 2, "GET", "", 200, 2},
 		{"broken DELETE", func(id string) gateway.Upstream { return fake(t, id, silent) }, 1, "DELETE", "", 200, 1},
 		{"broken POST", func(id string) gateway.Upstream { return fake(t, id, silent) }, 1, "POST", "body", 502, 1},
@@ -201,6 +197,7 @@ func TestStaleConnection(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
+	const enough = 2500 * time.Millisecond // time enough to begin, not to end
 	stop := make(chan struct{})
 	r := newRig(t, gateway.Options{}, backend(t, "shop-1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -208,7 +205,7 @@ func TestTimeouts(t *testing.T) {
 			_, _ = io.WriteString(w, "early")
 			_ = http.NewResponseController(w).Flush()
 			select {
-			case <-time.After(1200 * time.Millisecond):
+			case <-time.After(enough + enough/10):
 				_, _ = io.WriteString(w, " and late")
 			case <-stop:
 			}
@@ -222,21 +219,25 @@ func TestTimeouts(t *testing.T) {
 	t.Cleanup(func() { close(stop) })
 	short, begins := route("/", "shop"), route("/late", "shop")
 	short.Timeout = plan.Duration(100 * time.Millisecond)
-	begins.Timeout = plan.Duration(time.Second) // time enough to begin, not to end
+	begins.Timeout = plan.Duration(enough)
 	r.SetRoutes("public", []plan.Route{short, begins})
 	c := client(t, false)
-	for addr, late := range map[string]string{r.addr: r.addr, r.serve(t, r.Edge("web", "shop", 100*time.Millisecond)): r.serve(t, r.Edge("web", "shop", time.Second))} {
+	var both sync.WaitGroup
+	for addr, late := range map[string]string{r.addr: r.addr, r.serve(t, r.Edge("web", "shop", 100*time.Millisecond)): r.serve(t, r.Edge("web", "shop", enough))} {
+		both.Go(func() {
+			// What has begun may last.
+			if a := do(t, c, "GET", "http://"+late+"/late", ""); a.StatusCode != 200 || a.body != "early and late" {
+				t.Errorf("got %d %q", a.StatusCode, a.body)
+			}
+		})
 		start := time.Now()
 		problem(t, do(t, c, "GET", "http://"+addr+"/", ""), 504, "gateway-timeout")
 		problem(t, do(t, c, "POST", "http://"+addr+"/", "body"), 504, "gateway-timeout")
 		if took := time.Since(start); took < 200*time.Millisecond {
 			t.Errorf("two time-outs of 100ms took %v", took)
 		}
-		// What has begun may last.
-		if a := do(t, c, "GET", "http://"+late+"/late", ""); a.StatusCode != 200 || a.body != "early and late" {
-			t.Errorf("got %d %q", a.StatusCode, a.body)
-		}
 	}
+	both.Wait()
 	eventually(t, "the instance to be free", func() bool { return r.InFlight("shop-1") == 0 })
 }
 
@@ -297,17 +298,17 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	r := newRig(t, gateway.Options{}, ups...)
 	stop := make(chan struct{})
+	const least = 10 // requests of a client, else this is no load
+	var sent [8]atomic.Int64
 	var wg sync.WaitGroup
-	for i := range 8 {
+	for i := range sent {
 		wg.Go(func() {
-			c := dial(t, r.addr) // one connection for all, so that its end is seen
+			defer sent[i].Add(least) // whatever ended it, nobody waits for more
+			c := dial(t, r.addr)     // one connection for all, so that its end is seen
 			br := bufio.NewReader(c)
 			for n := 0; ; n++ {
 				select {
 				case <-stop:
-					if n < 10 {
-						t.Errorf("client %d sent %d requests: no load", i, n)
-					}
 					return
 				default:
 				}
@@ -325,11 +326,24 @@ func TestReloadUnderLoad(t *testing.T) {
 					t.Errorf("request %d: %d %q %v", n, res.StatusCode, b, err)
 					return
 				}
+				sent[i].Add(1)
 			}
 		})
 	}
 	tables := [][]plan.Route{{route("/", "shop")}, {route("/api", "shop"), route("/", "other")}, {route("/api/x", "shop", "POST"), route("/", "other")}}
-	for i := range 300 {
+	loaded := func() bool {
+		for i := range sent {
+			if sent[i].Load() < least {
+				return false
+			}
+		}
+		return true
+	}
+	for i, end := 0, time.Now().Add(patience); i < 300 || !loaded(); i++ {
+		if time.Now().After(end) {
+			t.Error("no load")
+			break
+		}
 		r.SetRoutes("public", tables[i%3])
 		r.SetUpstreams("shop", []gateway.Upstream{ups[i%3], ups[(i+1)%3]})
 		time.Sleep(time.Millisecond) // lets requests pass in each state
