@@ -132,7 +132,7 @@ func TestBadSuccessorLeavesTheOldOneInRotation(t *testing.T) {
 	r := start(t, quick(), svc("order", 1))
 	r.wait(t, "order")
 	r.machine.of("order").exits.Store(1 << 20)
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := r.Restart(ctx, "order", false); !fault.Is(err, fault.RunCrashLoop) {
 		t.Fatalf("Restart gives %v", err)
@@ -201,7 +201,7 @@ func TestHoldsUnderConfusion(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	r := start(t, quick(), svc("order", 2), svc("web", 1))
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	short := func() context.Context {
 		c, stop := context.WithTimeout(ctx, time.Duration(random.IntN(20))*time.Millisecond)

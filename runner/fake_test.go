@@ -20,7 +20,7 @@ import (
 // quick is a pace for tests; health is out of their reach.
 func quick() runner.Pace {
 	return runner.Pace{
-		Check: 20 * time.Millisecond, Failing: 10 * time.Millisecond, Timeout: 500 * time.Millisecond,
+		Check: 20 * time.Millisecond, Failing: 10 * time.Millisecond, Timeout: 30 * time.Second,
 		BackoffMin: 2 * time.Millisecond, BackoffMax: 20 * time.Millisecond, Healthy: time.Hour,
 		Drain: 20 * time.Millisecond, Steady: 20 * time.Millisecond, Hint: 50 * time.Millisecond,
 	}
@@ -120,11 +120,11 @@ func (m *machine) Launch(_ context.Context, l runner.Launch) (runner.Process, er
 	}
 	if !b.mute.Load() {
 		listener, err := net.Listen("tcp", "127.0.0.1:"+value(l.Env, "PORT"))
-		if err != nil {
-			go p.end(runner.Exit{Code: 1})
+		if err != nil { // another test looked whether it is free: with these words it is tried elsewhere
+			go p.end(runner.Exit{Code: 1, Lines: []string{err.Error()}})
 			return p, nil
 		}
-		p.server = &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/ready" && b.unready.Load() || r.URL.Path == "/live" && b.dead.Load() {
 				http.Error(w, "not now", http.StatusServiceUnavailable)
 			}
@@ -434,7 +434,7 @@ func system(services ...plan.Service) *plan.System {
 func svc(name string, instances int) plan.Service {
 	return plan.Service{
 		Name: name, Dir: "services/" + name, Instances: instances, Listens: true,
-		Start: plan.Duration(10 * time.Second), Grace: plan.Duration(time.Second),
+		Start: plan.Duration(time.Minute), Grace: plan.Duration(time.Second),
 		HTTP: &plan.HTTP{Ready: "/ready", Live: "/live", Protocol: "http"},
 	}
 }
@@ -460,7 +460,7 @@ func (r *rig) eventually(t *testing.T, what string, ok func() bool) {
 
 func (r *rig) wait(t *testing.T, service string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := r.Wait(ctx, service); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func TestSkipped(t *testing.T) {
 		f.Error() != `services/recommendation/service.yaml: service "recommendation" is skipped: sh is not installed [run-tool-missing]` {
 		t.Errorf("the fault is %v", f)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for name, err := range map[string]error{
 		"Wait": r.Wait(ctx, "recommendation"), "Scale": r.Scale(ctx, "recommendation", 1), "Restart": r.Restart(ctx, "recommendation", true),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +93,7 @@ func TestCrashLoop(t *testing.T) {
 func TestWhyItEndsIsSaidBeforeItIsACrashLoop(t *testing.T) {
 	t.Parallel()
 	pace := quick()
-	pace.BackoffMin, pace.BackoffMax = 100*time.Millisecond, 100*time.Millisecond
+	pace.BackoffMin, pace.BackoffMax = 500*time.Millisecond, 500*time.Millisecond // time enough to look in between
 	r := start(t, pace)
 	b := r.machine.of("order")
 	b.words = "python3: can't open file 'app2.py'"
@@ -100,7 +101,7 @@ func TestWhyItEndsIsSaidBeforeItIsACrashLoop(t *testing.T) {
 	r.Apply(system(svc("order", 1)))
 	var early runner.ServiceStatus
 	r.eventually(t, "it says why", func() bool { early = r.status("order"); return early.Fault != nil })
-	if f := early.Fault; f.Code != fault.RunCrashLoop || f.Severity != fault.Warning || f.What != "order-1 ended 2 times without a minute of health" ||
+	if f := early.Fault; f.Code != fault.RunCrashLoop || f.Severity != fault.Warning || !regexp.MustCompile(`^order-1 ended [234] times without a minute of health$`).MatchString(f.What) ||
 		f.Expected != "exited 1, last words: python3: can't open file 'app2.py'" || f.Remedy != "plat logs order shows its output; after the correction, plat restart order" {
 		t.Errorf("fault is %+v", f)
 	}
@@ -158,7 +159,7 @@ func TestLivenessRestarts(t *testing.T) {
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
 	slow := svc("order", 1)
-	slow.Start = plan.Duration(150 * time.Millisecond)
+	slow.Start = plan.Duration(time.Second)
 	r := start(t, quick())
 	b := r.machine.of("order")
 	b.elsewhere = "127.0.0.1:3000"
@@ -173,7 +174,7 @@ func TestNeverReady(t *testing.T) {
 		return f != nil && f.Code == fault.RunNeverReady && f.Severity == fault.Error
 	})
 	f := r.status("order").Fault
-	if f.What != "order-1 is not ready after 150ms" || !strings.HasSuffix(f.Expected, "/ready: connection refused") ||
+	if f.What != "order-1 is not ready after 1s" || !strings.HasSuffix(f.Expected, "/ready: connection refused") ||
 		!strings.Contains(f.Remedy, "it listens on 127.0.0.1:3000, not on PORT=") || !strings.HasSuffix(f.Remedy, "set port: 3000 in services/order/service.yaml") {
 		t.Errorf("fault is %+v", f)
 	}
@@ -297,7 +298,7 @@ func TestUnknownService(t *testing.T) {
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	r := start(t, quick(), svc("order", 1))
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	changes := r.Watch(ctx)
 	for range changes {
@@ -306,6 +307,6 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	if st := r.status("order").State; st != runner.Ready {
-		t.Errorf("15s later it is %s", st)
+		t.Errorf("a minute later it is %s", st)
 	}
 }

@@ -66,7 +66,7 @@ func run(t *testing.T, list ...plan.Service) (*runner.Runner, *board, *process.G
 			act, _, _ := strings.Cut(svc.About, " ")
 			return append([]string{"ACT=" + act, "PORT=" + itoa(port), "PLAT_INSTANCE=" + instance}, quiet()...), nil
 		},
-		Pace: runner.Pace{BackoffMin: 10 * time.Millisecond, Hint: 200 * time.Millisecond},
+		Pace: runner.Pace{Timeout: patience, BackoffMin: 10 * time.Millisecond, Hint: 200 * time.Millisecond},
 	})
 	r.Apply(&plan.System{Name: "s", Services: list})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -151,11 +151,8 @@ func TestWholeLife(t *testing.T) {
 		}
 		return false
 	})
-	log := text(t, state, "order")
 	for _, want := range []string{"order-1 plat started, pid ", "order-1 plat ready after ", "order-1 plat killed by SIGKILL\n", "order-1 plat restarting in ", "order-1 plat killed by SIGKILL (plat's guard ended)"} {
-		if !strings.Contains(log, want) {
-			t.Errorf("no %q in\n%s", want, log)
-		}
+		eventually(t, want+" in the log", func() bool { return strings.Contains(text(t, state, "order"), want) })
 	}
 }
 
