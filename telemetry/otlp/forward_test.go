@@ -216,7 +216,7 @@ func TestForwardGivesUp(t *testing.T) {
 				w.Header().Set("Location", "/elsewhere")
 				w.WriteHeader(test.status)
 			})
-			f, _ := forward(t, otlp.ForwardOptions{URL: url, Pause: 10 * time.Millisecond, GiveUp: time.Second})
+			f, _ := forward(t, otlp.ForwardOptions{URL: url, Pause: 10 * time.Millisecond, GiveUp: 2 * time.Second})
 			f.Take(oneLog("a"))
 			eventually(t, "it is given up", func() bool { return f.Stats().Dropped == 1 && f.Stats().Error != "" })
 			if got := tries.Load(); got < test.tries || test.tries == 1 && got != 1 {

@@ -134,7 +134,7 @@ func TestGRPCCrowded(t *testing.T) {
 // come.
 func TestGRPCSlow(t *testing.T) {
 	t.Parallel()
-	r, address := serveGRPC(t, &sink{}, otlp.Limits{Requests: 1, Read: 100 * time.Millisecond})
+	r, address := serveGRPC(t, &sink{}, otlp.Limits{Requests: 1, Read: time.Second})
 	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

@@ -199,7 +199,7 @@ func TestPartialMetrics(t *testing.T) {
 // and then; and while all places are taken, others are told to come again.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
-	_, base := serve(t, &sink{}, otlp.Limits{Requests: 1, Read: 500 * time.Millisecond, Wait: time.Millisecond})
+	_, base := serve(t, &sink{}, otlp.Limits{Requests: 1, Read: 1500 * time.Millisecond, Wait: time.Millisecond})
 	c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 	if err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func (endless) Read(b []byte) (int, error) {
 // TestLimits asks for too much.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	s := open(t, prom.Options{Query: prom.QueryLimits{MaxSamples: 1000, Timeout: 200 * time.Millisecond, Concurrent: 1}})
+	s := open(t, prom.Options{Query: prom.QueryLimits{MaxSamples: 1000, Timeout: time.Minute, Concurrent: 1}})
 	now := requests(t, s)
 	h := s.Handler()
 	w := get(t, h, `/api/v1/query_range?query=requests_total&start=0&end=10000&step=1`)

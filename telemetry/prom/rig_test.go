@@ -83,7 +83,7 @@ func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited 10 s for: %s", what)
+			t.Fatalf("waited a minute for: %s", what)
 		}
 	}
 }

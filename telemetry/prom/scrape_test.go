@@ -17,7 +17,7 @@ import (
 
 // quick are limits that a test can wait for.
 func quick() prom.ScrapeLimits {
-	return prom.ScrapeLimits{Interval: 200 * time.Millisecond, Timeout: time.Second, Body: 64 << 10, Samples: 100, Again: time.Hour}
+	return prom.ScrapeLimits{Interval: 200 * time.Millisecond, Timeout: 30 * time.Second, Body: 64 << 10, Samples: 100, Again: time.Hour}
 }
 
 // serve starts a program that answers h, as a target.
@@ -111,7 +111,7 @@ func TestScrape(t *testing.T) {
 func TestScrapeDown(t *testing.T) {
 	t.Parallel()
 	limits := quick()
-	limits.Interval = 100 * time.Millisecond
+	limits.Interval, limits.Timeout = 100*time.Millisecond, time.Second // a target that hangs is waited for
 	s := open(t, prom.Options{Scrape: limits})
 	run(t, s)
 	client := client(t, s)
