@@ -325,7 +325,7 @@ func TestChunks(t *testing.T) {
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	_, busy := open(t, mail.Options{}, limits{time.Hour, time.Second, 20})
-	box, idle := open(t, mail.Options{}, limits{300 * time.Millisecond, time.Hour, 20})
+	box, idle := open(t, mail.Options{}, limits{2 * time.Second, time.Hour, 20})
 	hangs, drips, never := dial(t, idle), dial(t, idle), dial(t, busy)
 	drips.begin()
 	var wg sync.WaitGroup

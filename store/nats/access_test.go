@@ -207,7 +207,7 @@ func TestGrantsChangeLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the connection is closed", func() bool { return !nc.IsConnected() })
-	if _, err := natsgo.Connect(address); !errors.Is(err, natsgo.ErrAuthorization) {
+	if _, err := natsgo.Connect(address, natsgo.Timeout(patience)); !errors.Is(err, natsgo.ErrAuthorization) {
 		t.Errorf("a service without a grant connects: %v", err)
 	}
 	// And back, with the same password.

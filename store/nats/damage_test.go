@@ -205,7 +205,7 @@ func goesOn(t *testing.T, srv *nats.Server) {
 		t.Fatal(err)
 	}
 	for len(missing) > 0 {
-		m, err := c.Next(jetstream.FetchMaxWait(time.Second))
+		m, err := c.Next(jetstream.FetchMaxWait(patience))
 		if err != nil {
 			t.Fatalf("%d of %d new events were not delivered: %v", len(missing), events, err)
 		}

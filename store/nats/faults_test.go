@@ -40,10 +40,12 @@ func pulls(t *testing.T, srv *nats.Server, n int) *puller {
 	go func() {
 		defer close(done)
 		for stopped.Err() == nil {
-			within, cancel := context.WithTimeout(stopped, 2*time.Second)
-			defer cancel()
-			batch, err := consumer.Fetch(n, jetstream.FetchContext(within), jetstream.FetchHeartbeat(500*time.Millisecond))
+			// Long: what is on its way to a pull that just ended comes much later, as
+			// the next delivery.
+			within, cancel := context.WithTimeout(stopped, 10*patience)
+			batch, err := consumer.Fetch(n, jetstream.FetchContext(within), jetstream.FetchHeartbeat(patience/2))
 			if err != nil {
+				cancel()
 				continue
 			}
 			for m := range batch.Messages() {
@@ -59,6 +61,7 @@ func pulls(t *testing.T, srv *nats.Server, n int) *puller {
 					t.Error(err)
 				}
 			}
+			cancel()
 		}
 	}()
 	t.Cleanup(func() { stop(); <-done })

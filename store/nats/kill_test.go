@@ -119,7 +119,7 @@ func dial(t *testing.T, url string) *line {
 		defer l.mu.Unlock()
 		l.give()
 	}
-	nc, err := natsgo.Connect(url, natsgo.CustomInboxPrefix("_INBOX.order"), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(5*time.Millisecond), natsgo.ReconnectJitter(0, 0), natsgo.DisconnectErrHandler(lost))
+	nc, err := natsgo.Connect(url, natsgo.CustomInboxPrefix("_INBOX.order"), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(5*time.Millisecond), natsgo.ReconnectJitter(0, 0), natsgo.DisconnectErrHandler(lost), natsgo.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func house(t *testing.T, o nats.Options) (*nats.Server, *event.Room) {
 // client connects as a service does.
 func client(t *testing.T, srv *nats.Server, service string, o ...natsgo.Option) *natsgo.Conn {
 	t.Helper()
-	o = append([]natsgo.Option{natsgo.CustomInboxPrefix("_INBOX." + service), natsgo.ReconnectWait(20 * time.Millisecond), natsgo.MaxReconnects(-1), natsgo.IgnoreAuthErrorAbort()}, o...)
+	o = append([]natsgo.Option{natsgo.CustomInboxPrefix("_INBOX." + service), natsgo.ReconnectWait(20 * time.Millisecond), natsgo.MaxReconnects(-1), natsgo.IgnoreAuthErrorAbort(), natsgo.Timeout(patience)}, o...)
 	nc, err := natsgo.Connect(srv.URL(service), o...)
 	if err != nil {
 		t.Fatal(err)

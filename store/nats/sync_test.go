@@ -28,7 +28,7 @@ func TestTheSyncStandsBetweenWriteAndAcknowledgement(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	url, kill := child(t, t.TempDir(), strace, "-f", "-s", "4096", "-e", "trace=openat,close,write,pwrite64,writev,sendto,fsync,fdatasync", "-o", trace)
 	defer kill()
-	nc, err := natsgo.Connect(url, natsgo.CustomInboxPrefix("_INBOX.order"))
+	nc, err := natsgo.Connect(url, natsgo.CustomInboxPrefix("_INBOX.order"), natsgo.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
