@@ -33,6 +33,7 @@ type house struct {
 	step     time.Duration
 	counters map[string]float64 // by the text of their labels
 	gauges   map[string]float64
+	series   map[string]labels.Labels // by their text
 }
 
 var begin = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -53,7 +54,7 @@ func open(t *testing.T, sys *plan.System, step time.Duration) *house {
 			t.Error(err)
 		}
 	})
-	h := &house{t: t, db: db, engine: engine, now: begin, step: step, counters: map[string]float64{}, gauges: map[string]float64{}}
+	h := &house{t: t, db: db, engine: engine, now: begin, step: step, counters: map[string]float64{}, gauges: map[string]float64{}, series: map[string]labels.Labels{}}
 	opts := &rules.ManagerOptions{
 		Appendable: db, Queryable: db, QueryFunc: rules.EngineQueryFunc(engine, db), Context: t.Context(), Logger: slog.New(slog.DiscardHandler),
 		NotifyFunc: func(context.Context, string, ...*rules.Alert) {}, ExternalURL: &url.URL{Scheme: "http", Host: "plat.example"},
@@ -80,25 +81,28 @@ func open(t *testing.T, sys *plan.System, step time.Duration) *house {
 
 // count adds to a counter; one of an unknown name begins at 0.
 func (h *house) count(by float64, pairs ...string) {
-	h.counters[labels.FromStrings(pairs...).String()] += by
+	h.counters[h.named(pairs)] += by
 }
 
 func (h *house) gauge(value float64, pairs ...string) {
-	h.gauges[labels.FromStrings(pairs...).String()] = value
+	h.gauges[h.named(pairs)] = value
+}
+
+// named is the text of a series' labels.
+func (h *house) named(pairs []string) string {
+	l := labels.FromStrings(pairs...)
+	text := l.String()
+	h.series[text] = l
+	return text
 }
 
 // tick writes what the series say, and evaluates what is due; then a step is over.
 func (h *house) tick() {
 	h.t.Helper()
-	parse := parser.NewParser(parser.Options{})
 	app := h.db.Appender(h.t.Context())
 	for _, of := range []map[string]float64{h.counters, h.gauges} {
 		for text, v := range of {
-			l, err := parse.ParseMetric(text)
-			if err != nil {
-				h.t.Fatal(err)
-			}
-			if _, err := app.Append(0, l, h.now.UnixMilli(), v); err != nil {
+			if _, err := app.Append(0, h.series[text], h.now.UnixMilli(), v); err != nil {
 				h.t.Fatal(err)
 			}
 		}
