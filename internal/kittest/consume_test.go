@@ -252,14 +252,14 @@ func TestASlowHandlerKeepsItsEvent(t *testing.T) {
 	t.Parallel()
 	w := shop(t)
 	w.consumer(financeFrom, "order.placed", func(c *jetstream.ConsumerConfig) {
-		c.AckWait = time.Second // also for plat to say in that it is still at work
-		c.BackOff = []time.Duration{time.Second, 2 * time.Second}
+		c.AckWait = 3 * time.Second // also for plat to say in that it is still at work
+		c.BackOff = []time.Duration{3 * time.Second, 6 * time.Second}
 	})
 	var calls atomic.Int32
 	finance := w.finance(func(ctx context.Context, tx *sql.Tx, e message.Event) error {
 		calls.Add(1)
 		select {
-		case <-time.After(2500 * time.Millisecond):
+		case <-time.After(5 * time.Second): // longer than the wait
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -52,7 +52,7 @@ func newWire(t *testing.T, services map[string]grant) *wire {
 	t.Helper()
 	w := &wire{t: t, opts: server.Options{
 		Host: "127.0.0.1", Port: freePort(t), JetStream: true, StoreDir: t.TempDir(),
-		NoLog: true, NoSigs: true, MaxPayload: 1 << 20,
+		NoLog: true, NoSigs: true, MaxPayload: 1 << 20, AuthTimeout: patience.Seconds(),
 	}}
 	w.opts.Users = append(w.opts.Users, &server.User{Username: "admin", Password: "secret"})
 	for name, g := range services {
@@ -71,7 +71,7 @@ func newWire(t *testing.T, services map[string]grant) *wire {
 	}
 	w.start()
 	t.Cleanup(w.stop)
-	nc, err := nats.Connect(w.url("admin"), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc, err := nats.Connect(w.url("admin"), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func run(t *testing.T, env map[string]string, path string, setup func(*program) 
 
 func open(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=busy_timeout(60000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
 	if err != nil {
 		t.Fatal(err)
 	}
