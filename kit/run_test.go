@@ -116,8 +116,8 @@ func TestAnUnusedConnectionHoldsNoEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, nil, func(s *kit.Service) error {
-				if sent != "" {
-					s.SetLimits(kit.Limits{Drain: 50 * time.Millisecond})
+				if sent != "" { // is waited for so long
+					s.SetLimits(kit.Limits{Drain: time.Second})
 				}
 				return nil
 			})

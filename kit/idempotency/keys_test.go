@@ -165,7 +165,7 @@ func TestFailuresFreeTheKey(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		if how == "gone" {
 			cancel()
-			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel = context.WithTimeout(t.Context(), 500*time.Millisecond)
 		}
 		a, err := try(ctx, http.MethodPost, base+"/things", "k-"+how, "body")
 		cancel()
