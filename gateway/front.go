@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -28,6 +29,7 @@ func (g *Gateway) Public(gatewayName string) http.Handler { return g.front(gatew
 
 // ServeHTTP answers one request.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Host = strings.ToLower(r.Host) // to the cache capitals are nothing, so the service must not see them
 	x := f.gateway.begin(w, r)
 	defer x.finish()
 	x.Gateway = f.name

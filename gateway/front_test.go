@@ -125,7 +125,7 @@ func TestOutsideIsNotBelieved(t *testing.T) {
 	r := newRig(t, gateway.Options{}, backend(t, "shop-1", echo))
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 	spoofed := []string{
-		"Host", "shop.example:8000",
+		"Host", "Shop.EXAMPLE:8000", "X-Forwarded", "for=6.6.6.6", "X-Scheme", "https", "X_url_scheme", "https", "Front-End-Https", "on",
 		"Plat-Caller", "order", "Plat-Timeout", "1", "Plat-Anything", "x", "Plat_Caller", "order",
 		"Baggage", "user=admin", "Forwarded", "for=6.6.6.6", "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil",
 		"X-Forwarded-Proto", "https", "X-Forwarded-Prefix", "/evil", "X_forwarded_for", "6.6.6.6", "X-Real-IP", "6.6.6.6",
@@ -137,7 +137,7 @@ func TestOutsideIsNotBelieved(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		header := spoofed
 		if h2 { // connection fields are errors there
-			header = spoofed[:32]
+			header = spoofed[:40]
 		}
 		a := do(t, client(t, h2), "GET", "http://"+r.addr+"/x", "", header...)
 		s := decode(t, a)

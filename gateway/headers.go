@@ -24,7 +24,8 @@ func hopByHop(name string) bool {
 // services, and what only a gateway can know.
 func foreign(name string) bool {
 	switch name {
-	case "Forwarded", "Baggage", "X-Real-Ip", "Traceparent", "Tracestate", "X-Correlation-Id":
+	case "Forwarded", "X-Forwarded", "X-Real-Ip", "X-Scheme", "X-Url-Scheme", "Front-End-Https",
+		"Baggage", "Traceparent", "Tracestate", "X-Correlation-Id":
 		return true
 	}
 	return strings.HasPrefix(name, "Plat-") || strings.HasPrefix(name, "X-Forwarded-")

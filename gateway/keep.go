@@ -68,7 +68,7 @@ func (g *Gateway) sortedFronts() []*front {
 func (p *passage) fromCache(kept *cache.Cache) {
 	w := p.w
 	defer func() { p.writeTo(w) }()
-	if out := kept.Serve(w, &cache.Ask{Request: p.r, Rule: p.to.cached, Origin: p}); out.Kept {
+	if out := kept.Serve(w, &cache.Ask{Request: p.r, Rule: p.to.cached, Test: p.mark != "", Origin: p}); out.Kept {
 		p.Status, p.BytesOut = out.Status, out.Bytes
 	}
 }
@@ -151,11 +151,7 @@ func (g *Gateway) CacheWhy(gatewayName string, u *url.URL, header http.Header) (
 	if err != nil {
 		return cache.Why{}, plan.Route{}, err
 	}
-	rule := to.cached
-	if rule == nil {
-		rule = &cache.Rule{Off: true}
-	}
-	why := kept.Why(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}, rule)
+	why := kept.Why(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}, to.cached)
 	return why, plan.Route{Gateway: gatewayName, Path: to.path, Service: to.service}, nil
 }
 

@@ -106,6 +106,18 @@ func Key(r *http.Request) string {
 	return "http://" + host + path + "?" + r.URL.RawQuery
 }
 
+// forTests is the key of what is kept of a resource for test customers: what
+// they get while something is broken on purpose is for nobody else.
+func forTests(key string) string { return testPrefix + key }
+
+const testPrefix = "test "
+
+// keysOf are both keys of a resource.
+func keysOf(key string) [2]string {
+	key = strings.TrimPrefix(key, testPrefix)
+	return [...]string{key, forTests(key)}
+}
+
 // invalidate forgets what an unsafe request may have changed (RFC 9111, 4.4):
 // its own resource and those of the same origin that the answer names. Its own
 // answer may still be kept.

@@ -149,6 +149,15 @@ func delta(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true // #nosec G115 -- at most maxDelta
 }
 
+// toUs is what an answer says to caches like this one, and whether it says so
+// to them alone.
+func toUs(h http.Header) (d directives, forCDNs bool) {
+	if d = targeted(h["Cdn-Cache-Control"]); d != nil {
+		return d, true
+	}
+	return parseDirectives(h["Cache-Control"]), false
+}
+
 // targeted reads CDN-Cache-Control, which is for caches like this one and
 // stands above Cache-Control and Expires (RFC 9213). Nil: none that is valid.
 func targeted(lines []string) directives {

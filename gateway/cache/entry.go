@@ -36,14 +36,19 @@ func (e *entry) selects(h http.Header) bool {
 	return true
 }
 
-// with is the resource with one more variant, in place of the one it answers
-// for; parts that belong together become one, of at most so many bytes.
-func (r *resource) with(e *entry, most int64) *resource {
+// with is the resource with one more variant, in place of those that it answers
+// for: what it was before it was brought up to date, if it was, and what is
+// selected by the same fields. Parts that belong together become one, of at
+// most so many bytes.
+func (r *resource) with(e, instead *entry, most int64) *resource {
 	kept := []*entry{e}
 	if r == nil {
 		return &resource{kept}
 	}
 	for _, old := range r.variants {
+		if old == instead {
+			continue
+		}
 		if !slices.Equal(old.vary, e.vary) || !slices.Equal(old.selected, e.selected) {
 			kept = append(kept, old)
 		} else if old.total > 0 && kept[0].total > 0 {

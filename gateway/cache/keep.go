@@ -11,7 +11,6 @@ import (
 
 // Rule is what the plan says of one route.
 type Rule struct {
-	Off                  bool
 	HideOrigin           bool     // a miss fails at once, while the answer is fetched behind
 	Tags                 []string // of every answer
 	StaleIfError         time.Duration
@@ -57,15 +56,11 @@ func heuristic(status int) bool {
 
 // judge decides whether an answer may be kept, and how long it is fresh.
 func judge(r *http.Request, status int, h http.Header, now time.Time, rule *Rule) verdict {
-	d := targeted(h["Cdn-Cache-Control"])
-	expires := d == nil
-	if d == nil {
-		d = parseDirectives(h["Cache-Control"])
-	}
+	d, forCDNs := toUs(h)
 	v := verdict{noCache: d.has("no-cache") || d.said("no-cache") && len(d.fields("no-cache")) == 0, tags: tagsOf(h, rule)}
 	v.strict = d.said("must-revalidate") || d.said("proxy-revalidate") || d.said("s-maxage") || v.noCache
 	v.vary, v.why = varyOf(h)
-	v.freshness(status, h, d, expires, now, rule)
+	v.freshness(status, h, d, !forCDNs, now, rule)
 	if v.noCache {
 		v.lifetime, v.basis = 0, "no-cache"
 	}
@@ -88,8 +83,10 @@ func refusal(r *http.Request, status int, h http.Header, d directives, v *verdic
 		return "the answer says no-store"
 	case d.has("private") || d.said("private") && len(d.fields("private")) == 0:
 		return "the answer is private"
-	case len(h["Set-Cookie"]) > 0 && !public:
-		return "the answer sets a cookie and is not declared public"
+	case len(h["Set-Cookie"]) > 0 && !slices.Contains(without(d), "Set-Cookie"):
+		return "the answer sets a cookie, which would go to others"
+	case len(r.Header["Cookie"]) > 0 && !v.explicit && !public && !v.noCache:
+		return "the request had a cookie, and the answer does not say that it is for others"
 	case len(r.Header["Authorization"]) > 0 && !public && !d.said("s-maxage") && !d.said("must-revalidate"):
 		return "the request was authorized, and the answer does not say that it is for others"
 	case status == http.StatusNotModified || status == http.StatusRequestedRangeNotSatisfiable || status < 200:
@@ -114,10 +111,10 @@ func validatable(h http.Header) bool { return h.Get("Etag") != "" || h.Get("Last
 func (v *verdict) freshness(status int, h http.Header, d directives, expires bool, now time.Time, rule *Rule) {
 	v.swr, v.sie = rule.StaleWhileRevalidate, rule.StaleIfError
 	if t, ok := d.seconds("stale-while-revalidate"); ok {
-		v.swr = t
+		v.swr = min(t, aWeek)
 	}
 	if t, ok := d.seconds("stale-if-error"); ok {
-		v.sie = t
+		v.sie = min(t, aWeek)
 	}
 	date, dated := dateOf(h, "Date", now)
 	if !dated {
@@ -253,11 +250,17 @@ func deceived(p, contentType string) bool {
 	return got == "text/html" || got == "application/xhtml+xml" || got == "application/json"
 }
 
-// unkeyed are the fields by which some frameworks take another host, path or
-// method than the request's: an answer to such a request is for nobody else.
-func unkeyed() [11]string {
-	return [...]string{
-		"X-Original-Url", "X-Rewrite-Url", "X-Original-Uri", "X-Original-Host", "X-Host", "X-Http-Method", "X-Http-Method-Override",
-		"X-Method-Override", "X-Http-Host-Override", "X-Http-Destinationurl", "X-Http-Path-Override",
+// unkeyed finds the fields by which some frameworks take another host, path
+// or method than the request's: an answer to such a request is for nobody else.
+// To CGI and what descends from it an underscore is a hyphen.
+func unkeyed(name string) bool {
+	if strings.IndexByte(name, '_') >= 0 {
+		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	}
+	switch name {
+	case "X-Original-Url", "X-Rewrite-Url", "X-Original-Uri", "X-Original-Host", "X-Host", "X-Http-Method", "X-Http-Method-Override",
+		"X-Method-Override", "X-Http-Host-Override", "X-Http-Destinationurl", "X-Http-Path-Override":
+		return true
+	}
+	return false
 }

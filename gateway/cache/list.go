@@ -13,7 +13,7 @@ type Kept struct {
 	Latest   Answer
 }
 
-// List tells what is kept under keys that contain a text, or bears a tag of
+// List tells what is kept, but for test customers, under keys that contain a text, or bears a tag of
 // this very name: so many at most, the latest received first, and how many
 // there are. It looks at all that is kept.
 func (c *Cache) List(like string, most int) (list []Kept, all int) {
@@ -23,6 +23,9 @@ func (c *Cache) List(like string, most int) (list []Kept, all int) {
 	}
 	var fits []found
 	for key, r := range c.kept.All() {
+		if strings.HasPrefix(key, testPrefix) {
+			continue
+		}
 		if strings.Contains(key, like) || slices.ContainsFunc(r.variants, func(e *entry) bool { return slices.Contains(e.tags, like) }) {
 			fits = append(fits, found{key, r})
 		}

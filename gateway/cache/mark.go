@@ -1,6 +1,9 @@
 package cache
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // mark is on one fetch under way. What is purged meanwhile reaches it, since
 // its answer may be from before: then it is not kept.
@@ -37,19 +40,24 @@ func (c *Cache) end(m *mark) {
 	}
 }
 
-// forget takes out the resource of a key, and what is fetched of it will not be
-// kept, but for that of one mark.
-func (c *Cache) forget(key string, but *mark) bool {
+// forget takes out the resource of a key, also what is kept of it for test
+// customers, and what is fetched of it will not be kept, but for that of one
+// mark. It tells whether there was one.
+func (c *Cache) forget(key string, but *mark) (was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, m := range c.marks[key] {
-		m.gone = m.gone || m != but
+	for _, key := range keysOf(key) {
+		for _, m := range c.marks[key] {
+			m.gone = m.gone || m != but
+		}
+		_, one := c.kept.Invalidate(key)
+		was = was || one
 	}
-	_, was := c.kept.Invalidate(key)
 	return was
 }
 
-// forgetTag does the same with whatever bears a tag. It looks at all that is
+// forgetTag does the same with whatever bears a tag, and tells how many
+// resources that were. It looks at all that is
 // kept: tags are purged rarely.
 func (c *Cache) forgetTag(tag string) int {
 	c.mu.Lock()
@@ -67,21 +75,23 @@ func (c *Cache) forgetTag(tag string) int {
 			keys = append(keys, key)
 		}
 	}
+	resources := map[string]bool{}
 	for _, key := range keys {
 		c.kept.Invalidate(key)
+		resources[strings.TrimPrefix(key, testPrefix)] = true
 	}
-	return len(keys)
+	return len(resources)
 }
 
-// put keeps an entry that was fetched under a mark, unless it may be what was
-// purged since.
-func (c *Cache) put(m *mark, e *entry) bool {
+// put keeps an entry that was fetched under a mark, in place of another where it
+// is that one brought up to date, unless it may be what was purged since.
+func (c *Cache) put(m *mark, e, instead *entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if m.gone || c.closed || m.purged(e.tags) {
 		return false
 	}
-	c.kept.Set(m.key, c.get(m.key).with(e, c.o.Object))
+	c.kept.Set(m.key, c.get(m.key).with(e, instead, c.o.Object))
 	c.counts.stored.Add(1)
 	c.refusals.drop(m.key)
 	return true

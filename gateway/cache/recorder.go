@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type recorder struct {
 	flight    *flight
 	mark      *mark
 	requested time.Time
+	behind    bool // nobody waits
 	rest      bool // the rest of a kept part was asked for, to answer with the whole
 
 	header   http.Header
@@ -203,7 +205,7 @@ func (r *recorder) done() {
 		r.answer(r.old, "plat; hit; ttl="+seconds(r.old.lifetime-r.old.age(r.received))+"; fwd=stale; fwd-status="+strconv.Itoa(r.code)+"; detail=stale-if-error")
 	case r.keep && r.whole():
 		if e := r.entry(); e != nil {
-			r.cache.put(r.mark, e)
+			r.cache.put(r.mark, e, nil)
 		}
 	}
 }
@@ -232,14 +234,22 @@ func (r *recorder) completed() {
 	if e := r.entry(); e != nil && r.keep && r.whole() {
 		if all := e.join(r.old, r.cache.o.Object); all != nil && all.total == 0 {
 			status := r.status + "; fwd-status=206"
-			if r.judged.keep && r.cache.put(r.mark, all) {
+			if r.judged.keep && r.cache.put(r.mark, all, r.old) {
 				status += "; stored"
 			}
 			r.answer(all, status)
 			return
 		}
 	}
+	r.again()
+}
+
+// again forgets what is kept and fetches the whole.
+func (r *recorder) again() {
 	r.cache.forget(r.key, r.mark)
+	if r.behind {
+		return
+	}
 	again := &recorder{asked: r.asked, keep: true, flight: r.flight, mark: r.mark, status: r.status, requested: r.cache.o.Now()}
 	r.Fetch(again, r.sent())
 	again.done()
@@ -253,39 +263,39 @@ func (r *recorder) whole() bool {
 
 // revalidated brings what is kept up to date, and answers with it.
 func (r *recorder) revalidated() {
+	if tag, old := r.header.Get("Etag"), r.old.header.Get("Etag"); strings.HasPrefix(tag, `"`) && old != "" && weakTag(tag) != weakTag(old) {
+		r.again() // it tells of another representation (RFC 9111, 4.3.4)
+		return
+	}
 	r.cache.counts.validated.Add(1)
-	e := r.update()
-	if r.status != "" {
-		r.status += "; fwd-status=304; stored"
+	e, kept := r.update()
+	r.status += "; fwd-status=304"
+	if kept {
+		r.status += "; stored"
 	}
 	r.answer(e, r.status)
 }
 
 // update is the kept answer with what is said of it anew (RFC 9111, 3.2), and
 // keeps it.
-func (r *recorder) update() *entry {
+func (r *recorder) update() (_ *entry, kept bool) {
 	e := *r.old
 	e.header = keptFields(r.old.merged(r.header))
 	e.verdict = judge(r.Request, e.status, e.header, r.received, r.Rule)
 	e.received, e.aged = r.received, agedBy(r.header, r.requested, r.received)
 	if e.keep {
 		e.selected = selecting(r.sent(), e.vary)
-		r.cache.put(r.mark, &e)
+		kept = r.cache.put(r.mark, &e, r.old)
 	} else {
 		r.cache.forget(r.key, nil)
 	}
-	return &e
+	return &e, kept
 }
 
 // keptFields are the fields of an answer that are kept: not those of one
 // exchange or connection, nor those that no-cache and private name.
 func keptFields(h http.Header) http.Header {
 	kept := make(http.Header, len(h))
-	d := targeted(h["Cdn-Cache-Control"])
-	if d == nil {
-		d = parseDirectives(h["Cache-Control"])
-	}
-	without := append(d.fields("no-cache"), d.fields("private")...)
 	for name, values := range h {
 		switch name {
 		case "X-Correlation-Id", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
@@ -294,11 +304,15 @@ func keptFields(h http.Header) http.Header {
 		}
 		kept[name] = values
 	}
-	for _, name := range without {
+	d, _ := toUs(h)
+	for _, name := range without(d) {
 		delete(kept, name)
 	}
 	return kept
 }
+
+// without are the fields that are not kept, since no-cache or private name them.
+func without(d directives) []string { return append(d.fields("no-cache"), d.fields("private")...) }
 
 // nobody takes an answer that is fetched behind.
 type nobody struct{ header http.Header }

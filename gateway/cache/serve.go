@@ -11,6 +11,7 @@ import (
 type Ask struct {
 	Request *http.Request
 	Rule    *Rule
+	Test    bool // from a test customer: what he gets is kept for his kind alone
 	Origin
 }
 
@@ -63,6 +64,9 @@ func (a *asked) sent() http.Header {
 func (c *Cache) Serve(w http.ResponseWriter, ask *Ask) Outcome {
 	r := ask.Request
 	a := &asked{Ask: ask, cache: c, key: Key(r), w: w, d: requestDirectives(r.Header)}
+	if ask.Test {
+		a.key = forTests(a.key)
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
@@ -95,8 +99,8 @@ func requestDirectives(h http.Header) directives {
 }
 
 func (a *asked) steered() bool {
-	for _, name := range unkeyed() {
-		if len(a.Request.Header[name]) > 0 {
+	for name := range a.Request.Header {
+		if unkeyed(name) {
 			return true
 		}
 	}
@@ -113,7 +117,7 @@ func (a *asked) bypass(why string) {
 func (a *asked) unsafe() {
 	m, _ := a.cache.begin(a.key, nil)
 	defer a.cache.end(m)
-	rec := &recorder{asked: a, status: "plat; fwd=method", keep: a.Request.Method == http.MethodPost, post: true, requested: a.cache.o.Now(), mark: m}
+	rec := &recorder{asked: a, status: "plat; fwd=method", keep: a.Request.Method == http.MethodPost && !a.steered(), post: true, requested: a.cache.o.Now(), mark: m}
 	whole := false
 	defer func() { // also when the answer broke off: what it has changed, it has changed
 		if rec.code < 200 || rec.code >= 400 {
@@ -213,7 +217,7 @@ func (a *asked) behind(e *entry, f *flight) bool {
 		m, e := a.cache.begin(a.key, e)
 		defer a.cache.end(m)
 		header := bg.conditional(e)
-		rec := &recorder{asked: bg, old: e, keep: true, flight: f, requested: a.cache.o.Now(), mark: m}
+		rec := &recorder{asked: bg, old: e, keep: true, behind: true, flight: f, requested: a.cache.o.Now(), mark: m}
 		if a.Behind(ctx, rec, header) {
 			rec.done()
 		}

@@ -89,7 +89,7 @@ type Why struct {
 }
 
 // Why tells what would become of a request that is sent on as it is, and
-// changes nothing.
+// changes nothing. No rule: its route keeps nothing.
 func (c *Cache) Why(r *http.Request, rule *Rule) Why {
 	now := c.o.Now()
 	a := &asked{Ask: &Ask{Request: r, Rule: rule}, cache: c, key: Key(r), d: requestDirectives(r.Header), header: r.Header, now: now}
@@ -105,7 +105,7 @@ func (c *Cache) Why(r *http.Request, rule *Rule) Why {
 		}
 	}
 	switch {
-	case rule.Off:
+	case rule == nil:
 		w.Rule = "the cache is off for this route"
 		return w
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:

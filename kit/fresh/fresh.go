@@ -185,6 +185,8 @@ func newEntity(uri string, body json.RawMessage, header http.Header, began time.
 	if seconds, err := strconv.ParseUint(header.Get("Age"), 10, 31); err == nil {
 		e.ref.Read = began.Add(-time.Duration(seconds) * time.Second) // #nosec G115 -- 31 bits
 	}
+	// Names alone count: one that stands in quotes or has fields makes a copy
+	// stricter than it need be, never laxer. So a list is enough of a parser.
 	for _, line := range header.Values("Cache-Control") {
 		for directive := range strings.SplitSeq(line, ",") {
 			name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
