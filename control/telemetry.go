@@ -128,10 +128,7 @@ func (p *plane) setForwards(kept plan.Telemetry) error {
 // TakeOTLP keeps metrics that came by OTLP, and passes them on.
 func (p *plane) TakeOTLP(ctx context.Context, request []byte) (rejected int64, message string, err error) {
 	rejected, message, err = p.metrics.TakeOTLP(ctx, request)
-	switch {
-	case errors.Is(err, prom.ErrMalformed):
-		err = errors.Join(telemetry.ErrMalformed, err)
-	case err == nil:
+	if err == nil {
 		p.forwards.TakeMetrics(request)
 	}
 	return rejected, message, err

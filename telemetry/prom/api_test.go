@@ -80,9 +80,19 @@ func TestClient(t *testing.T) {
 	if err != nil || v.(model.Vector)[0].Value != 120 {
 		t.Error(v, err)
 	}
-	var e *v1.Error
-	if err := c.DeleteSeries(ctx, []string{"a"}, from, now); !errors.As(err, &e) {
-		t.Errorf("series can be deleted from outside: %v", err)
+	if b, err := c.TSDBBlocks(ctx); err != nil {
+		t.Errorf("%+v %v", b, err)
+	}
+	if text, err := c.FormatQuery(ctx, "sum(a)by(b)"); err != nil || text != `"sum by (b) (a)"` {
+		t.Error(text, err)
+	}
+	// Nothing is written from outside.
+	_, snapshot := c.Snapshot(ctx, true)
+	for what, err := range map[string]error{"delete": c.DeleteSeries(ctx, []string{"a"}, from, now), "clean": c.CleanTombstones(ctx), "snapshot": snapshot} {
+		var e *v1.Error
+		if !errors.As(err, &e) || e.Type != v1.ErrServer || e.Detail != `{"status":"error","errorType":"unavailable","error":"admin APIs disabled"}` {
+			t.Errorf("%s: %+v", what, err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package prom
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,10 +11,9 @@ import (
 	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
-)
 
-// ErrMalformed is what TakeOTLP answers to bytes that are no request.
-var ErrMalformed = errors.New("these bytes are no ExportMetricsServiceRequest")
+	"github.com/plat-dev/plat/telemetry"
+)
 
 // TakeOTLP keeps the metrics of an OTLP request in protobuf, by the rules of
 // Prometheus's own OTLP endpoint: names get the suffixes of their unit and
@@ -25,12 +23,12 @@ var ErrMalformed = errors.New("these bytes are no ExportMetricsServiceRequest")
 //
 // Points that cannot be kept are counted, told by rejected and message (the
 // answer's partial success), and do not keep others out. It fails, and keeps
-// nothing, when the bytes are no request (ErrMalformed), when the disk has no
+// nothing, when the bytes are no request (telemetry.ErrMalformed), when the disk has no
 // room (fault.TelemetryDiskFull) or the store is closed.
 func (s *Store) TakeOTLP(ctx context.Context, request []byte) (rejected int64, message string, err error) {
 	r := pmetricotlp.NewExportRequest()
 	if err := unmarshal(r, request); err != nil {
-		return 0, "", fmt.Errorf("%w: %w", ErrMalformed, err)
+		return 0, "", fmt.Errorf("these bytes are no ExportMetricsServiceRequest: %w: %w", telemetry.ErrMalformed, err)
 	}
 	metrics := r.Metrics()
 	points := int64(metrics.DataPointCount())

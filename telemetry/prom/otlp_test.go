@@ -24,6 +24,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plat-dev/plat/telemetry"
 	"github.com/plat-dev/plat/telemetry/prom"
 )
 
@@ -172,7 +173,7 @@ func TestOTLPPartly(t *testing.T) {
 	if err != nil || rejected != 1 {
 		t.Errorf("%d %v", rejected, err)
 	}
-	if _, _, err := s.TakeOTLP(t.Context(), []byte("what is this")); !errors.Is(err, prom.ErrMalformed) {
+	if _, _, err := s.TakeOTLP(t.Context(), []byte("what is this")); !errors.Is(err, telemetry.ErrMalformed) {
 		t.Error(err)
 	}
 	st := s.Stats()

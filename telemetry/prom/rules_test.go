@@ -8,6 +8,9 @@ import (
 	"time"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/telemetry/prom"
@@ -78,8 +81,19 @@ func TestRules(t *testing.T) {
 		t.Errorf("%+v", groups.Groups[0].Rules[0])
 	}
 	alerts, err := c.Alerts(t.Context())
-	if err != nil || len(alerts.Alerts) != 1 || alerts.Alerts[0].Value != "1.2e+01" {
-		t.Errorf("%+v %v", alerts, err)
+	if err != nil || len(alerts.Alerts) != 1 {
+		t.Fatalf("%+v %v", alerts, err)
+	}
+	want := v1.Alert{
+		ActiveAt: alerts.Alerts[0].ActiveAt, State: "firing", Value: "1.2e+01",
+		Labels:      model.LabelSet{"alertname": "TooMuch", "job": "order", "owner": "ordering"},
+		Annotations: model.LabelSet{"summary": "order has 12"},
+	}
+	if d := cmp.Diff(want, alerts.Alerts[0]); d != "" || time.Since(want.ActiveAt) > time.Hour {
+		t.Errorf("since %s: %s", want.ActiveAt, d)
+	}
+	if d := cmp.Diff([]*v1.Alert{&want}, a.Alerts); d != "" {
+		t.Errorf("of the rule: %s", d)
 	}
 	if got := s.Alerts(); len(got) != 1 || got[0].State != "firing" || got[0].Value != 12 {
 		t.Errorf("%+v", got)

@@ -51,6 +51,7 @@ func (s *Store) Handler() http.Handler {
 		"status/buildinfo":    s.askBuild,
 		"status/runtimeinfo":  s.askRuntime,
 		"status/tsdb":         s.askTSDB,
+		"status/tsdb/blocks":  s.askBlocks,
 		"status/flags":        s.askFlags,
 		"status/config":       s.askConfig,
 		"status/walreplay":    s.askReplay,
@@ -59,6 +60,9 @@ func (s *Store) Handler() http.Handler {
 	}
 	m.HandleFunc("GET /-/healthy", s.well("healthy"))
 	m.HandleFunc("GET /-/ready", s.well("ready"))
+	m.HandleFunc("/api/v1/admin/", func(w http.ResponseWriter, r *http.Request) {
+		writeRefusal(w, r, &refusal{unavailable, errors.New("admin APIs disabled")}) // in Prometheus's words
+	})
 	m.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, r, &refusal{notFound, fmt.Errorf("there is no %s %s", r.Method, r.URL.Path)})
 	})

@@ -92,6 +92,15 @@ func (s *Store) askTSDB(r *http.Request) (answer, error) {
 	}}, nil
 }
 
+func (s *Store) askBlocks(*http.Request) (answer, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return answer{}, ErrClosed
+	}
+	return answer{data: map[string]any{"blocks": s.db.BlockMetas()}}, nil
+}
+
 // askFlags tells the bounds by the names that Prometheus has for them.
 func (s *Store) askFlags(*http.Request) (answer, error) {
 	return answer{data: map[string]string{
