@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,73 +105,76 @@ type hurtFile struct {
 // Error names the file.
 func (h hurtFile) Error() string { return h.file.Name + ": " + h.what }
 
-// place is where a row of a file that is merged stands.
-type place struct {
-	time             int64
-	file, group, row uint32
-	page             uint32
-}
-
-// merge writes the rows of files into one, in order of time.
+// merge writes the rows of files into one, in order of time. A file is open
+// from its first row to its last, so that neighbours cost no more than one.
 func (s *Store) merge(ctx context.Context, from []*file, seq uint64) (*file, error) {
+	made := &file{kind: from[0].kind, Seq: seq, Level: from[0].Level + 1}
 	cursors := make([]*mergeCursor, len(from))
-	var places []place
 	for i, f := range from {
-		r, err := openReader(s.o.Dir, f)
-		var d damage
-		if errors.As(err, &d) {
-			return nil, hurtFile{f, d.what}
-		}
-		if err != nil {
-			return nil, err
-		}
-		defer r.close() //nolint:revive,errcheck // up to eight files that are only read
-		cursors[i] = &mergeCursor{file: f, r: r}
-		defer cursors[i].close()                                                                                             //nolint:revive // likewise
-		if err := cursors[i].guard(func() error { places = cursors[i].places(places, uint32(i)); return nil }); err != nil { // #nosec G115 -- eight
-			return nil, err
-		}
+		cursors[i] = &mergeCursor{dir: s.o.Dir, file: f, time: f.Min}
+		defer cursors[i].close() //nolint:revive,errcheck // eight at most, that are only read
+		made.Rows += f.Rows
 	}
-	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.time, b.time) })
-	return s.write(from[0].kind, seq, from[0].Level+1, zstd.SpeedDefault, func(w *fileWriter) error {
+	return s.write(made, zstd.SpeedDefault, func(w *fileWriter) error {
 		var span telemetry.Span
 		var log telemetry.Log
-		for i, p := range places {
+		for i := 0; ; i++ {
 			if i%512 == 0 && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			c := cursors[p.file]
-			err := c.guard(func() error {
-				sc := c.at(int(p.group))
-				if w.kind == spans {
-					sc.span(int(p.page), int(p.row), &span)
-				} else {
-					sc.log(int(p.page), int(p.row), &log)
-				}
+			c := first(cursors)
+			if c == nil {
 				return nil
-			})
-			if err == nil && w.kind == spans {
-				err = w.span(&span)
-			} else if err == nil {
+			}
+			var err error
+			if w.kind == spans {
+				if err = c.take(func() { c.in.span(c.page, c.row, &span) }); err == nil {
+					err = w.span(&span)
+				}
+			} else if err = c.take(func() { c.in.log(c.page, c.row, &log) }); err == nil {
 				err = w.log(&log)
 			}
 			if err != nil {
 				return err
 			}
 		}
-		return nil
 	})
 }
 
-// mergeCursor reads a file row by row, which it is asked for in order.
-type mergeCursor struct {
-	file *file
-	r    *reader
-	in   *scan
+// first is the cursor whose row is the oldest; of rows of one time, that of the
+// file that stands first.
+func first(cursors []*mergeCursor) (oldest *mergeCursor) {
+	for _, c := range cursors {
+		if !c.done && (oldest == nil || c.time < oldest.time) {
+			oldest = c
+		}
+	}
+	return oldest
 }
 
-func (c *mergeCursor) guard(do func() error) error {
-	err := guard(do)
+// mergeCursor reads a file row by row.
+type mergeCursor struct {
+	dir              string
+	file             *file
+	r                *reader // nil before the first row and after the last
+	in               *scan   // of the group
+	group, page, row int     // of the row that is next
+	time             int64   // of that row
+	done             bool    // there is none
+}
+
+// take reads the row that is next, and goes on to the one after.
+func (c *mergeCursor) take(read func()) error {
+	err := guard(func() error {
+		if c.r == nil {
+			if err := c.open(); err != nil {
+				return err
+			}
+		}
+		read()
+		c.row++
+		return c.settle()
+	})
 	var d damage
 	if errors.As(err, &d) {
 		return hurtFile{c.file, d.what}
@@ -180,32 +182,49 @@ func (c *mergeCursor) guard(do func() error) error {
 	return err
 }
 
-func (c *mergeCursor) at(group int) *scan {
-	if c.in == nil || c.in.group != group {
-		c.close()
-		c.in = newScan(c.r.open(group), &filter{}, c.file.kind)
+// open begins with the first row. The manifest told its time.
+func (c *mergeCursor) open() (err error) {
+	if c.r, err = openReader(c.dir, c.file); err == nil {
+		err = c.settle()
 	}
-	return c.in
+	return err
 }
 
-func (c *mergeCursor) close() {
+// settle goes on to the next page or group when it is behind the last row of
+// one, and finds the row's time.
+func (c *mergeCursor) settle() error {
+	for ; c.group < len(c.r.groups); c.group, c.page = c.group+1, 0 {
+		pages := c.r.groups[c.group]
+		for ; c.page < len(pages); c.page, c.row = c.page+1, 0 {
+			if c.row < pages[c.page].rows {
+				if c.in == nil {
+					c.in = newScan(c.r.open(c.group), &filter{}, c.file.kind)
+				}
+				c.time, _ = c.in.load(colTime, c.page).number(c.row)
+				return nil
+			}
+		}
+		c.leave()
+	}
+	c.done = true
+	return c.close()
+}
+
+// leave ends with a group.
+func (c *mergeCursor) leave() {
 	if c.in != nil {
 		c.in.close()
 		c.in = nil
 	}
 }
 
-func (c *mergeCursor) places(list []place, file uint32) []place {
-	for g, pages := range c.r.groups {
-		for p, info := range pages {
-			times := c.at(g).load(colTime, p)
-			for row := range info.rows {
-				t, _ := times.number(row)
-				list = append(list, place{t, file, uint32(g), uint32(row), uint32(p)}) // #nosec G115 -- within a file
-			}
-		}
+func (c *mergeCursor) close() error {
+	c.leave()
+	r := c.r
+	if c.r = nil; r == nil {
+		return nil
 	}
-	return list
+	return r.close()
 }
 
 // Scrub reads the sealed file whose turn it is and holds it to its checksums.

@@ -140,7 +140,7 @@ func (s *Store) sealView(ctx context.Context, v view, k kind, seq uint64) (*file
 		}
 		return 0
 	})
-	return s.write(k, seq, 0, zstd.SpeedFastest, func(w *fileWriter) error {
+	return s.write(&file{kind: k, Seq: seq, Rows: len(rows)}, zstd.SpeedFastest, func(w *fileWriter) error {
 		var span telemetry.Span
 		var log telemetry.Log
 		for i, r := range rows {
@@ -166,15 +166,16 @@ func (s *Store) sealView(ctx context.Context, v view, k kind, seq uint64) (*file
 	})
 }
 
-// write makes a sealed file: under another name until it is whole and durable.
-func (s *Store) write(k kind, seq uint64, level int, speed zstd.EncoderLevel, fill func(*fileWriter) error) (_ *file, err error) {
-	tmp := filepath.Join(s.o.Dir, fileName(k, 0, 0, seq)+".tmp")
+// write makes a sealed file, of which kind, number, level and about how many
+// rows are known: under another name until it is whole and durable.
+func (s *Store) write(f *file, speed zstd.EncoderLevel, fill func(*fileWriter) error) (_ *file, err error) {
+	tmp := filepath.Join(s.o.Dir, fileName(f.kind, 0, 0, f.Seq)+".tmp")
 	out, err := s.o.create(tmp)
 	if err != nil {
 		return nil, err
 	}
 	sum := &checked{to: out}
-	w := newFileWriter(sum, k, speed)
+	w := newFileWriter(sum, f.kind, f.Rows, speed)
 	err = guard(func() error {
 		if err := fill(w); err != nil {
 			return err
@@ -185,7 +186,7 @@ func (s *Store) write(k kind, seq uint64, level int, speed zstd.EncoderLevel, fi
 		err = out.Sync()
 	}
 	err = errors.Join(err, out.Close())
-	f := &file{Name: fileName(k, w.min, w.max, seq), Seq: seq, Rows: w.total, Bytes: sum.size, Min: w.min, Max: w.max, Level: level, Sums: sum.sums(), kind: k}
+	f.Name, f.Rows, f.Bytes, f.Min, f.Max, f.Sums = fileName(f.kind, w.min, w.max, f.Seq), w.total, sum.size, w.min, w.max, sum.sums()
 	if err == nil {
 		if err = os.Rename(tmp, filepath.Join(s.o.Dir, f.Name)); err == nil {
 			return f, nil

@@ -15,7 +15,9 @@ import (
 // The layout of a sealed file.
 const (
 	pageRows     = 4096
-	pageBytes    = 4 << 20 // of all columns of a page's rows, before compression
+	fewRows      = fileRows / 4 // a file of no more will soon be made one with others:
+	fewPageRows  = pageRows / 4 // its pages are short, so that sealing takes little memory
+	pageBytes    = 4 << 20      // of all columns of a page's rows, before compression
 	groupRows    = 16 * pageRows
 	fileRows     = 2 * groupRows
 	wordsKey     = "plat.words" // key of the pages' sets of words in the footer
@@ -23,6 +25,7 @@ const (
 	version      = "1"
 	blockSize    = 32 << 10 // what a checksum in the manifest covers
 	pageBuffer   = 64 << 10 // begins with; a page is as long as its rows are
+	chunkSize    = 8 << 10  // of what a column's pages wait in until their group is written
 	bitsPerTrace = 10
 )
 
@@ -34,7 +37,7 @@ type fileWriter struct {
 	index   [columns]int             // where a column stands, -1 if not
 	values  [columns][]parquet.Value // of the page
 	nulls   [columns]parquet.Value   // a column's null
-	arena   []byte                   // what the values point to
+	arena   arena                    // what the values point to
 	object  []byte                   // the attributes of a row
 	memo    memo
 	told    map[*telemetry.Resource]*teller // of the page
@@ -42,6 +45,7 @@ type fileWriter struct {
 	sets    []byte                          // of the pages before
 	pages   int                             // with this one
 	rows    int                             // of the page
+	most    int                             // rows that a page may have
 	inGroup int
 	total   int
 	bytes   int // of the page
@@ -49,8 +53,12 @@ type fileWriter struct {
 	max     int64
 }
 
-func newFileWriter(to io.Writer, k kind, level zstd.EncoderLevel) *fileWriter {
-	w := &fileWriter{kind: k, words: make(bloom, bloomMost), memo: newMemo(), told: map[*telemetry.Resource]*teller{}, pages: 1}
+// newFileWriter makes the writer of a file for so many rows.
+func newFileWriter(to io.Writer, k kind, rows int, level zstd.EncoderLevel) *fileWriter {
+	w := &fileWriter{kind: k, most: pageRows, words: make(bloom, bloomMost), memo: newMemo(), told: map[*telemetry.Resource]*teller{}, pages: 1}
+	if rows <= fewRows {
+		w.most = fewPageRows
+	}
 	for i := range w.index {
 		w.index[i] = -1
 	}
@@ -58,6 +66,7 @@ func newFileWriter(to io.Writer, k kind, level zstd.EncoderLevel) *fileWriter {
 		w.index[d.column] = i
 		w.nulls[d.column] = parquet.Value{}.Level(0, 0, i)
 		w.columns = append(w.columns, d.column)
+		w.values[d.column] = make([]parquet.Value, 0, min(rows, w.most))
 	}
 	w.out = parquet.NewGenericWriter[any](to, options(k, level)...)
 	return w
@@ -69,6 +78,7 @@ func options(k kind, level zstd.EncoderLevel) []parquet.WriterOption {
 		parquet.CreatedBy("plat", version, ""),
 		parquet.Compression(newCodec(level)),
 		parquet.PageBufferSize(pageBuffer),
+		parquet.ColumnPageBuffers(parquet.NewChunkBufferPool(chunkSize)),
 		parquet.DataPageVersion(2),
 		parquet.DataPageStatistics(false), // they stand in the column index
 		parquet.BloomFilters(parquet.SplitBlockFilter(bitsPerTrace, "trace_id")),
@@ -86,11 +96,39 @@ func options(k kind, level zstd.EncoderLevel) []parquet.WriterOption {
 	return list
 }
 
+// arena holds bytes in pieces that stay where they are: one that grew would
+// leave what it was before to the values that point there.
+type arena struct {
+	pieces [][]byte
+	at     int // the piece that is filled
+	size   int // of all pieces
+}
+
+const pieceSize = 64 << 10
+
+// reset forgets what it holds, and keeps the room of a page or two.
+func (a *arena) reset() {
+	if a.at = 0; a.size > 2*pageBytes {
+		a.pieces, a.size = nil, 0
+	}
+	for i := range a.pieces {
+		a.pieces[i] = a.pieces[i][:0]
+	}
+}
+
 // keep copies bytes to where they stay until the page is written.
-func keep[T string | []byte](w *fileWriter, b T) []byte {
-	start := len(w.arena)
-	w.arena = append(w.arena, b...)
-	return w.arena[start:len(w.arena):len(w.arena)]
+func keep[T string | []byte](a *arena, b T) []byte {
+	for a.at < len(a.pieces) && cap(a.pieces[a.at])-len(a.pieces[a.at]) < len(b) {
+		a.at++
+	}
+	if a.at == len(a.pieces) {
+		n := max(pieceSize, len(b))
+		a.pieces, a.size = append(a.pieces, make([]byte, 0, n)), a.size+n
+	}
+	piece := &a.pieces[a.at]
+	start := len(*piece)
+	*piece = append(*piece, b...)
+	return (*piece)[start:len(*piece):len(*piece)]
 }
 
 func (w *fileWriter) put(c column, v parquet.Value) { w.values[c] = append(w.values[c], v) }
@@ -109,7 +147,7 @@ func (w *fileWriter) value(c column, s string) parquet.Value {
 	if s == "" {
 		return w.nulls[c]
 	}
-	return w.level(c, parquet.ByteArrayValue(keep(w, s)))
+	return w.level(c, parquet.ByteArrayValue(keep(&w.arena, s)))
 }
 
 // text puts a text, which can be found by its words if it is searched.
@@ -140,7 +178,7 @@ func (w *fileWriter) fixed(c column, id []byte, null bool) {
 		w.null(c)
 		return
 	}
-	w.put(c, w.level(c, parquet.FixedLenByteArrayValue(keep(w, id))))
+	w.put(c, w.level(c, parquet.FixedLenByteArrayValue(keep(&w.arena, id))))
 }
 
 func (w *fileWriter) json(c column, empty bool, fill func([]byte) []byte) {
@@ -149,7 +187,7 @@ func (w *fileWriter) json(c column, empty bool, fill func([]byte) []byte) {
 		return
 	}
 	w.object = fill(w.object[:0])
-	w.put(c, w.level(c, parquet.ByteArrayValue(keep(w, w.object))))
+	w.put(c, w.level(c, parquet.ByteArrayValue(keep(&w.arena, w.object))))
 	w.bytes += len(w.object)
 }
 
@@ -229,7 +267,7 @@ func (w *fileWriter) attributes(list []telemetry.Attribute) {
 		return
 	}
 	w.object = append(w.object, '}')
-	w.put(colAttributes, w.level(colAttributes, parquet.ByteArrayValue(keep(w, w.object))))
+	w.put(colAttributes, w.level(colAttributes, parquet.ByteArrayValue(keep(&w.arena, w.object))))
 	w.bytes += len(w.object)
 }
 
@@ -263,7 +301,7 @@ func (w *fileWriter) row(time int64) error {
 	w.min, w.max = min(w.min, time), max(w.max, time)
 	w.rows++
 	w.total++
-	if w.rows == pageRows || w.bytes >= pageBytes {
+	if w.rows == w.most || w.bytes >= pageBytes {
 		return w.page()
 	}
 	return nil
@@ -299,10 +337,7 @@ func (w *fileWriter) page() error {
 	w.inGroup += w.rows
 	w.pages++
 	w.rows, w.bytes = 0, 0
-	w.arena = w.arena[:0]
-	if cap(w.arena) > 2*pageBytes {
-		w.arena = nil
-	}
+	w.arena.reset()
 	if cap(w.object) > pageBytes {
 		w.object = nil
 	}
