@@ -32,7 +32,7 @@ func TestAFailureIsTold(t *testing.T) {
 	h := house.Up(t, system(t, map[string]string{
 		"plat.yaml": "system: watched\nowners:\n  team: {mail: team@watched.example}\nservices:\n  - path: services/*\n" +
 			"gateways:\n  public:\n    routes:\n      - {path: /, service: front}\nalerts:\n  webhooks: [{url: " + hook.URL + "}]\n",
-		"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\nobjectives: {availability: 99.5%, latency: {p95: 300ms}}\nrunbook: https://wiki.example/front\n",
+		"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\nobjectives: {availability: 99.5%, latency: {p95: 5s}}\nrunbook: https://wiki.example/front\n",
 	}))
 	c := operator(t, h)
 	house.Until(t, "healthy requests are counted, and alert nobody", func() (bool, string) {

@@ -89,9 +89,10 @@ func TestCallsAgainstThePlan(t *testing.T) {
 		a := house.Call(t, "GET", h.Gateway+"/call/back", nil)
 		return a.Status == 200, fmt.Sprint(a.Status, string(a.Body))
 	})
-	if e, _ := edge(t, h, "front", "back"); !e.Declared || e.DeclaredAt.IsZero() || e.Count < 2 || e.Finding != "" {
-		t.Errorf("on the map: %+v", e)
-	}
+	house.Until(t, "it is on the map", func() (bool, string) { // counted when all of it has passed
+		e, _ := edge(t, h, "front", "back")
+		return e.Declared && !e.DeclaredAt.IsZero() && e.Count >= 2 && e.Finding == "", fmt.Sprintf("%+v", e)
+	})
 
 	// Enforced, another one is refused, and the refusal explains itself.
 	house.Edit(t, filepath.Join(h.Dir, "plat.yaml"), "access: observe", "access: enforce")
@@ -223,10 +224,11 @@ func TestTheMapIsRemembered(t *testing.T) {
 	called(5)
 	hosted(t, http.DefaultClient, gave(t, h, "back", "PLAT_MESH"), "front.internal")
 	finding := found(t, operator(t, h), 1)[0]
-	before, _ := edge(t, h, "front", "back")
-	if before.Count != 5 || before.DeclaredAt.IsZero() {
-		t.Fatalf("the map has %+v", before)
-	}
+	var before api.Edge
+	house.Until(t, "the calls are on the map", func() (bool, string) { // counted when all of them has passed
+		before, _ = edge(t, h, "front", "back")
+		return before.Count == 5 && !before.DeclaredAt.IsZero(), fmt.Sprintf("%+v", before)
+	})
 	stopped(t, h)
 	again(t, h)
 	after, _ := edge(t, h, "front", "back")

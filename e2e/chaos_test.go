@@ -40,10 +40,10 @@ owner: team
 run: [DUMMY]
 consumes:
   services:
-    pay: {timeout: 300ms, on-failure: fail}
-    hints: {timeout: 300ms, on-failure: degrade, optional: true}
-    stock: {timeout: 300ms, on-failure: degrade}
-    points: {timeout: 300ms, on-failure: degrade}
+    pay: {timeout: 1s, on-failure: fail}
+    hints: {timeout: 1s, on-failure: degrade, optional: true}
+    stock: {timeout: 1s, on-failure: degrade}
+    points: {timeout: 1s, on-failure: degrade}
 `,
 	}
 	for _, name := range []string{"pay", "hints", "stock", "points"} {
@@ -107,7 +107,7 @@ func TestRehearsal(t *testing.T) {
 		t.Errorf("plat rehearse --last: exit %d\n%s", code, out)
 	}
 	contains(t, "plat rehearse --last", out, "kept", "false", "not rehearsed")
-	house.Edit(t, h.Dir+"/services/front/service.yaml", "stock: {timeout: 300ms, on-failure: degrade}", "stock: {timeout: 300ms, on-failure: fail}")
+	house.Edit(t, h.Dir+"/services/front/service.yaml", "stock: {timeout: 1s, on-failure: degrade}", "stock: {timeout: 1s, on-failure: fail}")
 	c = operator(t, h)
 	house.Until(t, "the verdict is out of date", func() (bool, string) {
 		found, err := c.Rehearsal(t.Context())

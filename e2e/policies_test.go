@@ -17,7 +17,7 @@ func TestPoliciesOfCalls(t *testing.T) {
 	t.Parallel()
 	dir := system(t, map[string]string{
 		"plat.yaml":                   callsPlan,
-		"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\nconsumes: {services: {back: {timeout: 2s, on-failure: degrade, optional: true, breaker: {open: 30s}}}}\n",
+		"services/front/service.yaml": "service: front\nowner: team\nrun: [DUMMY]\nconsumes: {services: {back: {timeout: 20s, on-failure: degrade, optional: true, breaker: {open: 5m}}}}\n",
 		"services/back/service.yaml":  "service: back\nowner: team\nrun: [DUMMY]\n",
 	})
 	h := house.Up(t, dir)
@@ -61,7 +61,7 @@ func TestPoliciesOfCalls(t *testing.T) {
 		t.Errorf("the open breaker is told as %+v", p)
 	}
 
-	house.Edit(t, filepath.Join(dir, "services/front/service.yaml"), "timeout: 2s,", "timeout: 2s, concurrent: 7,")
+	house.Edit(t, filepath.Join(dir, "services/front/service.yaml"), "timeout: 20s,", "timeout: 20s, concurrent: 7,")
 	edited := time.Now()
 	house.Until(t, "the changed policy", func() (bool, string) {
 		policies, _, _ = look()

@@ -37,7 +37,7 @@ func pair(t *testing.T) string {
 	for name, text := range map[string]string{
 		"plat.yaml":          pairPlan,
 		"back/service.yaml":  fmt.Sprintf("service: back\nowner: team\nrun: [%q, -fork]\ngrace: 1s\n", dummy),
-		"front/service.yaml": fmt.Sprintf("service: front\nowner: team\nrun: [%q]\ninstances: 2\nconsumes: {services: {back: {timeout: 1s}}}\n", dummy),
+		"front/service.yaml": fmt.Sprintf("service: front\nowner: team\nrun: [%q]\ninstances: 2\nconsumes: {services: {back: {timeout: 20s}}}\n", dummy),
 	} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
