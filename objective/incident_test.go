@@ -128,7 +128,7 @@ func TestAShortFailureIsOneIncident(t *testing.T) {
 	t.Parallel()
 	for _, perStep := range []float64{1, 100} {
 		h := open(t, shop(t, "local"), 5*time.Second)
-		h.run(3*time.Minute, func() { h.requests(perStep, 0, 0) })
+		h.warm(3*time.Minute, func() { h.requests(perStep, 0, 0) })
 		h.run(time.Minute, func() { h.requests(0, perStep, 0) })
 		synctest.Test(t, func(t *testing.T) {
 			a, err := objective.OpenAlerts(objective.Options{Environment: "local"})
@@ -138,7 +138,7 @@ func TestAShortFailureIsOneIncident(t *testing.T) {
 			fired := map[string]objective.Alert{}
 			var lasted time.Duration
 			recovered := time.Now()
-			h.run(12*time.Minute, func() {
+			after := func() {
 				h.requests(perStep, 0, 0)
 				var told []objective.Alert
 				now := map[string]bool{}
@@ -162,7 +162,9 @@ func TestAShortFailureIsOneIncident(t *testing.T) {
 					}
 				}
 				time.Sleep(5 * time.Second)
-			})
+			}
+			h.run(3*time.Minute, after)
+			h.warm(9*time.Minute, after)
 			if _, seen := fired["availability 1h"]; !seen {
 				t.Errorf("with %v requests a step the longer windows saw nothing: %v", perStep, fired)
 			}

@@ -34,7 +34,7 @@ func TestATotalFailurePagesWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	for _, perStep := range []float64{1, 1000} {
 		h := open(t, shop(t, "local"), 5*time.Second)
-		h.run(3*time.Minute, func() { h.requests(perStep, 0, 0) })
+		h.warm(3*time.Minute, func() { h.requests(perStep, 0, 0) })
 		h.quiet("before")
 		if took := h.until("page TooManyErrors", time.Minute, func() { h.requests(0, perStep, 0) }); took > 30*time.Second {
 			t.Errorf("with %v requests a step it took %s", perStep, took)
@@ -65,7 +65,7 @@ func TestAllSlowPagesWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	h := open(t, shop(t, "local"), 5*time.Second)
 	h.gauge(20, "__name__", "plat_requests_in_flight", "service", "order")
-	h.run(3*time.Minute, func() { h.requests(10, 0, 0) })
+	h.warm(3*time.Minute, func() { h.requests(10, 0, 0) })
 	if took := h.until("page TooSlow", time.Minute, func() { h.requests(0, 0, 10) }); took > 30*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -89,7 +89,7 @@ func TestFewFailuresPageNobody(t *testing.T) {
 	t.Parallel()
 	for _, environment := range []string{"local", "production"} {
 		h := open(t, shop(t, environment), 5*time.Second) // a multiple of it is each step
-		h.run(2*time.Minute, func() {})
+		h.warm(2*time.Minute, func() {})
 		h.quiet("without traffic")
 		h.requests(2, 1, 0) // three requests, of which one fails
 		h.run(3*time.Minute, func() { h.quiet("one of three") })
@@ -152,7 +152,7 @@ func TestEventsLate(t *testing.T) {
 	oldest := func(seconds float64) {
 		h.gauge(seconds, "__name__", "plat_consumer_oldest_seconds", "service", "loyalty", "event", "order.placed")
 	}
-	h.run(2*time.Minute, func() { oldest(29) })
+	h.warm(2*time.Minute, func() { oldest(29) })
 	h.quiet("in time")
 	h.until("page EventsLate", 30*time.Second, func() { oldest(31) })
 	h.run(time.Minute, func() { oldest(0) })
@@ -238,7 +238,7 @@ func TestAServiceThatEndedIsDown(t *testing.T) {
 		h.gauge(1, "__name__", "plat_instances_desired", "service", "order")
 		h.gauge(0, "__name__", "plat_instances_override", "service", "order")
 	}
-	h.run(time.Minute, func() { state(1, 0, 0) })
+	h.warm(time.Minute, func() { state(1, 0, 0) })
 	restarts := 0.0
 	ends := func() {
 		restarts++

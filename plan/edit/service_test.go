@@ -72,7 +72,8 @@ func TestAddServiceRefuses(t *testing.T) {
 func TestAddServiceKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	patched := 0
-	for seed := range uint64(2000) {
+	const tries = 500
+	for seed := range uint64(tries) {
 		w := &writer{Rand: rand.New(rand.NewPCG(seed, 3)), step: 2}
 		files := fstest.MapFS{"new/service.yaml": {Data: []byte("service: new\nowner: us\nrun: [./a]\n")}}
 		w.b.WriteString("system: shop\nowners: {us: {}}\nservices:" + w.comment() + "\n")
@@ -106,7 +107,7 @@ func TestAddServiceKeepsTheRest(t *testing.T) {
 			t.Fatalf("seed %d: more than a line was added: %+v\n%s", seed, got, got.Source)
 		}
 	}
-	if patched < 1900 {
-		t.Errorf("only %d of 2000 lists were patched", patched)
+	if patched < tries*95/100 {
+		t.Errorf("only %d of %d lists were patched", patched, tries)
 	}
 }
