@@ -203,14 +203,14 @@ func TestOutsidersAreBounded(t *testing.T) {
 		return w.Code
 	}
 	for i := range consul.MaxOutsiders {
-		if code := put(fmt.Sprintf(`{"ID":"i%d","Name":"x","Port":1}`, i)); code != 200 {
+		if code := put(fmt.Sprintf(`{"ID":"i%d","Name":"x%d","Port":1}`, i, i%100)); code != 200 {
 			t.Fatalf("number %d: %d", i, code)
 		}
 	}
 	if code := put(`{"ID":"more","Name":"x","Port":1}`); code != 507 {
 		t.Errorf("one too many: %d, want 507", code)
 	}
-	if code := put(`{"ID":"i7","Name":"x","Port":2}`); code != 200 {
+	if code := put(`{"ID":"i7","Name":"x7","Port":2}`); code != 200 {
 		t.Errorf("a known one at the limit: %d", code)
 	}
 	if err := reg.Register(registry.Instance{ID: "own", Service: "own", Addr: "127.0.0.1:1"}, 0); err != nil {
