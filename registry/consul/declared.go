@@ -108,13 +108,16 @@ const (
 	maxMeta = 64 // pairs
 )
 
-func label(s string) bool {
-	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(s)
-}
+var (
+	labelForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	nodeForm  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`)
+	metaForm  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+	hostForm  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+)
 
-func nodeName(s string) bool {
-	return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`).MatchString(s)
-}
+func label(s string) bool { return labelForm.MatchString(s) }
+
+func nodeName(s string) bool { return nodeForm.MatchString(s) }
 
 // printable tells whether a text has at most max bytes and none that moves a
 // cursor.
@@ -169,9 +172,8 @@ func (d *declared) valid() error {
 }
 
 func metadata(m map[string]string) bool {
-	key := regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 	for k, v := range m {
-		if !key.MatchString(k) || !printable(v, 512) {
+		if !metaForm.MatchString(k) || !printable(v, 512) {
 			return false
 		}
 	}
@@ -183,7 +185,7 @@ func host(s string) bool {
 	if ip, err := netip.ParseAddr(s); err == nil {
 		return !ip.IsUnspecified() && !ip.IsMulticast()
 	}
-	return len(s) <= 253 && regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`).MatchString(s)
+	return len(s) <= 253 && hostForm.MatchString(s)
 }
 
 // target tells whether a URL can be asked.

@@ -100,14 +100,16 @@ func (d *Door) declared(instance string) *declared {
 func (d *Door) room(instance string, now *declared) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	probes := 0
-	for id, o := range d.outsiders {
-		if id != instance {
-			probes += running(o.declared)
+	if n := running(now); n > 0 { // most have none, and need not count those of all others
+		probes := 0
+		for id, o := range d.outsiders {
+			if id != instance {
+				probes += running(o.declared)
+			}
 		}
-	}
-	if n := running(now); n > 0 && probes+n > MaxProbes {
-		return fault.Newf(fault.ConsulFull, "plat runs %d checks, its limit is %d", probes, MaxProbes).Fix("use TTL checks")
+		if probes+n > MaxProbes {
+			return fault.Newf(fault.ConsulFull, "plat runs %d checks, its limit is %d", probes, MaxProbes).Fix("use TTL checks")
+		}
 	}
 	if d.outsiders[instance] == nil && len(d.outsiders) >= MaxOutsiders {
 		return fault.Newf(fault.ConsulFull, "%d instances are registered from outside, the limit", MaxOutsiders)
