@@ -100,7 +100,10 @@ func TestADoubledEventHasOneEffect(t *testing.T) {
 // publisher gone mad does, past the stream's own detection of duplicates.
 func TestTenThousandCopiesHaveOneEffect(t *testing.T) {
 	t.Parallel()
-	const copies = 10_000
+	copies := 10_000
+	if raced {
+		copies = 2_000
+	}
 	w := shop(t)
 	w.consumer(financeFrom, "order.placed")
 	finance := w.finance(record)
@@ -129,7 +132,7 @@ func TestTenThousandCopiesHaveOneEffect(t *testing.T) {
 	if d := cmp.Diff([]string{"once", "last"}, finance.effects()); d != "" {
 		t.Errorf("effects (-want +got):\n%s", d)
 	}
-	if n := w.count(financeFrom.Stream); n != copies+1 {
+	if n := w.count(financeFrom.Stream); n != uint64(copies)+1 { // #nosec G115 -- positive
 		t.Errorf("the stream has %d events, want %d: they were no copies for the inbox", n, copies+1)
 	}
 }
@@ -382,15 +385,15 @@ func TestARestartOfTheServerLosesAndDoublesNothing(t *testing.T) {
 	w.consumer(financeFrom, "order.placed", func(c *jetstream.ConsumerConfig) { c.AckWait, c.MaxDeliver = time.Second, -1 })
 	finance := w.finance(record)
 	order := run(t, w.env("order", orderGrant), database(t), nil)
-	want := numbered(400)
+	want := numbered(200)
 	for i, text := range want {
 		order.publish(t.Context(), "order.placed", text)
 		switch i {
-		case 100:
+		case 50:
 			w.stop()
-		case 200:
+		case 100:
 			w.start()
-		case 300:
+		case 150:
 			w.stop()
 			w.start()
 		}

@@ -138,7 +138,7 @@ func TestOrderIsKeptSinglyAndInBatches(t *testing.T) {
 	t.Parallel()
 	w := shop(t)
 	order := run(t, w.env("order", orderGrant), database(t), nil)
-	want := numbered(2500)
+	want := numbered(1200) // two batches
 	order.publish(t.Context(), "order.placed", want[:3]...)
 	await(t, "three events", func() bool { return w.count("order") == 3 })
 	order.publish(t.Context(), "order.placed", want[3:]...)

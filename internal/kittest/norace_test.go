@@ -1,0 +1,5 @@
+//go:build !race
+
+package kittest_test
+
+const raced = false
