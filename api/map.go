@@ -80,8 +80,9 @@ type Window struct {
 	P99    float64 `json:"p99"`
 }
 
-// Actions is what customers' actions made of a call: an action is all that has
-// the correlation ID of a request which came in by a gateway.
+// Actions is what customers' actions made of a call: an action is a
+// request that came in by a gateway, and all with its correlation ID until the
+// next one that has the same.
 type Actions struct {
 	Count  uint64 `json:"count" doc:"actions that made the call"`
 	Calls  uint64 `json:"calls" doc:"how often they did together"`

@@ -27,7 +27,7 @@ func driftEntries() []Entry {
 			"Each of them calls the next and waits, declared or seen within seven days. One slow service of the circle makes all of them slow, none can be changed alone, and none can start first.",
 			"Turn one of the calls into an event, or move what both need into a third service."},
 		{DriftChattyCalls, "One customer's action makes many calls of one service",
-			"At least three actions within the last hour (all that has the correlation ID of a request which came in by a gateway) made the call more than five times each. Each call costs a way over the network, and the slowest decides.",
+			"At least three actions, the last within an hour, made the call more than five times each. An action is one request that came in by a gateway, with all that follows from it; each page of a journey is one. Each call costs a way over the network, and the slowest decides.",
 			"Let the callee answer for several things at once, ask for all of them together, or keep the answer while the action lasts. plat why ID names the actions."},
 		{DriftLongChain, "A customer waits for a long chain of services",
 			"Within the last hour a request from outside waited for a service that waited for another, for more than four calls. The availability of all of them is multiplied, and their times are added.",

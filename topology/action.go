@@ -15,12 +15,14 @@ import (
 const (
 	maxActions = 10_000      // under way, the last ones used
 	maxPairs   = 32          // callers and callees of one action
+	maxOpen    = 32          // calls of one action of which it is not known yet which request they belong to
 	maxChains  = 256         // chains of all actions
 	lasting    = time.Minute // how long an action may pause before it counts as over
 )
 
-// Actions is what customers' actions made of one edge: an action is all that
-// has the correlation ID of a request that came in by a gateway.
+// Actions is what customers' actions made of one edge: an action is a request
+// that came in by a gateway, and all with its correlation ID until the next
+// one that has the same: a journey of eight pages is eight actions.
 type Actions struct {
 	Count  uint64   // actions that used the edge
 	Calls  uint64   // that they made
@@ -68,19 +70,30 @@ type actionShard struct {
 	waiting waiting // for those that are told late
 }
 
-// action is one that is under way.
+// action is one correlation ID that is under way, with the request of it that
+// came in last.
 type action struct {
 	id      string
-	entered bool // it came in by a gateway
+	entered bool      // it came in by a gateway
+	end     time.Time // of the last request that did
 	last    time.Time
 	pairs   []pair
+	open    []openCall // in the order in which they ended
+}
+
+// openCall is a call of the pair at an index that began after the last request
+// had its answer. It follows from that one, or belongs to the next, of which
+// nothing is known before it ends.
+type openCall struct {
+	pair  int
+	start time.Time
 }
 
 // pair is what one service asked of another in an action.
 type pair struct {
 	caller, callee string
 	edge           *edge
-	count          int
+	count          int // for the last request
 	chatty         bool
 	start, end     time.Time // of the call that had the longest chain
 	depth          int       // of that chain, 1: the callee asked nobody
@@ -112,6 +125,7 @@ func (a *actions) find(sh *actionShard, id string, at time.Time) *action {
 		if at.Sub(act.last) < lasting {
 			a.dropped.Add(1)
 		}
+		act.settle(at, a.chatty)
 		sh.used.Remove(oldest)
 		delete(sh.byID, act.id)
 	}
@@ -141,6 +155,10 @@ func (a *actions) catchUp(now time.Time) {
 		sh := &a.shards[i]
 		sh.mu.Lock()
 		found := a.due(sh, now)
+		for e := sh.used.Front(); e != nil; e = e.Next() {
+			act := e.Value.(*action) //nolint:errcheck,forcetypeassert // it holds nothing else
+			act.settle(now.Add(-lasting), a.chatty)
+		}
 		sh.mu.Unlock()
 		a.keepAll(found)
 	}
@@ -176,21 +194,54 @@ func (a *actions) keepAll(found []foundChain) {
 	}
 }
 
-// enter notes that the action came in by a gateway, and gives the longest
-// chain of those that waited meanwhile.
+// enter notes that a request came in by a gateway, and gives the longest chain
+// of those that waited meanwhile.
 func (act *action) enter(s Seen, end time.Time, limit int) []string {
-	if !act.entered {
-		act.entered = true
+	if act.entered {
+		act.settle(s.Time, limit)
 		for i := range act.pairs {
-			act.tell(&act.pairs[i], act.pairs[i].count, limit)
+			act.pairs[i].count, act.pairs[i].chatty = 0, false
 		}
 	}
+	act.entered, act.end = true, end
+	for i := range act.pairs {
+		if p := &act.pairs[i]; p.count > 0 { // for which there was no place among the open ones
+			act.tell(p, p.count, limit)
+		}
+	}
+	act.open = slices.DeleteFunc(act.open, func(c openCall) bool {
+		if c.start.Before(s.Time) {
+			return false // of another request that goes on
+		}
+		act.count(c.pair, limit)
+		return true
+	})
 	chain := []string{s.Callee}
 	// INVARIANT: the depth falls, so the chain ends.
 	for p := act.longest(s.Callee, s.Time, end, maxPairs+1); p != nil; p = act.longest(p.callee, p.start, p.end, p.depth) {
 		chain = append(chain, p.callee)
 	}
 	return chain
+}
+
+// settle counts the open calls that began before a time for the last request.
+func (act *action) settle(before time.Time, limit int) {
+	act.open = slices.DeleteFunc(act.open, func(c openCall) bool {
+		if !c.start.Before(before) {
+			return false
+		}
+		act.count(c.pair, limit)
+		return true
+	})
+}
+
+// count adds a call to its pair.
+func (act *action) count(pair, limit int) {
+	p := &act.pairs[pair]
+	p.count++
+	if act.entered {
+		act.tell(p, 1, limit)
+	}
 }
 
 // call counts a call, and tells whether there was a place for it.
@@ -207,14 +258,19 @@ func (act *action) call(s Seen, end time.Time, e *edge, limit int) bool {
 	if next := act.longest(s.Callee, s.Time, end, maxPairs); next != nil {
 		depth = next.depth + 1
 	}
-	p := &act.pairs[at]
-	p.count++
-	if depth >= p.depth {
+	after := !s.Time.Before(act.end)
+	if p := &act.pairs[at]; depth >= p.depth || after && p.start.Before(act.end) {
 		p.start, p.end, p.depth = s.Time, end, depth
 	}
-	if act.entered {
-		act.tell(p, 1, limit)
+	if !after {
+		act.count(at, limit)
+		return true
 	}
+	if len(act.open) == maxOpen {
+		act.count(act.open[0].pair, limit)
+		act.open = slices.Delete(act.open, 0, 1)
+	}
+	act.open = append(act.open, openCall{at, s.Time})
 	return true
 }
 
@@ -247,10 +303,8 @@ func (act *action) tell(p *pair, calls, limit int) {
 		return
 	}
 	if p.chatty {
-		for i := range s.Last {
-			if s.Last[i].CorrelationID == act.id {
-				s.Last[i].Calls = p.count
-			}
+		if i := slices.IndexFunc(s.Last, func(l Sample) bool { return l.CorrelationID == act.id }); i >= 0 { // its newest request
+			s.Last[i].Calls = p.count
 		}
 		return
 	}

@@ -147,6 +147,87 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// TestActionsOfAJourney: each request is an action of its own, whatever has its
+// correlation ID.
+func TestActionsOfAJourney(t *testing.T) {
+	t.Parallel()
+	now := noon
+	topo := open(t, "", topology.Options{Now: func() time.Time { return now }})
+	call := func(caller, callee string, start, seconds int) {
+		topo.Observe(topology.Seen{Caller: caller, Callee: callee, Declared: true, Status: 200, CorrelationID: "run", Time: at(start), Duration: time.Duration(seconds) * time.Second})
+	}
+	page := func(start int, calls int) {
+		for range calls {
+			call("web", "catalog", start+2, 1)
+		}
+		topo.Observe(topology.Seen{Gateway: "public", Route: "/", Callee: "web", Status: 200, CorrelationID: "run", Time: at(start), Duration: 5 * time.Second})
+	}
+	actions := func(callee string) topology.Actions {
+		t.Helper()
+		for _, e := range topo.Snapshot().Edges {
+			if e.Callee == callee {
+				return e.Actions
+			}
+		}
+		t.Fatalf("nobody calls %s", callee)
+		return topology.Actions{}
+	}
+	for i := range 8 {
+		page(10*i, 2)
+	}
+	if a := actions("catalog"); a.Count != 8 || a.Calls != 16 || a.Most != 2 || a.Chatty != 0 || len(a.Last) != 0 {
+		t.Errorf("a journey of eight pages: %+v", a)
+	}
+	page(80, 7) // one page of it is chatty, and again
+	page(90, 1)
+	page(100, 40) // more than are kept open: the rest counts for the page before
+	if a := actions("catalog"); a.Count != 11 || a.Calls != 64 || a.Most < 32 || a.Chatty < 2 || a.Last[len(a.Last)-1].Calls != 7 || a.Last[0].CorrelationID != "run" {
+		t.Errorf("with chatty pages: %+v", a)
+	}
+	// What follows a page, by an event, belongs to it, and not to the next.
+	for i := range 4 {
+		call("warehouse", "bank", 107+i, 1)
+	}
+	page(120, 1)
+	for i := range 4 {
+		call("warehouse", "bank", 127+i, 1)
+	}
+	now = at(127 + 3 + 61) // when no other page is looked for any more
+	if a := actions("bank"); a.Count != 2 || a.Calls != 8 || a.Most != 4 || a.Chatty != 0 {
+		t.Errorf("what followed two pages: %+v", a)
+	}
+}
+
+// TestChainsOfAJourney: a page is not hidden by one before it that waited
+// longer.
+func TestChainsOfAJourney(t *testing.T) {
+	t.Parallel()
+	topo := open(t, "", topology.Options{})
+	seen := func(caller, callee string, start, end int) {
+		s := topology.Seen{Caller: caller, Callee: callee, Declared: true, Status: 200, CorrelationID: "run", Time: at(start), Duration: time.Duration(end-start) * time.Second}
+		if caller == "" {
+			s.Gateway, s.Route = "public", "/"
+		}
+		topo.Observe(s)
+	}
+	seen("c", "d", 3, 4)
+	seen("b", "c", 2, 5)
+	seen("a", "b", 1, 6)
+	seen("", "a", 0, 7)
+	for start := 10; start < 30; start += 10 {
+		seen("b", "c", start+2, start+5)
+		seen("a", "b", start+1, start+6)
+		seen("", "a", start, start+7)
+	}
+	var got []string
+	for _, c := range topo.Snapshot().Chains {
+		got = append(got, fmt.Sprint(c.Count, " ", c.Services))
+	}
+	if want := []string{"1 [a b c d]", "2 [a b c]"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestChains finds who waited for whom, by the time that lies within another.
 func TestChains(t *testing.T) {
 	t.Parallel()
