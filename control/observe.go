@@ -139,19 +139,17 @@ const (
 // tellOutput makes records of the lines that the services write, from the last
 // one on that is kept already.
 func (p *plane) tellOutput(ctx context.Context) error {
-	told, since, err := p.toldOutput(ctx)
+	told, err := p.toldOutput(ctx)
 	if err != nil {
 		return err
 	}
 	resources := map[string]*telemetry.Resource{} // by instance
 	for ctx.Err() == nil {
+		since := told.Begin(p.started, outputOverlap)
 		err := runner.ReadLogs(ctx, filepath.Join(p.folder.Path, "logs"), runner.LogQuery{Since: since, Follow: true}, func(l runner.Line) error {
-			if last, known := told[l.Service]; known && !l.Time.After(last) {
-				return nil
+			if told.New(l.Service, l.Time) {
+				p.rows.OfferLog(telemetry.LogOf(p.resource(resources, l), l.Time, l.Stream, l.Text))
 			}
-			since = l.Time
-			told[l.Service] = l.Time
-			p.rows.OfferLog(telemetry.LogOf(p.resource(resources, l), l.Time, l.Stream, l.Text))
 			return nil
 		})
 		if err != nil && ctx.Err() == nil {
@@ -184,31 +182,23 @@ func (p *plane) resource(known map[string]*telemetry.Resource, l runner.Line) *t
 	return res
 }
 
-// toldOutput tells of each service when its last line was written that is kept
-// already, and since when files are to be read.
-func (p *plane) toldOutput(ctx context.Context) (told map[string]time.Time, since time.Time, err error) {
-	told, since = map[string]time.Time{}, p.started
+// toldOutput tells which lines of output are kept already.
+func (p *plane) toldOutput(ctx context.Context) (*telemetry.Resume, error) {
+	told := &telemetry.Resume{}
+	whole := map[string]bool{} // services whose last lines are found
 	_, to := p.reach()
 	wanted := len(p.live().Services)
-	err = p.stored.Logs(ctx, telemetry.LogQuery{From: p.started.Add(-time.Hour), To: to}, func(l *telemetry.Log) error {
-		if l.Stream == "" {
+	err := p.stored.Logs(ctx, telemetry.LogQuery{From: p.started.Add(-time.Hour), To: to}, func(l *telemetry.Log) error {
+		if l.Stream == "" || told.Stored(l.Resource.Service, time.Unix(0, l.Time)) {
 			return nil
 		}
-		if _, known := told[l.Resource.Service]; !known {
-			told[l.Resource.Service] = time.Unix(0, l.Time)
-			if len(told) == wanted {
-				return telemetry.ErrEnough
-			}
+		if whole[l.Resource.Service] = true; len(whole) == wanted {
+			return telemetry.ErrEnough
 		}
 		return nil
 	})
 	if errors.Is(err, telemetry.ErrEnough) {
 		err = nil
 	}
-	for _, last := range told {
-		if begin := last.Add(-outputOverlap); begin.Before(since) {
-			since = begin
-		}
-	}
-	return told, since, err
+	return told, err
 }

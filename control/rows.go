@@ -138,7 +138,8 @@ func (p *plane) tracesOf(ctx context.Context, id string) (ids []telemetry.TraceI
 		Fix("plat traces lists what is there; business keys are declared under telemetry: keys: in plat.yaml")
 }
 
-// trees reads traces whole; what is no trace any more is left out.
+// trees reads traces whole. Of a trace of which records alone are kept, the tree
+// has no nodes; what is no trace any more is left out.
 func (p *plane) trees(ctx context.Context, ids []telemetry.TraceID) (trees []telemetry.Tree, warnings []string, err error) {
 	for i, id := range ids {
 		if i == joinedTraces {
@@ -146,10 +147,21 @@ func (p *plane) trees(ctx context.Context, ids []telemetry.TraceID) (trees []tel
 			break
 		}
 		spans, more, err := p.rows.Trace(ctx, id)
-		if err != nil {
-			if fault.Is(err, fault.TelemetryNotFound) && len(ids) > 1 {
+		if fault.Is(err, fault.TelemetryNotFound) {
+			from, to := p.reach()
+			bare, bad := p.rows.Bare(ctx, id, from, to)
+			switch {
+			case bad != nil:
+				return nil, nil, bad
+			case bare.ID == id:
+				warnings = append(warnings, "no span of the trace "+id.String()+" is kept: these records name it")
+				trees = append(trees, bare)
+				continue
+			case len(ids) > 1:
 				continue
 			}
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 		if more {

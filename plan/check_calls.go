@@ -32,8 +32,9 @@ func (r *resolver) checkPorts(s *System) {
 	}
 }
 
-// checkTimeouts warns of a caller that gives up before its callee does: the
-// callee then works on for nobody.
+// checkTimeouts warns of a caller that gives up before its callee does, or with
+// it: the callee then works on for nobody. Two that are equal because neither is
+// written have the default, which no one chose.
 func (r *resolver) checkTimeouts(s *System) {
 	longest := map[string]Dependency{}
 	for _, svc := range s.Services {
@@ -43,25 +44,28 @@ func (r *resolver) checkTimeouts(s *System) {
 			}
 		}
 	}
-	short := func(caller, callee string, timeout Duration) *fault.Fault {
+	short := func(d *document, caller, callee string, timeout Duration, path ...any) {
 		chain, calls := longest[callee]
-		if !calls || timeout >= chain.Timeout {
-			return nil
+		if !calls || timeout > chain.Timeout {
+			return
 		}
-		return fault.Newf(fault.PlanShortTimeout, "%s gives %s %s, but that may itself wait %s for %s", caller, callee, timeout, chain.Timeout, chain.Service).
+		if timeout == chain.Timeout && !d.has(path...) && !r.services[callee].doc.has("consumes", "services", chain.Service, "timeout") {
+			return
+		}
+		d.report(fault.Newf(fault.PlanShortTimeout, "%s gives %s %s, but that may itself wait %s for %s", caller, callee, timeout, chain.Timeout, chain.Service).
 			Why("the caller gives up while the callee works on for nobody").
-			Fix(fmt.Sprintf("allow at least %s here, or less than %s there", chain.Timeout, timeout)).Warn()
+			Fix(fmt.Sprintf("allow more than %s here, or less than %s there", chain.Timeout, timeout)).Warn(), path...)
 	}
 	for _, svc := range s.Services {
 		for _, d := range svc.Calls {
 			if d.Service != svc.Name {
-				r.services[svc.Name].doc.report(short(svc.Name, d.Service, d.Timeout), "consumes", "services", d.Service, "timeout")
+				short(r.services[svc.Name].doc, svc.Name, d.Service, d.Timeout, "consumes", "services", d.Service, "timeout")
 			}
 		}
 	}
 	for _, g := range s.Gateways {
 		for i, route := range g.Routes {
-			r.system.doc.report(short("the route "+route.Path, route.Service, route.Timeout), "gateways", g.Name, "routes", i, "timeout")
+			short(r.system.doc, "the route "+route.Path, route.Service, route.Timeout, "gateways", g.Name, "routes", i, "timeout")
 		}
 	}
 }

@@ -125,6 +125,17 @@ func (r *Room) LogsOf(ctx context.Context, q LogQuery) ([]Log, error) {
 	return logs, err
 }
 
+// Bare is a trace of which records alone are kept, with no nodes and the time of its
+// records: a program that samples sends fewer spans than records, and spans and
+// records may be damaged apart. A zero ID: there are none either.
+func (r *Room) Bare(ctx context.Context, id TraceID, from, to time.Time) (Tree, error) {
+	logs, err := r.LogsOf(ctx, LogQuery{From: from, To: to, TraceID: id})
+	if err != nil || len(logs) == 0 {
+		return Tree{}, err
+	}
+	return Tree{ID: id, Start: logs[0].Time, End: logs[len(logs)-1].Time}, nil
+}
+
 // TracesOf finds the traces that belong to an ID: a correlation ID, or a
 // value that an attribute of the given names has (a business key, an event's
 // ID), within a time. At most MaxTraces, in order of time.
