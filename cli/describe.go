@@ -80,7 +80,7 @@ func (a *app) description(d api.Description) error {
 			return
 		}
 		_, _ = fmt.Fprintf(a.Out, "\n%s\n", a.paint.bold(title)) // the table's write reports
-		if width > 0 {
+		if t = t.harmless(); width > 0 {
 			t, _ = t.fit(max(width-2, 1))
 		}
 		for _, line := range t.lines() {

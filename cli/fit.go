@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/plat-dev/plat/cli/lines"
 )
 
 // gap is the space between two columns.
@@ -163,6 +166,26 @@ func line(row []string, widths []int) string {
 		}
 	}
 	return b.String()
+}
+
+// ours are the colours that a verb gives its cells.
+var ours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// harmless lets no cell command the terminal, nor break its line.
+func (t table) harmless() table {
+	t.rows = slices.Clone(t.rows)
+	for i, row := range t.rows {
+		row = slices.Clone(row)
+		for j, cell := range row {
+			plain, colours := ours.Split(cell, -1), ours.FindAllString(cell, -1)
+			row[j] = lines.Harmless(plain[0], `\n`)
+			for k, colour := range colours {
+				row[j] += colour + lines.Harmless(plain[k+1], `\n`)
+			}
+		}
+		t.rows[i] = row
+	}
+	return t
 }
 
 // lines are the header and the rows.

@@ -68,12 +68,22 @@ func (a *app) logs() *cobra.Command {
 			return err
 		}
 		services, err := a.known(cmd.Context(), client, names)
+		if fault.Is(err, fault.NoSuchService) && a.sends(cmd.Context(), client, names) {
+			return a.searchLogs(cmd, client, kept, q, times)
+		}
 		if err != nil {
 			return err
 		}
 		return a.stream(cmd.Context(), pick.From(client.Logs), q, services, times)
 	}
 	return cmd
+}
+
+// sends tells whether there are records of a name that the plan lacks: a program
+// elsewhere that sends its own.
+func (a *app) sends(ctx context.Context, client *api.Client, names []string) bool {
+	found, err := client.SearchLogs(ctx, api.LogSearchQuery{Services: names, Limit: 1})
+	return err == nil && len(found.Records) > 0
 }
 
 // keptLogs prints what the last run left in the state folder; without any, it

@@ -60,6 +60,11 @@ func (a *app) searchLogs(cmd *cobra.Command, client *api.Client, k keptQuery, q 
 	if err != nil {
 		return err
 	}
+	if len(records) == 0 && !a.sends(ctx, client, q.Services) {
+		if _, err := a.known(ctx, client, q.Services); err != nil {
+			return err
+		}
+	}
 	if more && q.Tail == 0 {
 		a.words("%s", a.paint.dim("there are older ones: narrow with --since, or take --tail N"))
 	}
@@ -126,6 +131,7 @@ func (a *app) recordPrinter(records []api.LogRecord, times, ofTrace bool) func(a
 				line.Text += " " + key + "=" + l.Attributes[key]
 			}
 		}
+		line.Text = lines.Harmless(line.Text, "\n    ")
 		switch {
 		case a.output == "wide":
 			line.Text += p.Paint("2", traceNote(l))

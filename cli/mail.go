@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/cli/lines"
 )
 
 func (a *app) mail() *cobra.Command {
@@ -79,31 +80,20 @@ func (a *app) readMail(cmd *cobra.Command, client *api.Client, id string) error 
 func letter(m api.MailContent) string {
 	var b strings.Builder
 	for _, h := range []struct{ name, value string }{{"Date", m.Time.Local().Format(time.RFC1123Z)}, {"From", m.From}, {"To", strings.Join(m.To, ", ")}, {"Subject", m.Subject}} {
-		fmt.Fprintf(&b, "%s: %s\n", h.name, printable(h.value))
+		fmt.Fprintf(&b, "%s: %s\n", h.name, lines.Harmless(h.value, "\n"))
 	}
 	b.WriteByte('\n')
 	switch {
 	case m.Text != "":
-		b.WriteString(printable(strings.TrimRight(m.Text, "\r\n")) + "\n")
+		b.WriteString(lines.Harmless(strings.TrimRight(m.Text, "\r\n"), "\n") + "\n")
 	case m.HTML != "":
 		b.WriteString("(HTML alone: plat mail --raw " + m.ID + ", or the console)\n")
 	}
 	for _, part := range m.Attachments {
-		fmt.Fprintf(&b, "[attachment %s, %s, %d bytes]\n", printable(part.Name), printable(part.Type), part.Size)
+		fmt.Fprintf(&b, "[attachment %s, %s, %d bytes]\n", lines.Harmless(part.Name, "\n"), lines.Harmless(part.Type, "\n"), part.Size)
 	}
 	if m.Problem != "" {
 		fmt.Fprintf(&b, "[%s]\n", m.Problem)
 	}
 	return b.String()
-}
-
-// printable takes out what could command a terminal: what is in a mail is not
-// to be trusted.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
 }

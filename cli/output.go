@@ -59,7 +59,9 @@ func (a *app) print(value any, t table) error {
 		enc := yaml.NewEncoder(a.Out)
 		enc.SetIndent(2)
 		return enc.Encode(&doc)
-	case "name":
+	}
+	t = t.harmless()
+	if a.output == "name" {
 		for _, row := range t.rows {
 			if _, err := fmt.Fprintln(a.Out, row[0]); err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/cli/lines"
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/plan"
 )
@@ -221,7 +222,7 @@ func (a *app) sayFailure(run api.JourneyRun, s api.JourneyStep) {
 	a.printFault(a.Out, f)
 	if s.Failure.Body != "" {
 		fmt.Fprintln(a.Out, "  the answer began:")
-		for line := range strings.Lines(printable(s.Failure.Body)) {
+		for line := range strings.Lines(lines.Harmless(s.Failure.Body, "\n")) {
 			fmt.Fprintln(a.Out, "    "+strings.TrimRight(line, "\r\n"))
 		}
 	}

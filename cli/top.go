@@ -60,7 +60,7 @@ func (a *app) topLive(ctx context.Context, client *api.Client, window time.Durat
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s  the last %s\n\n", f.At.Local().Format("15:04:05"), window)
-		t, _ := figuresTable(f).fit(a.width())
+		t, _ := figuresTable(f).harmless().fit(a.width())
 		if err := t.write(&b); err != nil {
 			return err
 		}

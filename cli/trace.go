@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/cli/lines"
 	"github.com/plat-dev/plat/cli/waterfall"
 )
 
@@ -51,12 +52,14 @@ func (a *app) traces() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := a.known(cmd.Context(), client, names); err != nil {
-			return err
-		}
 		found, err := client.Traces(cmd.Context(), q)
 		if err != nil {
 			return err
+		}
+		if len(found.Traces) == 0 { // else it is a program that the plan need not know
+			if _, err := a.known(cmd.Context(), client, names); err != nil {
+				return err
+			}
 		}
 		if err := a.print(found, traceTable(found.Traces)); err != nil {
 			return err
@@ -74,7 +77,7 @@ func traceTable(list []api.TraceSummary) table {
 	for _, s := range list {
 		t.rows = append(t.rows, []string{
 			s.TraceID, s.Start.Local().Format("2006-01-02 15:04:05"), waterfall.Short(time.Duration(s.Duration)), strconv.Itoa(s.Spans), strconv.Itoa(s.Errors),
-			s.Service, s.Root, strconv.Itoa(len(s.Services)), s.CorrelationID,
+			lines.Harmless(s.Service, `\n`), lines.Harmless(s.Root, `\n`), strconv.Itoa(len(s.Services)), s.CorrelationID,
 		})
 	}
 	return t
@@ -122,7 +125,7 @@ func (a *app) drawTrace(t api.Trace, logs bool) error {
 		return err
 	}
 	for _, w := range t.Warnings {
-		a.words("%s", a.paint.yellow("note: ")+w)
+		a.words("%s", a.paint.yellow("note: ")+lines.Harmless(w, `\n`))
 	}
 	if len(t.Linked) > 0 {
 		a.words("%s", a.paint.dim("linked: "+strings.Join(t.Linked, " ")))
@@ -162,7 +165,7 @@ func (a *app) tellStory(s api.Story) error {
 		width = max(width, len(step.Service))
 	}
 	for _, step := range s.Steps {
-		text := fmt.Sprintf("%s  %-*s  %-7s  %s", step.Time.Local().Format("15:04:05.000"), width, step.Service, step.Kind, step.Text)
+		text := fmt.Sprintf("%s  %-*s  %-7s  %s", step.Time.Local().Format("15:04:05.000"), width, lines.Harmless(step.Service, `\n`), step.Kind, lines.Harmless(step.Text, `\n`))
 		if step.Failed {
 			text = out.red(text)
 		}
@@ -175,7 +178,7 @@ func (a *app) tellStory(s api.Story) error {
 		return err
 	}
 	for _, w := range s.Warnings {
-		a.words("%s", a.paint.yellow("note: ")+w)
+		a.words("%s", a.paint.yellow("note: ")+lines.Harmless(w, `\n`))
 	}
 	for _, t := range s.Traces {
 		a.words("%s", a.paint.dim("plat trace "+t.TraceID))

@@ -67,6 +67,14 @@ func TestRecordsWithoutSpans(t *testing.T) {
 		out, code := h.Plat("logs", "--trace", id)
 		return code == 0 && strings.Contains(out, "sampled away"), out
 	})
+	if out, code := h.Plat("logs", "till"); code != 0 || !strings.Contains(out, "sampled away") {
+		t.Errorf("plat logs till: exit %d\n%s", code, out)
+	}
+	for _, line := range [][]string{{"logs", "tilll"}, {"logs", "tilll", "--search", "x"}, {"traces", "tilll"}} {
+		if out, code := h.Plat(line...); code != 1 || !strings.Contains(out, "no-such-service") {
+			t.Errorf("plat %v: exit %d\n%s", line, code, out)
+		}
+	}
 	out, code := h.Plat("trace", id)
 	if code != 0 || !strings.Contains(out, "no span of the trace "+id+" is kept") {
 		t.Errorf("plat trace: exit %d\n%s", code, out)

@@ -46,10 +46,8 @@ func (r *resolver) checkTimeouts(s *System) {
 	}
 	short := func(d *document, caller, callee string, timeout Duration, path ...any) {
 		chain, calls := longest[callee]
-		if !calls || timeout > chain.Timeout {
-			return
-		}
-		if timeout == chain.Timeout && !d.has(path...) && !r.services[callee].doc.has("consumes", "services", chain.Service, "timeout") {
+		if !calls || timeout > chain.Timeout || timeout == chain.Timeout && chain.Service == caller || // a circle is told of already
+			timeout == chain.Timeout && !d.has(path...) && !r.services[callee].doc.has("consumes", "services", chain.Service, "timeout") {
 			return
 		}
 		d.report(fault.Newf(fault.PlanShortTimeout, "%s gives %s %s, but that may itself wait %s for %s", caller, callee, timeout, chain.Timeout, chain.Service).

@@ -36,10 +36,12 @@ func (p *Printer) Print(l api.LogLine) error {
 	text := l.Text
 	switch l.Stream {
 	case "plat":
-		text = p.Paint(dim, "· "+text)
+		text = p.Paint(dim, "· "+Harmless(text, under))
 	case "out", "err":
 		if p.Person {
 			text = pretty(p.Paint, text)
+		} else {
+			text = Harmless(text, under)
 		}
 	}
 	at := ""

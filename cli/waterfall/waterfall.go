@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/plat-dev/plat/api"
+	"github.com/plat-dev/plat/cli/lines"
 )
 
 // Options say how it looks; the zero value is plain, without bars.
@@ -80,6 +81,7 @@ func rowsOf(t api.Trace, logs bool) []row {
 			for _, key := range slices.Sorted(keysOf(l.Attributes)) {
 				text += " " + key + "=" + l.Attributes[key]
 			}
+			text = lines.Harmless(text, `\n`)
 			if l.Inferred {
 				text += inferred(l.OneOf)
 			}
@@ -87,7 +89,7 @@ func rowsOf(t api.Trace, logs bool) []row {
 			if ok {
 				within[l.SpanID] = append(within[l.SpanID], r)
 			} else {
-				r.name = "· " + l.Service + ": " + strings.TrimSpace(l.Severity+" "+text)
+				r.name = "· " + lines.Harmless(l.Service, `\n`) + ": " + strings.TrimSpace(l.Severity+" "+text)
 				loose = append(loose, r)
 			}
 		}
@@ -98,11 +100,11 @@ func rowsOf(t api.Trace, logs bool) []row {
 		for len(loose) > 0 && loose[0].at.Before(s.Start) {
 			rows, loose = append(rows, loose[0]), loose[1:]
 		}
-		r := row{name: strings.Repeat("  ", s.Depth) + s.Service + "  " + s.Name, span: s, at: s.Start, failed: s.Status == "error"}
+		r := row{name: strings.Repeat("  ", s.Depth) + lines.Harmless(s.Service+"  "+s.Name, `\n`), span: s, at: s.Start, failed: s.Status == "error"}
 		if r.failed {
-			r.note = s.StatusMessage
+			r.note = lines.Harmless(s.StatusMessage, `\n`)
 			if r.note == "" {
-				r.note = s.Attributes["http.response.status_code"]
+				r.note = lines.Harmless(s.Attributes["http.response.status_code"], `\n`)
 			}
 		}
 		rows = append(rows, r)
