@@ -11,7 +11,7 @@ for (const javaScriptEnabled of [true, false]) {
   const kind = javaScriptEnabled ? 'with JavaScript' : 'without JavaScript'
   const name = step => `${javaScriptEnabled ? 'js' : 'plain'}-${step}`
 
-  test(`browse, search, register, buy, see it dispatched ${kind}`, { timeout: 120_000 }, async t => {
+  test(`browse, search, register, buy, see it dispatched ${kind}`, { timeout: 240_000 }, async t => {
     const visitor = await Visitor.arrive(browser, { javaScriptEnabled })
     const { page } = visitor
 
@@ -68,7 +68,7 @@ for (const javaScriptEnabled of [true, false]) {
   })
 }
 
-test('an order of more than there is is cancelled and says why', { timeout: 60_000 }, async () => {
+test('an order of more than there is is cancelled and says why', { timeout: 240_000 }, async () => {
   const visitor = await Visitor.arrive(browser)
   const { page } = visitor
   const skus = Array.from({ length: 100 }, (_, i) => `sku=MC-${String(i + 1).padStart(4, '0')}`)
@@ -90,7 +90,7 @@ test('an order of more than there is is cancelled and says why', { timeout: 60_0
   await visitor.leave()
 })
 
-test('a purchase earns points and is recommended to others', { timeout: 120_000 }, async t => {
+test('a purchase earns points and is recommended to others', { timeout: 240_000 }, async t => {
   const visitor = await Visitor.arrive(browser)
   const { page } = visitor
   await visitor.go('/register')
@@ -124,7 +124,7 @@ test('a purchase earns points and is recommended to others', { timeout: 120_000 
   await visitor.leave()
 })
 
-test('mistakes are shown where they were made', { timeout: 60_000 }, async () => {
+test('mistakes are shown where they were made', { timeout: 240_000 }, async () => {
   const visitor = await Visitor.arrive(browser)
   const { page } = visitor
   await visitor.go('/register')
@@ -143,7 +143,7 @@ test('mistakes are shown where they were made', { timeout: 60_000 }, async () =>
   await visitor.leave()
 })
 
-test('the keyboard reaches the content first', { timeout: 60_000 }, async () => {
+test('the keyboard reaches the content first', { timeout: 240_000 }, async () => {
   const visitor = await Visitor.arrive(browser)
   const { page } = visitor
   await visitor.go('/')
@@ -155,7 +155,7 @@ test('the keyboard reaches the content first', { timeout: 60_000 }, async () => 
 })
 
 for (const [colorScheme, width] of [['light', 390], ['dark', 390], ['dark', 1280], ['light', 2560]]) {
-  test(`every page fits ${width} pixels, ${colorScheme}`, { timeout: 120_000 }, async () => {
+  test(`every page fits ${width} pixels, ${colorScheme}`, { timeout: 240_000 }, async () => {
     const visitor = await Visitor.arrive(browser, { colorScheme, viewport: { width, height: 900 } })
     const { page } = visitor
     const name = what => `${colorScheme}-${width}-${what}`

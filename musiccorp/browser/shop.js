@@ -23,8 +23,8 @@ export function launch() {
 
 // until waits for what comes a moment later.
 export async function until(what, condition) {
-  for (const deadline = Date.now() + 15_000; !await condition();) {
-    assert.ok(Date.now() < deadline, `waited 15 s for ${what}`)
+  for (const deadline = Date.now() + 60_000; !await condition();) {
+    assert.ok(Date.now() < deadline, `waited a minute for ${what}`)
     await new Promise(resolve => setTimeout(resolve, 100))
   }
 }
@@ -34,7 +34,7 @@ export async function until(what, condition) {
 export class Visitor {
   static async arrive(browser, options = {}) {
     const context = await browser.newContext({ baseURL: base, viewport: { width: 1280, height: 900 }, ...options })
-    context.setDefaultTimeout(15_000)
+    context.setDefaultTimeout(30_000) // a deadline, for machines that do much else meanwhile
     return new Visitor(context, await context.newPage(), options.javaScriptEnabled ?? true)
   }
 

@@ -29,11 +29,11 @@ const row = name => page().getByRole('row').filter({ has: page().getByRole('link
 
 test('services are filtered, sorted and kept in the URL', async () => {
   await visitor.go('/services')
-  assert.equal(await page().getByRole('row').count(), 9)
+  await visitor.counts(page().getByRole('row'), 9)
   await page().keyboard.press('/')
   await page().keyboard.type('ordering degraded')
   await page().waitForURL('**/services?q=ordering+degraded')
-  assert.equal(await page().getByRole('row').count(), 2)
+  await visitor.counts(page().getByRole('row'), 2)
   await page().keyboard.press('Escape')
   await page().getByRole('button', { name: 'Restarts' }).click()
   await page().getByRole('button', { name: 'Restarts' }).click()
@@ -44,7 +44,7 @@ test('services are filtered, sorted and kept in the URL', async () => {
   await page().getByRole('combobox', { name: 'Owner' }).click()
   await page().getByRole('option', { name: 'finance' }).click()
   await page().waitForURL('**owner=finance**')
-  assert.equal(await page().getByRole('row').count(), 2)
+  await visitor.counts(page().getByRole('row'), 2)
   await visitor.leave()
 })
 
@@ -73,7 +73,7 @@ test('while plat is gone the page says so, and comes back by itself', async () =
   await mock.stop()
   await page().getByRole('alert').filter({ hasText: 'plat does not answer' }).waitFor()
   await page().getByText('Not connected').waitFor()
-  assert.equal(await page().getByRole('row').count(), 9, 'what was known is still shown')
+  await visitor.counts(page().getByRole('row'), 9, 'what was known is still shown')
   mock = await Mock.start(base, Number(port))
   answer('/v1/services').services.pop()
   await page().getByText('Live', { exact: true }).waitFor()
@@ -137,7 +137,7 @@ test('a service is scaled', async () => {
 test('log lines are followed, paused, opened and bounded', async () => {
   await visitor.go('/services/order?tab=logs')
   await page().locator('.log-line').filter({ hasText: 'payment refused' }).waitFor()
-  assert.equal(await page().locator('.log-line').count(), 2)
+  await visitor.counts(page().locator('.log-line'), 2)
   await page().locator('.log-line').filter({ hasText: 'payment refused' }).getByRole('button', { name: 'All fields' }).click()
   await page().getByText('"correlation_id": "5f2d0c1e"').waitFor()
   await page().getByRole('button', { name: 'Pause' }).click()

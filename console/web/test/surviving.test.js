@@ -71,7 +71,7 @@ test('the palette leads from any ID to its story, and on to the span that is to 
   await page().getByText('the business key order.number').waitFor()
   await page().getByText('it failed in finance: charge the card').waitFor()
   const steps = page().locator('.story li')
-  assert.equal(await steps.count(), 5)
+  await visitor.counts(steps, 5)
   assert.match(await steps.nth(3).innerText(), /^\+2 s\s+handled\s+finance\s+order\.placed failed/)
   await page().getByRole('link', { name: 'Its span' }).click()
   await page().waitForURL(`**/traces/${traceID(0)}?span=000000000000000a`)
@@ -111,7 +111,7 @@ test('a service tells how its calls are protected, and why a policy acted', asyn
   await page().getByRole('link', { name: 'what customers see' }).first().click()
   await page().waitForURL('**/degradation?q=order+catalog')
   await page().getByRole('row').filter({ hasText: 'a prompt 503' }).waitFor()
-  assert.equal(await page().getByRole('row').count(), 2)
+  await visitor.counts(page().getByRole('row'), 2)
   await visitor.leave()
 })
 
@@ -129,7 +129,7 @@ test('what holds something back is on one page, and on the wall', async () => {
   await page().keyboard.press('/')
   await page().keyboard.type('web breaker')
   await row('breaker').getByText('closed').waitFor()
-  assert.equal(await table.getByRole('row').count(), 2)
+  await visitor.counts(table.getByRole('row'), 2)
   for (const { calls, incoming } of answer('/v1/policies').services) for (const policy of [...incoming, ...calls.flatMap((/** @type {any} */ call) => call.policies)]) policy.holds = false
   await page().getByText('nothing is held back').waitFor()
   await page().keyboard.press('Escape')
@@ -220,7 +220,7 @@ test('if a dependency dies, the table says what customers see, and what is out o
   await page().getByRole('option', { name: 'stale' }).click()
   await page().waitForURL('**verdict=stale**')
   await row(/500 at the step basket/).waitFor({ state: 'detached' })
-  assert.equal(await table.getByRole('row').count(), 2)
+  await visitor.counts(table.getByRole('row'), 2)
   await visitor.leave()
 })
 

@@ -83,6 +83,21 @@ export class Visitor {
     await this.page.waitForFunction(() => !document.querySelector('[aria-busy=true]'))
   }
 
+  // counts waits until there are so many: what is in the URL may be in the page a
+  // moment later.
+  /**
+   * @param {import('playwright-core').Locator} these
+   * @param {number} want
+   * @param {string} [why]
+   */
+  async counts(these, want, why) {
+    let found = await these.count()
+    for (const deadline = Date.now() + 30_000; found !== want && Date.now() < deadline; found = await these.count()) {
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    assert.equal(found, want, why)
+  }
+
   // wear changes the scheme of colours and waits until the page is drawn in it.
   /** @param {'light' | 'dark'} scheme */
   async wear(scheme) {
