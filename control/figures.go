@@ -186,7 +186,7 @@ func (p *plane) sampleEvents(ctx context.Context, s *samples) {
 }
 
 func (p *plane) sampleTelemetry(s *samples) {
-	rows := p.rows.Stats()
+	rows, metrics := p.rows.Stats(), p.metrics.Stats()
 	drop := func(kind, reason string, n uint64) {
 		s.add("counter", "plat_telemetry_dropped_total", "Rows that were not kept.", float64(n), "kind", kind, "reason", reason)
 	}
@@ -194,6 +194,12 @@ func (p *plane) sampleTelemetry(s *samples) {
 	drop("rows", "lost", rows.Lost)
 	drop("rows", "no-room", rows.Store.Dropped)
 	s.add("gauge", "plat_telemetry_disk_full", "1 while rows are refused since the disk is full.", one(rows.Store.DiskFull))
+	damaged := func(kind, reason string, n float64) {
+		s.add("gauge", "plat_telemetry_damaged", "What of kept telemetry cannot be read any more, or was not kept: files, and 1 for a crash.", n, "kind", kind, "reason", reason)
+	}
+	damaged("spans and logs", "files are damaged", float64(rows.Store.Damaged))
+	damaged("spans and logs", "the last run ended by a crash", one(rows.Store.Crashed(p.started, s.at)))
+	damaged("metrics", "files are damaged", float64(metrics.Damaged))
 	s.add("gauge", "plat_telemetry_rows", "Rows that can be asked for.", float64(rows.Store.Spans), "kind", "spans")
 	s.add("gauge", "plat_telemetry_rows", "Rows that can be asked for.", float64(rows.Store.Logs), "kind", "logs")
 	s.add("gauge", "plat_telemetry_bytes", "Bytes of rows on disk.", float64(rows.Store.Bytes+rows.Store.LogBytes))

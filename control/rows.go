@@ -133,9 +133,9 @@ func (p *plane) tracesOf(ctx context.Context, id string) (ids []telemetry.TraceI
 			return ids, "key", key, err
 		}
 	}
-	return nil, "", "", fault.New(fault.TelemetryNotFound, "nothing is kept of "+id).
+	return nil, "", "", p.rows.Doubt(fault.New(fault.TelemetryNotFound, "nothing is kept of "+id).
 		Why("it is no trace, no correlation ID, no event, and no value of a business key").
-		Fix("plat traces lists what is there; business keys are declared under telemetry: keys: in plat.yaml")
+		Fix("plat traces lists what is there; business keys are declared under telemetry: keys: in plat.yaml"))
 }
 
 // trees reads traces whole. Of a trace of which records alone are kept, the tree
@@ -232,7 +232,7 @@ func (p *plane) Trace(ctx context.Context, id string) (api.Trace, error) {
 		return api.Trace{}, err
 	}
 	if len(trees) == 0 { // its records name a trace of which no span is kept
-		return api.Trace{}, fault.New(fault.TelemetryNotFound, "no span of "+id+" is kept").Fix("plat logs --correlation " + id)
+		return api.Trace{}, p.rows.Doubt(fault.New(fault.TelemetryNotFound, "no span of "+id+" is kept").Fix("plat logs --correlation " + id))
 	}
 	logs, err := p.logsOf(ctx, trees)
 	if err != nil {

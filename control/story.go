@@ -34,9 +34,9 @@ func (p *plane) Story(ctx context.Context, id string) (api.Story, error) {
 	}
 	ids, is, key, err := p.tracesOf(ctx, id)
 	if fault.Is(err, fault.TelemetryNotFound) {
-		return out, fault.New(fault.NoSuchFinding, "plat knows nothing of the ID "+id).
+		return out, p.rows.Doubt(fault.New(fault.NoSuchFinding, "plat knows nothing of the ID "+id).
 			Why("it is no trace, correlation ID, event or value of a business key of which something is kept, no finding and no refused call").
-			Fix("plat get findings and plat traces list what there is; what has just happened needs a second").Because(unknown)
+			Fix("plat get findings and plat traces list what there is; what has just happened needs a second").Because(unknown))
 	}
 	if err != nil {
 		return out, err

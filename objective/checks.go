@@ -15,6 +15,7 @@ const (
 	serviceDown       = "ServiceDown"
 	crashLoop         = "CrashLoop"
 	telemetryLost     = "TelemetryLost"
+	telemetryDamaged  = "TelemetryDamaged"
 	telemetryDiskFull = "TelemetryDiskFull"
 )
 
@@ -129,11 +130,8 @@ func platRules(sys *plan.System) []Rule {
 			Annotations: map[string]string{"summary": summary, "description": description, "query": query, "runbook": runbook(nil, alert)},
 		}
 	}
+	const damaged = "max by (kind, reason) (plat_telemetry_damaged)"
 	const free = "plat_disk_free_bytes / plat_disk_size_bytes"
-	culprit := rule("TooManySeries", Ticket, appeared("metric, job", "plat_telemetry_series_dropped_total"), 0,
-		"The metric {{ $labels.metric }} of {{ $labels.job }} has too many series.", `{{ $value | printf "%.0f" }} new series of it were refused in five minutes: one of its labels has too many values.`,
-		"sum by (metric, job) (plat_telemetry_series_dropped_total)")
-	culprit.Labels["service"] = "{{ $labels.job }}"
 	rules := []Rule{
 		rule("DiskNearlyFull", Ticket, free+" < 0.1 and "+free+" >= 0.03", minute,
 			"The disk is nearly full.", "{{ $value | humanizePercentage }} of it is free. Without room plat takes no events, and keeps neither logs nor traces.", free),
@@ -142,10 +140,13 @@ func platRules(sys *plan.System) []Rule {
 		rule(telemetryLost, Ticket, appeared("kind, reason", "plat_telemetry_dropped_total"), 0,
 			"Some {{ $labels.kind }} were lost: {{ $labels.reason }}.", `{{ $value | printf "%.0f" }} were dropped in five minutes. What is shown of this time lacks them.`,
 			"sum by (kind, reason) (plat_telemetry_dropped_total)"),
+		rule(telemetryDamaged, Ticket, damaged+" > 0", 0,
+			"Some of the {{ $labels.kind }} that were kept are gone: {{ $labels.reason }}.", "What is shown of their time lacks them. plat telemetry lists which. It ends an hour after it was found; a damaged file of spans or logs is told for as long as it would be kept.",
+			damaged),
 		rule(telemetryDiskFull, Page, "max(plat_telemetry_disk_full) == 1", 0,
 			"Logs and traces are no longer kept: the disk has no room.", "Services and events go on. Objectives cannot be seen while it lasts.", "plat_telemetry_disk_full"),
-		culprit,
 	}
+	rules = append(rules, seriesRules(sys, rule)...)
 	for _, j := range sys.Journeys {
 		success := fmt.Sprintf("plat_probe_success{journey=%q}", j.Name)
 		fails := rule("ProbeFails", Page, fmt.Sprintf("max by (journey) (%s) == 0", success), 0,
@@ -155,6 +156,27 @@ func platRules(sys *plan.System) []Rule {
 		rules = append(rules, fails)
 	}
 	return rules
+}
+
+// seriesRules tell whose metrics have too many series: its owner, and where the
+// plan knows nobody of that name, who has plat's own alerts.
+func seriesRules(sys *plan.System, rule func(alert, severity, expr string, hold time.Duration, summary, description, query string) Rule) []Rule {
+	const dropped = "plat_telemetry_series_dropped_total"
+	culprit := func(which, service string) Rule {
+		r := rule("TooManySeries", Ticket, appeared("metric, job", dropped+which), 0,
+			"The metric {{ $labels.metric }} of {{ $labels.job }} has too many series.", `{{ $value | printf "%.0f" }} new series of it were refused in five minutes: one of its labels has too many values.`,
+			"sum by (metric, job) ("+dropped+which+")")
+		r.Labels["service"] = service
+		return r
+	}
+	names := make([]string, len(sys.Services)) // DNS labels: nothing in them has a meaning in a pattern
+	rules := make([]Rule, len(sys.Services), len(sys.Services)+1)
+	for i, svc := range sys.Services {
+		names[i] = svc.Name
+		rules[i] = culprit(fmt.Sprintf("{job=%q}", svc.Name), svc.Name)
+		rules[i].Labels["owner"] = svc.Owner
+	}
+	return append(rules, culprit(fmt.Sprintf("{job!~%q}", strings.Join(names, "|")), "{{ $labels.job }}"))
 }
 
 // appeared is how much of a counter that is seldom above 0 came in five

@@ -182,6 +182,10 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 		"ticket TelemetryLost": func(h *house) {
 			h.count(1, "__name__", "plat_telemetry_dropped_total", "kind", "spans", "reason", "queue full")
 		},
+		"ticket TelemetryDamaged": func(h *house) {
+			h.gauge(0, "__name__", "plat_telemetry_damaged", "kind", "metrics", "reason", "files are damaged")
+			h.gauge(2, "__name__", "plat_telemetry_damaged", "kind", "spans and logs", "reason", "files are damaged")
+		},
 		"page TelemetryDiskFull": func(h *house) { h.gauge(1, "__name__", "plat_telemetry_disk_full") },
 		"ticket TooManySeries": func(h *house) {
 			h.count(1, "__name__", "plat_telemetry_series_dropped_total", "metric", "basket_size", "job", "order")
@@ -220,6 +224,31 @@ func TestWhatIsWrongWhateverTheObjectives(t *testing.T) {
 			if a.Annotations.Get("summary") == "" || a.Annotations.Get("query") == "" || a.Annotations.Get("runbook") == "" || strings.Contains(a.Annotations.String(), "<error") || a.Labels.Get("owner") == "" {
 				t.Errorf("%s says too little: %s %s", alert, a.Labels, a.Annotations)
 			}
+		}
+	}
+}
+
+// TestWhoseMetricHasTooManySeries: its owner is told, not who looks after plat;
+// of a program that is not in the plan, they are.
+func TestWhoseMetricHasTooManySeries(t *testing.T) {
+	t.Parallel()
+	sys := *shop(t, "local")
+	sys.Alerts = &plan.Alerts{Owner: "operators"}
+	owner := ""
+	for i := range sys.Services {
+		if sys.Services[i].Name == "order" {
+			owner = sys.Services[i].Owner
+		}
+	}
+	for job, want := range map[string]string{"order": owner, "postgres": "operators"} {
+		h := open(t, &sys, 5*time.Second)
+		h.run(10*time.Second, func() {})
+		h.until("ticket TooManySeries", 3*time.Minute, func() {
+			h.count(1, "__name__", "plat_telemetry_series_dropped_total", "metric", "size", "job", job)
+		})
+		firing := h.firing()
+		if len(firing) != 1 || firing[0].Labels.Get("owner") != want || firing[0].Labels.Get("service") != job {
+			t.Errorf("%s: %v, want the owner %s", job, firing, want)
 		}
 	}
 }

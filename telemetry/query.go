@@ -84,8 +84,18 @@ type StoreStats struct {
 	Expired   uint64    // rows deleted by age or size since start
 	Damage    []Damage  // the last ones, at most 100
 	DiskFull  bool      // rows are refused now
+	Damaged   int       // that stand: of a file that is still kept, or found within DamageTold
 	LostUntil time.Time // after a crash: rows that came up to a second before this time may be lost; zero: the last stop was clean
 }
+
+// Crashed tells whether rows may have been lost by a crash, less than DamageTold
+// before a time. A crash is found when the store is opened.
+func (s StoreStats) Crashed(opened, now time.Time) bool {
+	return !s.LostUntil.IsZero() && now.Sub(opened) < DamageTold
+}
+
+// DamageTold is for how long damage stands of which nothing is kept any more.
+const DamageTold = time.Hour
 
 // Damage is a file of which a part or the whole cannot be used.
 type Damage struct {

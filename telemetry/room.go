@@ -3,9 +3,11 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -287,9 +289,34 @@ func (r *Room) Trace(ctx context.Context, id TraceID) (spans []Span, more bool, 
 		err = nil
 	}
 	if err == nil && len(spans) == 0 {
-		err = fault.New(fault.TelemetryNotFound, "no span of the trace "+id.String()+" is kept")
+		err = r.Doubt(fault.New(fault.TelemetryNotFound, "no span of the trace "+id.String()+" is kept"))
 	}
 	return spans, more, err
+}
+
+// Doubt adds to the word that nothing is kept of something that it may have
+// been in what is damaged or lost, where there is any.
+func (r *Room) Doubt(f *fault.Fault) *fault.Fault {
+	st := r.store.Stats()
+	var why []string
+	if f.Expected != "" {
+		why = append(why, f.Expected)
+	}
+	switch n := len(st.Damage); {
+	case n == 1:
+		why = append(why, "a file of telemetry is damaged, which may have held it")
+	case n > 1:
+		why = append(why, fmt.Sprintf("%d files of telemetry are damaged, one of which may have held it", n))
+	case !st.LostUntil.IsZero():
+		why = append(why, "the last run ended by a crash, so that up to a second before "+st.LostUntil.UTC().Format(time.DateTime)+" UTC is lost")
+	default:
+		return f
+	}
+	f.Why(strings.Join(why, "; "))
+	if f.Remedy == "" {
+		f.Fix("plat telemetry lists what is damaged and lost")
+	}
+	return f
 }
 
 // Clone is a copy that shares nothing with what it was made of, but for the

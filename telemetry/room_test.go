@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/telemetry"
 )
 
@@ -22,6 +23,7 @@ type memory struct {
 	rows telemetry.Batch
 	fail error
 	hold chan struct{} // nil: appends do not wait
+	told telemetry.StoreStats
 }
 
 func (m *memory) Append(_ context.Context, b telemetry.Batch) error {
@@ -69,7 +71,7 @@ func (m *memory) Logs(_ context.Context, q telemetry.LogQuery, yield func(*telem
 	return nil
 }
 
-func (m *memory) Stats() telemetry.StoreStats { return telemetry.StoreStats{} }
+func (m *memory) Stats() telemetry.StoreStats { return m.told }
 
 func record(service, body string, at int64, more ...telemetry.Attribute) telemetry.Log {
 	return telemetry.Log{Resource: &telemetry.Resource{Service: service}, Body: body, Time: at, Attributes: more}
@@ -239,6 +241,29 @@ func TestLogOf(t *testing.T) {
 		want.Resource, want.Stream, want.Time = res, "out", at.UnixNano()
 		if diff := cmp.Diff(want, telemetry.LogOf(res, at, "out", text)); diff != "" {
 			t.Errorf("%s\n%s", text, diff)
+		}
+	}
+}
+
+// TestWhatIsNotFoundMayBeDamaged: an ID that is not found is no proof that there
+// was nothing, where something is damaged.
+func TestWhatIsNotFoundMayBeDamaged(t *testing.T) {
+	t.Parallel()
+	crash := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for want, st := range map[string]telemetry.StoreStats{
+		"": {},
+		"a file of telemetry is damaged, which may have held it":                                       {Damage: make([]telemetry.Damage, 1)},
+		"3 files of telemetry are damaged, one of which may have held it":                              {Damage: make([]telemetry.Damage, 3), LostUntil: crash},
+		"the last run ended by a crash, so that up to a second before 2026-11-23 12:00:00 UTC is lost": {LostUntil: crash},
+	} {
+		r := telemetry.New(telemetry.Options{Store: &memory{told: st}})
+		_, _, err := r.Trace(t.Context(), telemetry.TraceID{1})
+		f, ok := errors.AsType[*fault.Fault](err)
+		if !ok || f.Code != fault.TelemetryNotFound || f.Expected != want || (want == "") != (f.Remedy == "") {
+			t.Errorf("%+v, want %q", err, want)
+		}
+		if f := r.Doubt(fault.New(fault.NoSuchFinding, "nothing").Why("it is none").Fix("look")); f.Remedy != "look" || want != "" && f.Expected != "it is none; "+want {
+			t.Errorf("%+v", f)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
+
+	"github.com/plat-dev/plat/telemetry"
 )
 
 // Stats is the state of a Store. Counts are since it was opened.
@@ -19,6 +21,7 @@ type Stats struct {
 	Refused  Refused
 	Targets  int       // that are scraped
 	Damage   []Damage  // the last ones, at most 100
+	Damaged  int       // of these, found within telemetry.DamageTold
 	Warnings []Warning // the last ones of the libraries, at most 20
 }
 
@@ -50,6 +53,9 @@ func (s *Store) Stats() Stats {
 			Twice:     s.refused.twice.Load(),
 			Malformed: s.refused.malformed.Load(),
 		},
+	}
+	for now, i := time.Now(), len(st.Damage)-1; i >= 0 && now.Sub(st.Damage[i].Time) < telemetry.DamageTold; i-- {
+		st.Damaged++
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -415,3 +415,46 @@ func FuzzTheLogIsReadWithoutHarm(f *testing.F) {
 		}
 	})
 }
+
+// TestDamageStandsAsLongAsItsFile: what is damaged is told until the file would
+// be deleted anyway, and a part of the log for an hour.
+func TestDamageStandsAsLongAsItsFile(t *testing.T) {
+	t.Parallel()
+	m := newMaker(12)
+	dir := sealed(t, m.batch(50, 50), m.batch(10, 10))
+	log := files(t, dir, "wal-*")[0]
+	b := read(t, log)
+	b[len(b)/2] ^= 1
+	write(t, log, b)
+	if err := os.Remove(files(t, dir, "spans-*")[0]); err != nil {
+		t.Fatal(err)
+	}
+	now := began.Add(time.Hour)
+	clock := func() time.Time { return now }
+	keep := 10 * 24 * time.Hour
+	s := open(t, segment.Options{Dir: dir, Now: clock, Keep: keep})
+	stands := func(when string, want int) {
+		t.Helper()
+		if st := s.Stats(); st.Damaged != want {
+			t.Errorf("%s %d stand, want %d: %+v", when, st.Damaged, want, st.Damage)
+		}
+	}
+	all := len(s.Stats().Damage)
+	if all < 2 {
+		t.Fatalf("damage = %+v", s.Stats().Damage)
+	}
+	stands("at once", all)
+	now = now.Add(telemetry.DamageTold)
+	stands("after an hour", 1)
+	now = began.Add(2 * keep)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for end := time.Now().Add(time.Minute); s.Stats().Damaged > 0 && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	stands("when the file is too old", 0)
+}

@@ -407,6 +407,7 @@ func (s *Store) Stats() telemetry.StoreStats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Damage = slices.Clone(st.Damage)
+	st.Damaged = s.standing()
 	st.LogBytes = s.wal.size
 	if s.old != nil {
 		st.LogBytes += s.old.size
@@ -449,6 +450,24 @@ func (s *Store) Stats() telemetry.StoreStats {
 		st.Oldest = time.Unix(0, oldest)
 	}
 	return st
+}
+
+// standing counts the damage that is still to be told. It is called with mu.
+func (s *Store) standing() (n int) {
+	now := s.o.Now()
+	kept := map[string]bool{}
+	for _, f := range s.files {
+		if f.Damaged != "" {
+			n++
+			kept[f.Name] = true
+		}
+	}
+	for _, d := range s.stats.Damage {
+		if !kept[d.File] && now.Sub(d.Time) < telemetry.DamageTold {
+			n++
+		}
+	}
+	return n
 }
 
 // damaged reports a file that is not as it was written. It is called with mu.
