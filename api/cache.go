@@ -37,14 +37,15 @@ type Cache struct {
 // CacheWhy is the answer of GET /v1/cache/why: what would become of a GET.
 type CacheWhy struct {
 	URL      string         `json:"url"`
-	Gateway  string         `json:"gateway"`
+	Gateway  string         `json:"gateway" doc:"Whose cache this is of: the one that was asked for, or at the URL's address; else the first by name that has something to answer with."`
+	Others   []string       `json:"others,omitempty" doc:"Other gateways with a cache that lead the URL to a service."`
 	Route    string         `json:"route"`
 	Service  string         `json:"service"`
 	Key      string         `json:"key" doc:"All of the request that the answer is looked up by, but for the fields of Vary."`
 	Verdict  string         `json:"verdict" enum:"hit,stale,miss"`
 	Rule     string         `json:"rule" doc:"Which rule decided."`
 	Variants []CacheVariant `json:"variants" nullable:"false" doc:"What is kept under the key, the latest first."`
-	Places   []CachePlace   `json:"places" nullable:"false" doc:"Where an answer may be stuck, and for how long from now."`
+	Places   []CachePlace   `json:"places" nullable:"false" doc:"Where an answer may be stuck, and for how long from now: by way of all these gateways, or of the one that was asked for."`
 }
 
 // CacheVariant is one kept answer.
@@ -86,15 +87,24 @@ type CachePlace struct {
 	Undo    string  `json:"undo" doc:"What gets it out."`
 }
 
-// CachePurge says what goes: one of its fields is set.
+// CachePurge says what goes: by a tag or by a URL.
 type CachePurge struct {
-	Tag string `json:"tag,omitempty" maxLength:"256" doc:"Of Surrogate-Key or Cache-Tag, or of the route."`
-	URL string `json:"url,omitempty" maxLength:"8192"`
+	Tag     string `json:"tag,omitempty" maxLength:"256" doc:"Of Surrogate-Key or Cache-Tag, or of the route."`
+	URL     string `json:"url,omitempty" maxLength:"8192"`
+	Gateway string `json:"gateway,omitempty" maxLength:"128" doc:"From this gateway's cache alone. Without it, from all that lead to the URL, or all where it is by a tag, and from between the services."`
 }
 
-// CachePurged tells what went.
+// CachePurged tells what went, and where.
 type CachePurged struct {
-	Purged int `json:"purged" doc:"Resources of gateways, and last good answers between services, together."`
+	Purged   int               `json:"purged" doc:"All together."`
+	Gateways []CachePurgedFrom `json:"gateways" nullable:"false" doc:"The caches that were looked into, by name."`
+	LastGood int               `json:"lastGood" doc:"Last good answers that stood in between services."`
+}
+
+// CachePurgedFrom tells what went from one gateway's cache.
+type CachePurgedFrom struct {
+	Gateway string `json:"gateway"`
+	Purged  int    `json:"purged" doc:"Resources, each with all its variants."`
 }
 
 // Caches tells what the gateways keep.
@@ -103,9 +113,13 @@ func (c *Client) Caches(ctx context.Context) (Caches, error) {
 }
 
 // CacheWhy tells what would become of a GET of a URL with these fields, each
-// as "Name: value".
-func (c *Client) CacheWhy(ctx context.Context, rawURL string, fields []string) (CacheWhy, error) {
-	return get[CacheWhy](ctx, c, "/v1/cache/why?"+url.Values{"url": {rawURL}, "field": fields}.Encode())
+// as "Name: value"; of one gateway, unless its name is empty.
+func (c *Client) CacheWhy(ctx context.Context, gateway, rawURL string, fields []string) (CacheWhy, error) {
+	query := url.Values{"url": {rawURL}, "field": fields}
+	if gateway != "" {
+		query.Set("gateway", gateway)
+	}
+	return get[CacheWhy](ctx, c, "/v1/cache/why?"+query.Encode())
 }
 
 // CacheList tells what a gateway's cache keeps whose URL contains a text, or

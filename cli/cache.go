@@ -48,15 +48,19 @@ func (a *app) cacheList() *cobra.Command {
 		Use:     "list [TEXT]",
 		Short:   "What is kept, the latest first",
 		Long:    "Lists what the gateways keep: all, or what has a text in its URL, or bears this tag.",
-		Example: "  plat cache list\n  plat cache list /api/albums\n  plat cache list albums --limit 1000 -o json",
+		Example: "  plat cache list\n  plat cache list /api/albums --gateway public\n  plat cache list albums --limit 1000 -o json",
 		Args:    args(0, 1, "at most a part of the URL, or a tag"),
 	}
+	only := cmd.Flags().String("gateway", "", "of this gateway alone")
 	limit := cmd.Flags().Int("limit", 100, "so many of each gateway at most, 1 to 1000")
 	a.outputs(cmd, "table", "json", "yaml", "name")
 	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
-		all, err := client.Caches(cmd.Context())
-		if err != nil {
-			return err
+		all := api.Caches{Caches: []api.Cache{{Gateway: *only}}}
+		if *only == "" {
+			var err error
+			if all, err = client.Caches(cmd.Context()); err != nil {
+				return err
+			}
 		}
 		lists := map[string]api.CacheList{}
 		t := table{header: []string{"URL", "GATEWAY", "STATUS", "AGE", "FRESH FOR", "BYTES", "VARIANTS", "TAGS"}}
@@ -83,13 +87,16 @@ func (a *app) cacheWhy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "why URL",
 		Short:   "Why a GET is a hit or a miss",
-		Long:    "Tells what would become of a GET of the URL, as the gateway's cache stands now: by\nwhich key it is looked up, which answers are kept, how their freshness comes about, and\nwhich rule decides. It changes nothing.",
-		Example: "  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache why http://127.0.0.1:8080/api/albums --header 'Accept-Language: de'",
+		Long:    "Tells what would become of a GET of the URL, as the gateway's cache stands now: by\nwhich key it is looked up, which answers are kept, how their freshness comes about, and\nwhich rule decides. It changes nothing. Where several gateways lead the URL to a\nservice, it is told of the first that has something to answer with, or of --gateway.",
+		Example: "  plat cache why http://127.0.0.1:8080/api/albums\n  plat cache why http://127.0.0.1:8080/api/albums --header 'Accept-Language: de'\n  plat cache why http://shop.example/api/albums --gateway public",
 	}
 	return a.aboutURL(cmd, func(w api.CacheWhy) error {
 		if a.output == "table" {
 			a.words("%s: %s", w.Verdict, w.Rule)
-			a.words("key %s, route %s to %s", w.Key, w.Route, w.Service)
+			a.words("key %s, gateway %s, route %s to %s", w.Key, w.Gateway, w.Route, w.Service)
+			for _, other := range w.Others {
+				a.words("the gateway %s leads this URL to a service, too: --gateway %s asks it", other, other)
+			}
 		}
 		t := table{header: []string{"CHOSEN", "STATUS", "AGE", "FRESH FOR", "BY", "BYTES", "VARY", "TAGS"}}
 		for _, v := range w.Variants {
@@ -107,7 +114,7 @@ func (a *app) cachePath() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "path URL",
 		Short:   "Everywhere an answer may be stuck, and for how long",
-		Long:    "Lists where the answer, or what it is made from, may be: caches on the way to a client,\nby what the last answer said to them; the gateway's; last good answers that stand in\nbetween services; and copies that services keep by kit/fresh. FOR is how long each may\nserve it without asking, STALE FOR how much longer when nobody answers.",
+		Long:    "Lists where the answer, or what it is made from, may be: caches on the way to a client,\nby what the last answer said to them; the gateway's; last good answers that stand in\nbetween services; and copies that services keep by kit/fresh. FOR is how long each may\nserve it without asking, STALE FOR how much longer when nobody answers. All gateways\nthat lead the URL to a service are looked into, or --gateway alone.",
 		Example: "  plat cache path http://127.0.0.1:8080/api/albums\n  plat cache path http://127.0.0.1:8080/api/albums -o json | jq '.places'",
 	}
 	return a.aboutURL(cmd, func(w api.CacheWhy) error {
@@ -125,10 +132,11 @@ func (a *app) cachePath() *cobra.Command {
 // aboutURL makes cmd ask what the caches know of one URL.
 func (a *app) aboutURL(cmd *cobra.Command, say func(api.CacheWhy) error) *cobra.Command {
 	cmd.Args = args(1, 1, "a URL")
+	only := cmd.Flags().String("gateway", "", "of this gateway alone; without it, of the one at the URL's address, or of all that lead it to a service")
 	fields := cmd.Flags().StringArray("header", nil, "a field of the request, as 'Accept-Language: de'; may be repeated")
 	a.outputs(cmd, "table", "json", "yaml")
 	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
-		w, err := client.CacheWhy(cmd.Context(), given[0], *fields)
+		w, err := client.CacheWhy(cmd.Context(), *only, given[0], *fields)
 		if err != nil {
 			return err
 		}
@@ -141,17 +149,18 @@ func (a *app) cachePurge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "purge (URL | --tag TAG)",
 		Short:   "Take answers out of the gateways' caches",
-		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag. Tags\nare those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas), and\nof the route's cache: {tags: […]}. Last good answers of the URL or tag, which stand in\nbetween services, go too. What a gateway fetches at this moment\nis not kept either.",
-		Example: "  plat cache purge http://127.0.0.1:8080/api/albums\n  plat cache purge --tag albums",
+		Long:    "Takes out what is kept for a URL, in all its variants, or whatever bears a tag, and says\nwhere it was: in each gateway that may keep it, and in between services, where last good\nanswers of the URL or tag stand in. --gateway takes it out of that gateway's cache alone.\nTags are those of the answer's Surrogate-Key (parted by spaces) or Cache-Tag (by commas),\nand of the route's cache: {tags: […]}. What a gateway fetches at this moment is not kept\neither.",
+		Example: "  plat cache purge http://127.0.0.1:8080/api/albums\n  plat cache purge http://shop.example/api/albums --gateway public\n  plat cache purge --tag albums",
 		Args:    args(0, 1, "a URL, or --tag"),
 	}
 	tag := cmd.Flags().String("tag", "", "whatever bears this tag")
+	only := cmd.Flags().String("gateway", "", "out of this gateway's cache alone")
 	a.outputs(cmd, "table", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		if (len(given) == 0) == (*tag == "") {
 			return usage(cmd, "expected a URL, or --tag")
 		}
-		what := api.CachePurge{Tag: *tag}
+		what := api.CachePurge{Tag: *tag, Gateway: *only}
 		if len(given) > 0 {
 			what.URL = given[0]
 		}
@@ -163,7 +172,14 @@ func (a *app) cachePurge() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.print(done, table{header: []string{"PURGED"}, rows: [][]string{{strconv.Itoa(done.Purged)}}})
+		t := table{header: []string{"PLACE", "PURGED"}}
+		for _, from := range done.Gateways {
+			t.rows = append(t.rows, []string{"the gateway " + from.Gateway, strconv.Itoa(from.Purged)})
+		}
+		if *only == "" {
+			t.rows = append(t.rows, []string{"last good answers between services", strconv.Itoa(done.LastGood)})
+		}
+		return a.print(done, t)
 	}
 	return cmd
 }

@@ -119,6 +119,9 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 		name, value, _ := strings.Cut(field, ": ")
 		req.Header.Add(name, value)
 	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
 	client := http.Client{Timeout: time.Minute}
 	res, err := client.Do(req)
 	ts.Check(err)

@@ -3,6 +3,7 @@ package control
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,8 @@ func (p *plane) Caches() api.Caches {
 }
 
 // CacheWhy tells what would become of a GET.
-func (p *plane) CacheWhy(rawURL string, fields []string) (api.CacheWhy, error) {
-	u, gateway, err := p.cachedURL(rawURL)
+func (p *plane) CacheWhy(only, rawURL string, fields []string) (api.CacheWhy, error) {
+	u, names, err := p.cachesOf(only, rawURL)
 	if err != nil {
 		return api.CacheWhy{}, err
 	}
@@ -39,16 +40,24 @@ func (p *plane) CacheWhy(rawURL string, fields []string) (api.CacheWhy, error) {
 		}
 		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
-	why, to, err := p.gateway.CacheWhy(gateway, u, header)
-	if err != nil {
-		return api.CacheWhy{}, err
+	var out api.CacheWhy
+	var fronts []places.Front
+	for _, name := range names {
+		why, to, err := p.gateway.CacheWhy(name, u, header)
+		if err != nil {
+			return api.CacheWhy{}, err
+		}
+		fronts = append(fronts, places.Front{Gateway: name, Service: to.Service, Why: why})
+		if out.Gateway != "" && (out.Verdict != "miss" || why.Verdict == "miss") {
+			continue
+		}
+		out = api.CacheWhy{URL: rawURL, Gateway: name, Route: to.Path, Service: to.Service, Key: why.Key, Verdict: why.Verdict, Rule: why.Rule, Variants: []api.CacheVariant{}, Places: []api.CachePlace{}}
+		for _, v := range why.Variants {
+			out.Variants = append(out.Variants, cacheVariant(v))
+		}
 	}
-	out := api.CacheWhy{URL: rawURL, Gateway: gateway, Route: to.Path, Service: to.Service, Key: why.Key, Verdict: why.Verdict, Rule: why.Rule, Variants: []api.CacheVariant{}, Places: []api.CachePlace{}}
-	for _, v := range why.Variants {
-		out.Variants = append(out.Variants, cacheVariant(v))
-	}
-	q := places.Question{URL: rawURL, Target: u.RequestURI(), Gateway: gateway, Service: to.Service}
-	for _, at := range places.Of(q, why, p.live(), p.gateway.LastGood().Kept()) {
+	out.Others = slices.DeleteFunc(names, func(name string) bool { return name == out.Gateway })
+	for _, at := range places.Of(places.Question{URL: rawURL, Target: u.RequestURI()}, fronts, p.live(), p.gateway.LastGood().Kept()) {
 		out.Places = append(out.Places, api.CachePlace{Place: at.Name, Seconds: at.Fresh.Round(time.Second).Seconds(), Stale: at.Stale.Round(time.Second).Seconds(), Undo: at.Undo})
 	}
 	return out, nil
@@ -76,34 +85,42 @@ func (p *plane) PurgeCache(what api.CachePurge) (api.CachePurged, error) {
 	if (what.Tag == "") == (what.URL == "") {
 		return api.CachePurged{}, fault.New(fault.BadArgument, "a purge is by a tag or by a URL").Fix("give one of both")
 	}
+	var from []gateway.CachePurged
+	var lastGood int
+	var err error
 	if what.Tag != "" {
-		return api.CachePurged{Purged: p.gateway.CachePurgeTag(what.Tag)}, nil
+		from, lastGood, err = p.gateway.CachePurgeTag(what.Gateway, what.Tag)
+	} else if u, names, bad := p.cachesOf(what.Gateway, what.URL); bad != nil {
+		err = bad
+	} else {
+		from, lastGood, err = p.gateway.CachePurge(names, u, what.Gateway == "")
 	}
-	u, gateway, err := p.cachedURL(what.URL)
-	if err != nil {
-		return api.CachePurged{}, err
+	out := api.CachePurged{Purged: lastGood, Gateways: []api.CachePurgedFrom{}, LastGood: lastGood}
+	for _, f := range from {
+		out.Purged += f.Resources
+		out.Gateways = append(out.Gateways, api.CachePurgedFrom{Gateway: f.Gateway, Purged: f.Resources})
 	}
-	n, err := p.gateway.CachePurge(gateway, u)
-	return api.CachePurged{Purged: n}, err
+	return out, err
 }
 
-// cachedURL finds the gateway that answers a URL: the one at its address, else
-// the only one.
-func (p *plane) cachedURL(rawURL string) (*url.URL, string, error) {
+// cachesOf finds the gateways whose caches may keep a URL: the one that is
+// named, or is at its address, else all that lead it to a service.
+func (p *plane) cachesOf(only, rawURL string) (*url.URL, []string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, "", fault.Newf(fault.GatewayBadURL, "%q is no URL that a gateway answers", rawURL)
+		return nil, nil, fault.Newf(fault.GatewayBadURL, "%q is no URL that a gateway answers", rawURL)
 	}
-	only := ""
+	address := "http://" + u.Host
+	if u.Hostname() == "localhost" {
+		address = "http://127.0.0.1:" + u.Port()
+	}
 	for name, at := range p.gateways {
-		if at == "http://"+u.Host || len(p.gateways) == 1 {
+		if only == "" && at == address {
 			only = name
 		}
 	}
-	if only == "" {
-		return nil, "", fault.Newf(fault.GatewayBadURL, "no gateway is at %s", u.Host).Fix("use the address of a gateway, as plat ps prints it")
-	}
-	return u, only, nil
+	names, err := p.gateway.CachesOf(only, u)
+	return u, names, err
 }
 
 func (p *plane) sampleCaches(s *samples) {

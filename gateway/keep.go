@@ -169,19 +169,64 @@ func (g *Gateway) CacheList(gatewayName, like string, most int) ([]cache.Kept, i
 // LastGood is what stands in for answers between the services.
 func (g *Gateway) LastGood() *lastgood.Store { return g.lastGood }
 
-// CachePurge forgets the resource of a URL, also where it stands in for
-// answers to services.
-func (g *Gateway) CachePurge(gatewayName string, u *url.URL) (int, error) {
-	f, kept, err := g.cacheOf(gatewayName)
-	if err != nil {
-		return 0, err
+// CachePurged is what a purge took out of one gateway's cache.
+type CachePurged struct {
+	Gateway   string
+	Resources int
+}
+
+// CachesOf names the gateways that have a cache and lead a URL to a service;
+// where one is named, that one.
+func (g *Gateway) CachesOf(only string, u *url.URL) ([]string, error) {
+	if only != "" {
+		f, _, err := g.cacheOf(only)
+		if err == nil {
+			_, err = f.routeOf(u)
+		}
+		return []string{only}, err
 	}
-	to, err := f.routeOf(u)
-	if err != nil {
-		return 0, err
+	var names []string
+	var led bool
+	for _, f := range g.sortedFronts() {
+		_, err := f.routeOf(u)
+		if fault.Is(err, fault.GatewayBadURL) {
+			return nil, err
+		}
+		led = led || err == nil
+		if err == nil && f.cache.Load() != nil {
+			names = append(names, f.name)
+		}
 	}
-	n := kept.Purge(cache.Key(&http.Request{URL: u, Host: u.Host}))
-	return n + g.lastGood.Forget(func(k lastgood.Kept) bool { return k.Callee == to.service && k.Target == u.RequestURI() }), nil
+	switch {
+	case !led:
+		return nil, fault.Newf(fault.GatewayNoRoute, "no route of any gateway leads to %s", u.Host+u.Path)
+	case names == nil:
+		return nil, fault.Newf(fault.GatewayNoCache, "no gateway that leads to %s has a cache", u.Host+u.Path)
+	}
+	return names, nil
+}
+
+// CachePurge forgets the resource of a URL in the caches of these gateways, and,
+// if between, where it stands in for answers to services: it tells how many of
+// those there were, too.
+func (g *Gateway) CachePurge(names []string, u *url.URL, between bool) (all []CachePurged, lastGood int, err error) {
+	var services []string
+	for _, name := range names {
+		f, kept, err := g.cacheOf(name)
+		if err != nil {
+			return all, 0, err
+		}
+		to, err := f.routeOf(u)
+		if err != nil {
+			return all, 0, err
+		}
+		all = append(all, CachePurged{name, kept.Purge(cache.Key(&http.Request{URL: u, Host: u.Host}))})
+		services = append(services, to.service)
+	}
+	if between {
+		lastGood = g.lastGood.Forget(func(k lastgood.Kept) bool { return slices.Contains(services, k.Callee) && k.Target == u.RequestURI() })
+	}
+	return all, lastGood, nil
 }
 
 // routeOf is the route of a GET of a URL.
@@ -197,16 +242,23 @@ func (f *front) routeOf(u *url.URL) (*route, error) {
 	return to, nil
 }
 
-// CachePurgeTag forgets what bears a tag, in every cache, and where it stands
-// in for answers to services.
-func (g *Gateway) CachePurgeTag(tag string) int {
-	n := g.lastGood.Forget(func(k lastgood.Kept) bool { return slices.Contains(k.Tags, tag) })
+// CachePurgeTag forgets what bears a tag in every cache, and where it stands in
+// for answers to services: it tells how many of those there were, too. Where a
+// gateway is named, it forgets what its cache keeps, and nothing else.
+func (g *Gateway) CachePurgeTag(only, tag string) (all []CachePurged, lastGood int, err error) {
+	if only != "" {
+		_, kept, err := g.cacheOf(only)
+		if err != nil {
+			return nil, 0, err
+		}
+		return []CachePurged{{only, kept.PurgeTag(tag)}}, 0, nil
+	}
 	for _, f := range g.sortedFronts() {
 		if kept := f.cache.Load(); kept != nil {
-			n += kept.PurgeTag(tag)
+			all = append(all, CachePurged{f.name, kept.PurgeTag(tag)})
 		}
 	}
-	return n
+	return all, g.lastGood.Forget(func(k lastgood.Kept) bool { return slices.Contains(k.Tags, tag) }), nil
 }
 
 func (g *Gateway) cacheOf(gatewayName string) (*front, *cache.Cache, error) {

@@ -217,8 +217,9 @@ func TestCachePurge(t *testing.T) {
 	}
 	for tag, want := range map[string]int{"2": 1, "album": 3, "y": 3, "all": 3, "none": 0} {
 		fill()
-		if got := rig.CachePurgeTag(tag); got != want {
-			t.Errorf("purged %d by the tag %s, want %d", got, tag, want)
+		got, between, err := rig.CachePurgeTag("", tag)
+		if want := []gateway.CachePurged{{Gateway: "public", Resources: want}}; !slices.Equal(got, want) || between != 0 || err != nil {
+			t.Errorf("purged %v and %d by the tag %s, %v; want %v", got, between, tag, err, want)
 		}
 	}
 	fill()
@@ -240,11 +241,84 @@ func TestCachePurge(t *testing.T) {
 	if why, to, err := rig.CacheWhy("public", u, nil); err != nil || why.Verdict != "hit" || len(why.Variants) != 1 || to.Service != "shop" || why.Variants[0].Downstream.Client <= 0 {
 		t.Errorf("why: %+v %v", why, err)
 	}
-	if n, err := rig.CachePurge("public", u); n != 1 || err != nil {
-		t.Errorf("purged %d, %v", n, err)
+	if got, _, err := rig.CachePurge([]string{"public"}, u, true); !slices.Equal(got, []gateway.CachePurged{{Gateway: "public", Resources: 1}}) || err != nil {
+		t.Errorf("purged %v, %v", got, err)
 	}
 	if why, _, _ := rig.CacheWhy("public", u, nil); why.Verdict != "miss" {
 		t.Errorf("why after the purge: %+v", why)
+	}
+}
+
+// TestCachesOfTwoGateways: what is kept under one URL is found, and purged, in
+// each gateway that leads it to a service, or in the one that is named.
+func TestCachesOfTwoGateways(t *testing.T) {
+	t.Parallel()
+	rig := cached(t, plan.RouteCache{Tags: []string{"all"}}, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") })
+	to := func(name, path string, kept bool) string {
+		all := route(path, "shop")
+		all.Gateway, all.Cache = name, &plan.RouteCache{Longest: plan.Duration(time.Hour), Tags: []string{"all"}}
+		rig.SetRoutes(name, []plan.Route{all})
+		if kept {
+			rig.SetCache(name, &plan.Cache{Memory: 2 << 20, Object: 64 << 10})
+		}
+		return rig.serve(t, rig.Public(name))
+	}
+	addrs := []string{rig.addr, to("partner", "/", true), to("elsewhere", "/else", true), to("plain", "/", false)}
+	c := client(t, false)
+	fill := func() {
+		for _, addr := range addrs[:2] {
+			do(t, c, "GET", "http://"+addr+"/x", "", "Host", "shop.example")
+		}
+	}
+	at := func(path string) *url.URL { return &url.URL{Scheme: "http", Host: "shop.example", Path: path} }
+	for name, want := range map[string][]string{"": {"partner", "public"}, "public": {"public"}} {
+		if got, err := rig.CachesOf(name, at("/x")); !slices.Equal(got, want) || err != nil {
+			t.Errorf("caches of %q: %v %v, want %v", name, got, err, want)
+		}
+	}
+	for _, refused := range []struct {
+		only, path string
+		code       fault.Code
+	}{
+		{"nobody", "/x", fault.GatewayNoCache}, {"plain", "/x", fault.GatewayNoCache}, {"elsewhere", "/x", fault.GatewayNoRoute}, {"", "/../x", fault.GatewayBadURL}, {"public", "/../x", fault.GatewayBadURL},
+	} {
+		if got, err := rig.CachesOf(refused.only, at(refused.path)); !fault.Is(err, refused.code) {
+			t.Errorf("caches of %q for %s: %v %v, want %s", refused.only, refused.path, got, err, refused.code)
+		}
+	}
+	only := newRig(t, gateway.Options{}, backend(t, "shop-1", echo))
+	if got, err := only.CachesOf("", at("/x")); !fault.Is(err, fault.GatewayNoCache) {
+		t.Errorf("caches where none is: %v %v", got, err)
+	}
+	only.SetRoutes("public", []plan.Route{route("/else", "shop")})
+	if got, err := only.CachesOf("", at("/x")); !fault.Is(err, fault.GatewayNoRoute) {
+		t.Errorf("caches where no route leads: %v %v", got, err)
+	}
+	for name, purge := range map[string]func() ([]gateway.CachePurged, int, error){
+		"both by the URL": func() ([]gateway.CachePurged, int, error) {
+			return rig.CachePurge([]string{"partner", "public"}, at("/x"), true)
+		},
+		"one by the URL": func() ([]gateway.CachePurged, int, error) {
+			return rig.CachePurge([]string{"partner"}, at("/x"), false)
+		},
+		"all by a tag": func() ([]gateway.CachePurged, int, error) { return rig.CachePurgeTag("", "all") },
+		"one by a tag": func() ([]gateway.CachePurged, int, error) { return rig.CachePurgeTag("partner", "all") },
+	} {
+		fill()
+		want := map[string]string{
+			"both by the URL": "[{partner 1} {public 1}]", "one by the URL": "[{partner 1}]", "all by a tag": "[{elsewhere 0} {partner 1} {public 1}]", "one by a tag": "[{partner 1}]",
+		}[name]
+		if got, between, err := purge(); fmt.Sprint(got) != want || between != 0 || err != nil {
+			t.Errorf("%s: %v %d %v, want %s", name, got, between, err, want)
+		}
+	}
+	for _, purge := range []func() error{
+		func() error { _, _, err := rig.CachePurgeTag("nobody", "all"); return err },
+		func() error { _, _, err := rig.CachePurge([]string{"nobody"}, at("/x"), true); return err },
+	} {
+		if err := purge(); !fault.Is(err, fault.GatewayNoCache) {
+			t.Errorf("a purge of a gateway that is not there: %v", err)
+		}
 	}
 }
 

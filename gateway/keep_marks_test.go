@@ -27,8 +27,8 @@ func TestCacheKeepsWhatOthersDoNotPurge(t *testing.T) {
 		"in other letters of a host":  {func(r *rig, c *http.Client, t *testing.T) { post(t, r, c, "/slow", "SHOP.example") }, false},
 		"a purge of another URL":      {func(r *rig, _ *http.Client, t *testing.T) { purge(t, r, "/other") }, true},
 		"a purge of this URL":         {func(r *rig, _ *http.Client, t *testing.T) { purge(t, r, "/slow") }, false},
-		"a purge of another tag":      {func(r *rig, _ *http.Client, _ *testing.T) { r.CachePurgeTag("b") }, true},
-		"a purge of its tag":          {func(r *rig, _ *http.Client, _ *testing.T) { r.CachePurgeTag("a") }, false},
+		"a purge of another tag":      {func(r *rig, _ *http.Client, _ *testing.T) { _, _, _ = r.CachePurgeTag("", "b") }, true},
+		"a purge of its tag":          {func(r *rig, _ *http.Client, _ *testing.T) { _, _, _ = r.CachePurgeTag("", "a") }, false},
 		"more purges than are minded": {func(r *rig, _ *http.Client, _ *testing.T) { purgeMany(r) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,13 +95,13 @@ func post(t *testing.T, r *rig, c *http.Client, target, host string) {
 
 func purge(t *testing.T, r *rig, path string) {
 	t.Helper()
-	if _, err := r.CachePurge("public", &url.URL{Scheme: "http", Host: "shop.example", Path: path}); err != nil {
+	if _, _, err := r.CachePurge([]string{"public"}, &url.URL{Scheme: "http", Host: "shop.example", Path: path}, true); err != nil {
 		t.Error(err)
 	}
 }
 
 func purgeMany(r *rig) {
 	for range 100 {
-		r.CachePurgeTag("b")
+		_, _, _ = r.CachePurgeTag("", "b")
 	}
 }

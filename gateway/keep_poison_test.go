@@ -117,8 +117,8 @@ func TestCacheKeepsTestCustomersApart(t *testing.T) {
 	both(false)
 	purge(t, rig, "/")
 	both(false)
-	if n := rig.CachePurgeTag("a"); n != 1 {
-		t.Errorf("%d resources purged by the tag, want one", n)
+	if got, _, err := rig.CachePurgeTag("public", "a"); err != nil || len(got) != 1 || got[0].Resources != 1 {
+		t.Errorf("%v purged by the tag, %v; want one resource", got, err)
 	}
 	both(false)
 }

@@ -13,7 +13,7 @@ import (
 type Keeper interface {
 	Caches() api.Caches
 	CacheList(gateway, like string, most int) (api.CacheList, error)
-	CacheWhy(url string, fields []string) (api.CacheWhy, error)
+	CacheWhy(gateway, url string, fields []string) (api.CacheWhy, error)
 	PurgeCache(what api.CachePurge) (api.CachePurged, error)
 }
 
@@ -25,10 +25,11 @@ func registerCache(a huma.API, k Keeper) {
 		return &body[api.Caches]{k.Caches()}, nil
 	})
 	huma.Get(a, "/v1/cache/why", func(_ context.Context, in *struct {
-		URL   string   `query:"url" required:"true" maxLength:"8192" doc:"The whole URL, as a client uses it."`
-		Field []string `query:"field,explode" maxItems:"64" doc:"A field of the request, as Accept-Language: de."`
+		URL     string   `query:"url" required:"true" maxLength:"8192" doc:"The whole URL, as a client uses it."`
+		Gateway string   `query:"gateway" maxLength:"128" doc:"Of this gateway alone."`
+		Field   []string `query:"field,explode" maxItems:"64" doc:"A field of the request, as Accept-Language: de."`
 	}) (*body[api.CacheWhy], error) {
-		why, err := k.CacheWhy(in.URL, in.Field)
+		why, err := k.CacheWhy(in.Gateway, in.URL, in.Field)
 		return &body[api.CacheWhy]{why}, problem(err)
 	})
 	huma.Get(a, "/v1/cache/{gateway}/entries", func(_ context.Context, in *struct {

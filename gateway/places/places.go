@@ -25,26 +25,38 @@ type Place struct {
 
 // Question is what is asked about.
 type Question struct {
-	URL     string // as a client asks
-	Target  string // its path and query
-	Gateway string
-	Service string // that answers
+	URL    string // as a client asks
+	Target string // its path and query
 }
 
-// Of lists the places of an answer, from the client to the last service behind.
-func Of(q Question, why cache.Why, sys *plan.System, kept []lastgood.Kept) []Place {
-	places := front(q, why)
+// Front is one gateway that answers the question.
+type Front struct {
+	Gateway string
+	Service string // that it leads to
+	Why     cache.Why
+}
+
+// Of lists the places of an answer, from the client to the last service behind,
+// by way of every gateway.
+func Of(q Question, fronts []Front, sys *plan.System, kept []lastgood.Kept) []Place {
+	places := front(q, fronts)
+	var services []string
+	for _, f := range fronts {
+		if !slices.Contains(services, f.Service) {
+			services = append(services, f.Service)
+		}
+	}
 	for _, svc := range sys.Services {
 		for _, call := range svc.Calls {
-			if call.Service == q.Service {
+			if slices.Contains(services, call.Service) {
 				same := func(target string) bool { return target == q.Target }
 				places = append(places, of(svc.Name, call, kept, same, "plat cache purge "+q.URL)...)
 			}
 		}
 	}
-	for _, svc := range reach(sys, q.Service) {
+	for _, svc := range reach(sys, services) {
 		for _, call := range svc.Calls {
-			if call.Service != q.Service {
+			if !slices.Contains(services, call.Service) {
 				each := func(string) bool { return true }
 				places = append(places, of(svc.Name, call, kept, each, "the next good answer of "+call.Service)...)
 			}
@@ -53,25 +65,35 @@ func Of(q Question, why cache.Why, sys *plan.System, kept []lastgood.Kept) []Pla
 	return places
 }
 
-// front are the places from the client to the gateway.
-func front(q Question, why cache.Why) []Place {
-	var places []Place
-	outside := func(d cache.Downstream) {
-		places = append(places,
-			Place{"the client's own cache", d.Client, d.ClientStale, "nothing from here; the client can reload, or the URL change"},
-			Place{"shared caches outside plat", d.Shared, d.SharedStale, "their own purge"})
+// front are the places from the client to the gateways.
+func front(q Question, fronts []Front) []Place {
+	var gateways []Place
+	var outside cache.Downstream // the longest of all
+	known := false
+	add := func(d cache.Downstream) {
+		known = true
+		outside.Client, outside.ClientStale = max(outside.Client, d.Client), max(outside.ClientStale, d.ClientStale)
+		outside.Shared, outside.SharedStale = max(outside.Shared, d.Shared), max(outside.SharedStale, d.SharedStale)
 	}
-	if why.Passed != nil {
-		outside(*why.Passed)
-	}
-	for _, v := range why.Variants {
-		if v.Chosen {
-			outside(v.Downstream)
-			left := max(0, v.Lifetime-v.Age)
-			places = append(places, Place{"the gateway " + q.Gateway, left, max(0, max(v.Meanwhile, v.OnError)+min(0, v.Lifetime-v.Age)), "plat cache purge " + q.URL})
+	for _, f := range fronts {
+		if f.Why.Passed != nil {
+			add(*f.Why.Passed)
+		}
+		for _, v := range f.Why.Variants {
+			if v.Chosen {
+				add(v.Downstream)
+				left := max(0, v.Lifetime-v.Age)
+				gateways = append(gateways, Place{"the gateway " + f.Gateway, left, max(0, max(v.Meanwhile, v.OnError)+min(0, v.Lifetime-v.Age)), "plat cache purge " + q.URL})
+			}
 		}
 	}
-	return places
+	if !known {
+		return gateways
+	}
+	return append([]Place{
+		{"the client's own cache", outside.Client, outside.ClientStale, "nothing from here; the client can reload, or the URL change"},
+		{"shared caches outside plat", outside.Shared, outside.SharedStale, "their own purge"},
+	}, gateways...)
 }
 
 // of are the places on one call: answers that stand in for it when it fails,
@@ -95,10 +117,10 @@ func of(caller string, call plan.Dependency, kept []lastgood.Kept, meant func(ta
 	return places
 }
 
-// reach are the services that may have a share in an answer of one.
-func reach(sys *plan.System, first string) []plan.Service {
+// reach are the services that may have a share in an answer of these.
+func reach(sys *plan.System, first []string) []plan.Service {
 	var all []plan.Service
-	names := []string{first}
+	names := slices.Clone(first)
 	for i := 0; i < len(names); i++ {
 		at := slices.IndexFunc(sys.Services, func(s plan.Service) bool { return s.Name == names[i] })
 		if at < 0 {

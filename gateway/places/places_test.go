@@ -58,12 +58,39 @@ func TestOf(t *testing.T) {
 		"never asked for":    {cache.Why{}, between},
 		"other fields' only": {cache.Why{Variants: []cache.Answer{{Age: time.Hour}}}, between},
 	} {
-		q := places.Question{URL: url, Target: "/albums?a=1", Gateway: "public", Service: "catalog"}
-		if diff := cmp.Diff(test.want, places.Of(q, test.why, system(), kept)); diff != "" {
+		q := places.Question{URL: url, Target: "/albums?a=1"}
+		if diff := cmp.Diff(test.want, places.Of(q, []places.Front{{"public", "catalog", test.why}}, system(), kept)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if got := places.Of(places.Question{Service: "nobody"}, cache.Why{}, system(), kept); got != nil {
-		t.Errorf("of no service: %v", got)
+	for name, fronts := range map[string][]places.Front{"of no service": {{Gateway: "public", Service: "nobody"}}, "of no gateway": nil} {
+		if got := places.Of(places.Question{}, fronts, system(), kept); got != nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestOfTwoGateways: both are told, what is outside once and for the longest of
+// both, and so is what lies behind the services that they lead to.
+func TestOfTwoGateways(t *testing.T) {
+	t.Parallel()
+	kept := []lastgood.Kept{{Scope: lastgood.Scope{Caller: "mail", Callee: "catalog"}, Target: "/albums", Age: 10 * time.Minute}}
+	at := func(lifetime, client, shared time.Duration) cache.Why {
+		return cache.Why{Variants: []cache.Answer{{Chosen: true, Lifetime: lifetime, Downstream: cache.Downstream{Client: client, Shared: shared}}}}
+	}
+	const url = "http://shop.example/albums"
+	got := places.Of(places.Question{URL: url, Target: "/albums"}, []places.Front{
+		{"partner", "catalog", at(time.Minute, time.Second, time.Minute)}, {"public", "catalog", at(time.Hour, time.Hour, time.Second)}, {"third", "stock", cache.Why{}},
+	}, system(), kept)
+	want := []places.Place{
+		{"the client's own cache", time.Hour, 0, "nothing from here; the client can reload, or the URL change"},
+		{"shared caches outside plat", time.Minute, 0, "their own purge"},
+		{"the gateway partner", time.Minute, 0, "plat cache purge " + url},
+		{"the gateway public", time.Hour, 0, "plat cache purge " + url},
+		{"the call from mail to catalog (1 last good)", 0, 50 * time.Minute, "plat cache purge " + url},
+		{"copies of catalog in mail", 30 * time.Second, 0, "nothing from here; mail asks again after that"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
 	}
 }
