@@ -26,12 +26,11 @@ func newIncoming() *incoming { return &incoming{gate: admit.NewGate(admit.Config
 
 // set brings the plan's limits to as many instances as there are.
 func (in *incoming) set(l plan.Limits, instances int) {
-	each := l.Concurrent
+	each, begin, n := l.Concurrent, 0, max(instances, 1)
 	if each <= 0 {
-		each = admit.DefaultConcurrent
+		each, begin = admit.DefaultConcurrent, admit.DefaultBegin
 	}
-	n := max(instances, 1)
-	in.gate.Set(admit.Config{Concurrent: each * n, Queue: l.Queue * n})
+	in.gate.Set(admit.Config{Concurrent: each * n, Begin: begin * n, Queue: l.Queue * n})
 	if l.Rate == nil {
 		in.callers.Store(nil)
 		return

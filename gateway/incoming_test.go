@@ -137,6 +137,34 @@ func TestRateOfACallingService(t *testing.T) {
 	}
 }
 
+// A rate holds for the whole system: however many instances ask, by whichever
+// listener, and however many are asked. Each route of each gateway has its own.
+func TestRatesHoldForTheSystem(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, gateway.Options{}, backend(t, "shop-1", echo), backend(t, "shop-2", echo))
+	r.SetIncoming([]plan.Service{{Name: "shop", Limits: plan.Limits{Rate: &plan.CallerRate{Limit: 4, Per: hour()}}}})
+	r.SetCalls([]plan.Edge{{Caller: "web", Callee: "shop", OnFailure: "fail"}})
+	addrs := []string{r.serve(t, r.Edge("web", "shop", 0)), r.serve(t, r.Edge("web", "shop", 0))}
+	for i := range 10 {
+		a := do(t, client(t, false), "GET", "http://"+addrs[i%2]+"/", "")
+		if i >= 4 {
+			problem(t, a, 429, "gateway-rate-limited")
+		} else if a.StatusCode != 200 {
+			t.Errorf("call %d: %d", i, a.StatusCode)
+		}
+	}
+	for _, name := range []string{"public", "partners"} {
+		r.SetRoutes(name, []plan.Route{{Gateway: name, Path: "/", Service: "shop", Rate: &plan.RouteRate{Limit: 2, Per: hour()}}})
+		addr := r.serve(t, r.Public(name))
+		for range 2 {
+			if a := do(t, client(t, false), "GET", "http://"+addr+"/", ""); a.StatusCode != 200 {
+				t.Errorf("%s: %d", name, a.StatusCode)
+			}
+		}
+		problem(t, do(t, client(t, false), "GET", "http://"+addr+"/", ""), 429, "gateway-rate-limited")
+	}
+}
+
 // TestSizesOfARoute: URL, header fields and their bytes, by HTTP/1.1 and
 // HTTP/2, below what the gateway takes at all.
 func TestSizesOfARoute(t *testing.T) {

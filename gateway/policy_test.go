@@ -142,6 +142,7 @@ func TestEdgeBulkhead(t *testing.T) {
 		defer inside.Add(-1)
 		<-release
 	}))
+	r.SetIncoming([]plan.Service{{Name: "shop", Limits: plan.Limits{Concurrent: 1000}}}) // its gate is not what holds them
 	edge := r.guarded(t, plan.Edge{Timeout: plan.Duration(patience)})
 	c := client(t, false)
 	ctx, cancel := context.WithCancel(t.Context())

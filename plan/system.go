@@ -152,7 +152,7 @@ type Limits struct {
 	Memory Size    `json:"memory,omitempty" jsonschema_description:"Memory of an instance and all that it starts; absent: no limit."`
 	CPU    float64 `json:"cpu,omitempty" jsonschema_description:"Processor cores, such as 0.5; absent: no limit."`
 
-	Concurrent int         `json:"concurrent,omitempty" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"Requests that an instance works on at a time; absent: 1,000. Fewer are let through while it is slower than usual."`
+	Concurrent int         `json:"concurrent,omitempty" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"Requests that an instance works on at a time; absent: found out, from 100 to 1,000. Fewer are let through while it is slower than usual."`
 	Queue      int         `json:"queue,omitempty" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"Requests that may wait for a moment when as many are being worked on; absent: as many as concurrent."`
 	Rate       *CallerRate `json:"rate,omitempty" jsonschema_description:"How often each calling service may ask; absent: as often as it likes."`
 }

@@ -230,26 +230,31 @@ func TestTheLimitFollowsLatency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admit.NewGate(admit.Config{Concurrent: 100, Queue: -1})
-		load := func(latency time.Duration, rounds int) {
-			for range rounds {
-				var group sync.WaitGroup
-				for range 100 {
-					group.Go(func() {
-						if pass, err := g.Enter(t.Context(), admit.Normal); err == nil {
-							time.Sleep(latency)
-							pass.Release(false)
+		// A hundred clients, of whom the service works for so many at a time.
+		load := func(workers int, last time.Duration) int {
+			places := make(chan struct{}, workers)
+			var group sync.WaitGroup
+			for range 100 {
+				group.Go(func() {
+					for end := time.Now().Add(last); time.Now().Before(end); {
+						pass, err := g.Enter(t.Context(), admit.Normal)
+						if err != nil {
+							time.Sleep(20 * time.Millisecond)
+							continue
 						}
-					})
-				}
-				group.Wait()
+						places <- struct{}{}
+						time.Sleep(10 * time.Millisecond)
+						<-places
+						pass.Release(false)
+					}
+				})
 			}
+			group.Wait()
+			return g.Snapshot().Limit
 		}
-		load(10*time.Millisecond, 100)
-		usual := g.Snapshot().Limit
-		load(200*time.Millisecond, 20)
-		slow := g.Snapshot().Limit
-		load(10*time.Millisecond, 300)
-		if again := g.Snapshot().Limit; usual != 100 || slow > 60 || again < 2*slow {
+		usual := load(100, time.Second)
+		slow := load(5, 3*time.Second)
+		if again := load(100, 6*time.Second); usual != 100 || slow > 20 || again < 3*slow {
 			t.Errorf("limits %d, while slow %d, again %d", usual, slow, again)
 		}
 	})

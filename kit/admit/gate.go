@@ -64,6 +64,7 @@ const (
 // Config is what a gate allows. A zero field means its default.
 type Config struct {
 	Concurrent int           // at a time; default 1,000, lowered while the service becomes slow
+	Begin      int           // at a time at first, where nobody knows what the service can do; default Concurrent, and 100 where that is not said
 	Queue      int           // that may wait; default as many as Concurrent, negative: none
 	Wait       time.Duration // for a place; default 100 ms
 	Target     time.Duration // for a place while a queue stands; default Wait/20
@@ -73,9 +74,17 @@ type Config struct {
 // said anything.
 const DefaultConcurrent = 1000
 
+// DefaultBegin is how many it lets in at first, until it has seen what the
+// service can do.
+const DefaultBegin = 100
+
 func (c Config) withDefaults() Config {
+	begin := c.Concurrent
 	if c.Concurrent <= 0 {
-		c.Concurrent = DefaultConcurrent
+		c.Concurrent, begin = DefaultConcurrent, DefaultBegin
+	}
+	if c.Begin <= 0 {
+		c.Begin = begin
 	}
 	if c.Queue == 0 {
 		c.Queue = c.Concurrent
@@ -119,7 +128,9 @@ type waiter struct {
 // NewGate makes a gate.
 func NewGate(c Config) *Gate {
 	c = c.withDefaults()
-	return &Gate{limit: policy.NewLimit(), config: c, shed: map[Shed]uint64{}, emptied: time.Now()}
+	g := &Gate{limit: policy.NewLimit(), config: c, shed: map[Shed]uint64{}, emptied: time.Now()}
+	g.limit.Begin(c.Begin)
+	return g
 }
 
 // Set changes what is allowed; who is inside stays.
@@ -127,6 +138,7 @@ func (g *Gate) Set(c Config) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.config = c.withDefaults()
+	g.limit.Begin(g.config.Begin)
 	g.wake()
 }
 

@@ -9,85 +9,176 @@ import (
 // How much is looked at before the limit is thought over.
 const (
 	adaptiveSamples = 10
+	adaptiveProof   = 30 // while calls are slow, since it is judged why
 	adaptivePeriod  = 100 * time.Millisecond
+
+	asQuick = 1.25 // times what is usual: the limit grows quickly
 )
 
-// adaptive is a limit of concurrency that follows latency: the quotient of the
-// usual latency and that of now, as in the Gradient2 limit of Netflix's
-// concurrency-limits, which stands on TCP Vegas (Brakmo and Peterson, 1994).
-// Calls that were not answered in time or were refused lower it as a lost
-// packet does (AIMD). It is not safe for concurrent use.
+// adaptive is a limit of concurrency that follows latency, as the Gradient2
+// limit of Netflix's concurrency-limits does, which stands on TCP Vegas (Brakmo
+// and Peterson, 1994). While calls take more than Tolerance times as long as
+// usual, as many may be under way as were ended meanwhile would need in that
+// time (Little's law). Where fewer are not quicker and only fewer of them end,
+// it was not their number: that latency is usual from then on, and the limit is
+// what it was. What was not answered in time or was refused lowers it as a lost
+// packet does (AIMD), by its share. It is not safe for concurrent use.
 type adaptive struct {
-	limit float64 // 0: not lowered yet
-	usual float64 // latency, nanoseconds
+	begin  int     // the limit at first, where nobody knows what it should be; 0: as many as may be
+	limit  float64 // 0: not thought over yet
+	usual  float64 // latency, nanoseconds
+	seen   bool    // that calls are slow
+	slowed stand   // how it stood when the limit was lowered for that; zero: it was not
 
-	since   time.Duration // of the samples that follow
+	from    time.Duration // of the samples: what ends before does not show yet what the last step did
+	since   time.Duration // when the first of them began, or the samples before were complete
 	samples int
-	sum     time.Duration
-	peak    int  // calls under way, at most
-	lost    bool // one was not answered in time, or refused
+	missed  int           // of them not answered in time, or refused
+	took    time.Duration // all that were answered
+	missing time.Duration // all that were not
+	peak    int           // calls under way, at most
 	last    moment
+}
+
+// stand is how it stood at a moment.
+type stand struct {
+	limit   float64
+	latency float64 // nanoseconds
+	ended   float64 // a nanosecond
+	peak    int
 }
 
 // now is the limit at this moment.
 func (a *adaptive) now(most int, c *Adaptive) int {
-	if c.Off || a.limit == 0 {
+	limit := int(a.limit)
+	switch {
+	case c.Off || limit == 0 && a.begin == 0:
 		return most
+	case limit == 0:
+		limit = a.begin
 	}
-	return min(most, max(int(a.limit), min(c.Least, most)))
+	return min(most, max(limit, min(c.Least, most)))
 }
 
-// record takes a sample. Lost ones have no latency.
+// start lets the limit begin at n; when that is more than before, it counts for
+// one that has begun as well.
+func (a *adaptive) start(n int) {
+	if n > a.begin && a.limit > 0 {
+		a.limit = max(a.limit, float64(n))
+	}
+	a.begin = n
+}
+
+// record takes a sample. Lost ones took at least so long.
 func (a *adaptive) record(now, latency time.Duration, underWay int, lost bool, most int, c *Adaptive) {
-	if c.Off {
+	if c.Off || now < a.from {
 		return
 	}
 	if a.samples == 0 {
-		a.since = now
+		a.since = max(a.from, now-latency)
 	}
 	a.samples++
-	a.sum += latency
 	a.peak = max(a.peak, underWay)
-	a.lost = a.lost || lost
-	if a.samples >= adaptiveSamples && now-a.since >= adaptivePeriod {
+	if lost {
+		a.missed++
+		a.missing += latency
+	} else {
+		a.took += latency
+	}
+	enough := adaptiveSamples
+	if a.slowed.peak > 0 {
+		enough = adaptiveProof
+	}
+	if a.samples >= enough && now-a.since >= adaptivePeriod {
+		a.from = now
 		a.settle(now, most, c)
-		a.samples, a.sum, a.peak, a.lost = 0, 0, 0, false
+		a.samples, a.missed, a.took, a.missing, a.peak = 0, 0, 0, 0, 0
 	}
 }
 
 // settle thinks the limit over.
 func (a *adaptive) settle(now time.Duration, most int, c *Adaptive) {
-	short := float64(a.sum) / float64(a.samples)
-	switch {
-	case a.usual == 0:
-		a.usual = short
-	case short < a.usual:
-		a.usual += (short - a.usual) / 5
-	default: // what is slow must last before it is usual
-		a.usual += (short - a.usual) / 50
-	}
-	if a.limit == 0 {
-		a.limit = float64(most)
-	}
 	before := a.now(most, c)
-	if 2*a.peak < before {
-		return // it is not the limit that holds calls back
+	if a.limit == 0 {
+		a.limit = float64(before)
 	}
-	if a.lost {
-		a.limit *= 0.9
-	} else {
-		gradient := 1.0
-		if short > 0 {
-			gradient = min(1, max(0.5, c.Tolerance*a.usual/short))
+	busy := 2*a.peak >= before // else it is not the limit that holds calls back
+	latency := a.learn(busy)
+	slow := a.usual > 0 && latency > c.Tolerance*a.usual
+	if !slow || !busy {
+		a.seen, a.slowed = false, stand{}
+	}
+	if !busy {
+		return
+	}
+	lost, why := float64(a.missed)/float64(a.samples), ""
+	stands := stand{a.limit, latency, float64(a.samples-a.missed) / float64(now-a.since), a.peak}
+	switch {
+	case slow && a.peak <= before && a.inherent(stands):
+		why = fmt.Sprintf("fewer calls at once take %s as well", words(latency))
+		a.limit, a.usual, a.seen, a.slowed = max(a.limit, a.slowed.limit), latency, false, stand{}
+		a.from = now + time.Duration(latency)
+	case slow:
+		why = fmt.Sprintf("calls take %s, usually %s", words(latency), words(a.usual))
+		if !a.seen { // a part of it was before: it is looked at once more
+			a.seen = true
+			break
 		}
-		a.limit = 0.8*a.limit + 0.2*(a.limit*gradient+math.Sqrt(a.limit))
+		if a.slowed.peak == 0 {
+			a.slowed = stands
+		}
+		a.limit = min(a.limit, stands.ended*c.Tolerance*a.usual)
+		a.from = now + time.Duration(latency)
+	case lost > 0:
+		why = "calls were refused or not answered in time"
+		a.limit += 0.2*math.Sqrt(a.limit)*(1-lost) - a.limit*min(0.1, lost/4)
+	case a.peak >= before && latency <= asQuick*a.usual:
+		a.limit *= 1.5
+	default:
+		a.limit += 0.2 * math.Sqrt(a.limit)
 	}
 	a.limit = min(float64(most), max(float64(min(c.Least, most)), a.limit))
-	if after := a.now(most, c); after < before {
-		why := fmt.Sprintf("calls take %s, usually %s", time.Duration(short).Round(time.Microsecond), time.Duration(a.usual).Round(time.Microsecond))
-		if a.lost {
-			why = "a call was refused or not answered in time"
-		}
-		a.last = moment{at: now, why: fmt.Sprintf("lowered the limit from %d to %d: %s", before, after, why)}
+	after := a.now(most, c)
+	if why != "" && after != before {
+		a.last = moment{at: now, why: fmt.Sprintf("%s the limit from %d to %d: %s", map[bool]string{true: "lowered", false: "raised"}[after < before], before, after, why)}
 	}
+}
+
+// learn is how long calls take now, and what of it becomes usual: what is quick
+// soon, and what is slow when it lasts, unless there is so much to do that it
+// may be slow by that.
+func (a *adaptive) learn(busy bool) float64 {
+	answered := a.samples - a.missed
+	if answered > 0 {
+		took := float64(a.took) / float64(answered)
+		switch {
+		case a.usual == 0:
+			a.usual = took
+		case took < a.usual:
+			a.usual += (took - a.usual) / 5
+		case !busy:
+			a.usual += (took - a.usual) / 50
+		}
+		if answered >= a.missed {
+			return took
+		}
+	}
+	return float64(a.took+a.missing) / float64(a.samples)
+}
+
+// inherent tells whether calls are slow whatever their number is: far fewer of
+// them are hardly quicker than before the limit was lowered, and fewer end in
+// a time. Were it their number, they would be quicker by as much as they are
+// fewer, and as many would end.
+func (a *adaptive) inherent(s stand) bool {
+	if a.slowed.peak == 0 || 10*a.missed > a.samples {
+		return false
+	}
+	fewer := float64(s.peak) / float64(a.slowed.peak)
+	halfway := (1 + fewer) / 2
+	return fewer <= 0.7 && s.latency > halfway*a.slowed.latency && s.ended < halfway*a.slowed.ended
+}
+
+func words(nanoseconds float64) string {
+	return time.Duration(nanoseconds).Round(time.Microsecond).String()
 }

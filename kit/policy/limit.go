@@ -27,6 +27,14 @@ func (l *Limit) Now(most int) int {
 	return l.adaptive.now(most, &l.config)
 }
 
+// Begin says where the limit begins, at least, before it is known what it
+// should be; 0: with as many as may be.
+func (l *Limit) Begin(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.adaptive.start(n)
+}
+
 // Record tells how long a call took while so many were under way. lost ones
 // were not answered in time, or refused.
 func (l *Limit) Record(most int, latency time.Duration, underWay int, lost bool) {
