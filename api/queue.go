@@ -23,6 +23,7 @@ type Queue struct {
 	Dead      int               `json:"dead" doc:"Dead letters: refused for good, or too old. They are kept until somebody retries or drops them."`
 	Bytes     int64             `json:"bytes" doc:"On the disk."`
 	Oldest    *time.Time        `json:"oldest,omitempty" doc:"When the first that waits was kept."`
+	Request   string            `json:"request,omitempty" doc:"Method and path of the first that waits."`
 	Kept      uint64            `json:"kept"`
 	Delivered uint64            `json:"delivered"`
 	Died      uint64            `json:"died"`
@@ -36,6 +37,7 @@ type Queue struct {
 // KeptCalls is the answer of GET /v1/queues/calls.
 type KeptCalls struct {
 	Calls []KeptCall `json:"calls" nullable:"false" doc:"Queue by queue, in the order in which they are done; after these the dead letters."`
+	More  int        `json:"more,omitempty" doc:"How many there are beyond the limit that was asked for."`
 }
 
 // KeptCall is a call that is done later.

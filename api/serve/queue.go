@@ -3,6 +3,8 @@ package serve
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -31,9 +33,20 @@ func registerQueues(a huma.API, q Queuer) {
 		return &body[api.Queues]{q.Queues()}, nil
 	})
 	huma.Get(a, "/v1/queues/calls", func(_ context.Context, in *struct {
-		Dead bool `query:"dead" doc:"Only dead letters."`
+		Dead    bool   `query:"dead" doc:"Only dead letters."`
+		Caller  string `query:"caller" maxLength:"63" doc:"Only calls of this service."`
+		Service string `query:"service" maxLength:"63" doc:"Only calls to this service."`
+		Test    string `query:"test" enum:"true,false" doc:"Only calls of test customers, or of all others."`
+		Limit   int    `query:"limit" minimum:"0" doc:"How many at most; 0: all."`
 	}) (*body[api.KeptCalls], error) {
-		return &body[api.KeptCalls]{q.KeptCalls(in.Dead)}, nil
+		all := q.KeptCalls(in.Dead)
+		all.Calls = slices.DeleteFunc(all.Calls, func(c api.KeptCall) bool {
+			return in.Caller != "" && c.Caller != in.Caller || in.Service != "" && c.Service != in.Service || in.Test != "" && strconv.FormatBool(c.Test) != in.Test
+		})
+		if in.Limit > 0 && len(all.Calls) > in.Limit {
+			all.More, all.Calls = len(all.Calls)-in.Limit, all.Calls[:in.Limit]
+		}
+		return &body[api.KeptCalls]{all}, nil
 	})
 	huma.Get(a, "/v1/queues/calls/{id}", func(ctx context.Context, in *keptCall) (*body[api.KeptCallContent], error) {
 		c, err := q.KeptCall(ctx, in.ID)

@@ -40,7 +40,8 @@ type State struct {
 	Waiting   int               `json:"waiting"`
 	Dead      int               `json:"dead"`
 	Bytes     int64             `json:"bytes"`
-	Oldest    *time.Time        `json:"oldest,omitempty"` // when the first that waits was kept
+	Oldest    *time.Time        `json:"oldest,omitempty"`  // when the first that waits was kept
+	Request   string            `json:"request,omitempty"` // of the first that waits
 	Kept      uint64            `json:"kept"`
 	Delivered uint64            `json:"delivered"`
 	Died      uint64            `json:"died"`
@@ -88,7 +89,7 @@ func (one *queue) state() State {
 		if next.IsZero() {
 			next = time.Now().UTC()
 		}
-		s.Oldest, s.Next, s.Why, s.Tries = &kept, &next, i.why, i.tries
+		s.Oldest, s.Next, s.Why, s.Tries, s.Request = &kept, &next, i.why, i.tries, i.method+" "+i.path
 	}
 	return s
 }

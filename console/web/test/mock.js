@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import { answers, lines } from './fixtures.js'
 import { metrics, watch } from './metrics.js'
+import { queues } from './queues.js'
 import { surviving } from './surviving.js'
 import { telemetry } from './telemetry.js'
 
@@ -22,7 +23,7 @@ export class Mock {
   /** @param {string} console */
   constructor(console) {
     this.console = console
-    this.answers = { ...answers(), ...telemetry(), ...metrics(), ...watch(), ...surviving() }
+    this.answers = { ...answers(), ...telemetry(), ...metrics(), ...watch(), ...surviving(), ...queues() }
     this.lines = lines
     /** @type {Record<string, Answer>} */
     this.changes = {} // answers to POST and DELETE, by method and path

@@ -57,6 +57,7 @@ const pages = {
   'story-none': '/story/nothing-7',
   policies: '/policies',
   'policies-all': '/policies?show=all',
+  'policies-kept': '/policies?kept=order~finance&call=k3',
   cache: '/cache',
   'cache-why': `/cache?url=${encodeURIComponent('http://127.0.0.1:8000/api/albums')}&q=albums`,
   degradation: '/degradation',

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { Mock, problem } from './mock.js'
+import { kept, queue } from './queues.js'
 import { traceID } from './telemetry.js'
 import { base, launch, Visitor } from './visitor.js'
 
@@ -141,6 +142,96 @@ test('what holds something back is on one page, and on the wall', async () => {
   assert.equal(await region('Held back').count(), 0)
   answer('/v1/policies').services[0].incoming[0].holds = true
   await region('Held back').getByRole('link', { name: 'order: what it lets in' }).waitFor()
+  await visitor.leave()
+})
+
+test('calls that are done later tell why they wait, are opened, retried and dropped', async () => {
+  visitor.expect(/Failed to load resource.*404/) // what was dropped
+  await visitor.go('/policies')
+  const queues = region('Kept calls')
+  await page().getByText('2 calls wait').waitFor()
+  await page().getByText('2 dead letters').waitFor()
+  const row = queues.getByRole('row').filter({ has: page().getByRole('link', { name: 'order → finance', exact: true }) })
+  await row.getByText('no instance in rotation').filter({ visible: true }).waitFor()
+  await row.getByText(/^in \d+ s$|^now$/).waitFor()
+  await row.first().getByRole('link').click()
+  await page().waitForURL('**/policies?kept=order%7Efinance')
+  const dead = region('Dead letters of order → finance')
+  const waiting = region('Waiting, order → finance')
+  await waiting.getByRole('row').filter({ hasText: 'DELETE /payments/7' }).getByText('its story').waitFor()
+  assert.equal(await waiting.getByText('refused for good').count(), 0)
+
+  await dead.getByRole('link', { name: 'POST /payments' }).click()
+  await page().waitForURL('**call=k3')
+  const opened = page().getByRole('dialog', { name: 'POST /payments' })
+  await opened.getByText('the currency XXX is not known').waitFor()
+  await opened.getByText('••••').waitFor()
+  await opened.getByText('"amount": 12').waitFor()
+  await opened.getByRole('button', { name: 'Close' }).click()
+  await opened.waitFor({ state: 'detached' })
+
+  const dialog = page().getByRole('dialog')
+  mock.changes['POST /v1/queues/calls/k3/retry'] = problem(503, 'event-unavailable', 'the store of the kept calls does not answer', 'try again')
+  visitor.expect(/Failed to load resource.*503/)
+  await dead.getByRole('button', { name: 'Retry POST /payments', exact: true }).click()
+  await dialog.getByRole('button', { name: 'Retry' }).click()
+  await dialog.getByText('the store of the kept calls does not answer').waitFor()
+  mock.changes['POST /v1/queues/calls/k3/retry'] = { status: 204 }
+  await dialog.getByRole('button', { name: 'Retry' }).click()
+  await page().getByText('1 call retried').waitFor()
+  await dialog.waitFor({ state: 'detached' })
+
+  await page().getByRole('button', { name: 'Retry all 2 dead letters' }).click()
+  await dialog.getByRole('button', { name: 'Retry' }).click()
+  await page().getByText('2 calls retried').waitFor()
+  await dialog.waitFor({ state: 'detached' })
+  assert.deepEqual(mock.asked.filter(asked => asked.startsWith('POST')), [3, 3, 3, 4].map(n => `POST /v1/queues/calls/k${n}/retry`))
+
+  await dead.getByRole('button', { name: 'Drop POST /payments', exact: true }).click()
+  await dialog.getByText('There is no way back').waitFor()
+  await dialog.getByRole('button', { name: 'Drop' }).click()
+  await page().getByText('1 call dropped').waitFor()
+  assert.ok(mock.asked.includes('DELETE /v1/queues/calls/k3'))
+  await dialog.waitFor({ state: 'detached' })
+
+  // All was done meanwhile.
+  for (const each of answer('/v1/queues').queues) Object.assign(each, { waiting: 0, dead: 0, oldest: undefined, next: undefined, why: undefined })
+  await page().getByText('nothing waits', { exact: true }).waitFor()
+  await page().getByText('Nothing waits, and nothing was given up.').waitFor()
+  await visitor.go('/policies?call=done')
+  await page().getByRole('dialog', { name: 'Kept call' }).getByText('done, answered 201').waitFor()
+  await visitor.leave()
+})
+
+test('without queues the page says how a call is kept, and damage is told', async () => {
+  mock.answers['/v1/queues'] = { queues: [], damaged: 2 }
+  await visitor.go('/policies')
+  await page().getByText('No call is declared with').waitFor()
+  await page().getByRole('alert').getByText('2 kept calls cannot be read').waitFor()
+  await visitor.inspect('queues-none')
+  await visitor.go('/policies?kept=order~nobody')
+  await page().getByText('No calls are kept of order → nobody').waitFor()
+  await visitor.leave()
+})
+
+test('a queue of many calls shows the first of them, and many queues are narrowed', async () => {
+  const why = '503 Service Unavailable: ' + 'the-database-of-this-service-is-away '.repeat(8)
+  const many = Array.from({ length: 60 }, (_, n) => queue(`caller-with-a-long-name-${n}`, 'finance', { waiting: n % 7 ? 0 : 900 + n, oldest: n % 7 ? undefined : new Date(Date.now() - 3e6).toISOString(), why: n % 7 ? undefined : why }))
+  mock.answers['/v1/queues'] = { damaged: 0, queues: [...many, queue('order', 'finance', { waiting: 1_000, oldest: new Date(Date.now() - 9e6).toISOString(), why })] }
+  mock.answers['/v1/queues/calls'] = (/** @type {URLSearchParams} */ asked) => {
+    assert.equal(asked.get('limit'), '100')
+    return { calls: Array.from({ length: 100 }, (_, n) => kept(`n${n}`, { position: n + 1, request: `POST /payments/of/a/very/long/path/${n}/${'x'.repeat(120)}` })), more: 900 }
+  }
+  await visitor.go('/policies?kept=order~finance')
+  await page().getByText('the first 100 of 1,000').waitFor()
+  assert.equal(await region('Kept calls').getByRole('row').count(), 62)
+  await visitor.inspect('queues-many')
+  await page().setViewportSize({ width: 390, height: 900 })
+  await visitor.inspect('queues-many-phone')
+  await page().setViewportSize({ width: 1440, height: 900 })
+  await page().keyboard.press('/')
+  await page().keyboard.type('name-49')
+  await page().waitForFunction(() => document.querySelectorAll('[role=region][aria-label="Kept calls"] tbody tr').length === 1)
   await visitor.leave()
 })
 

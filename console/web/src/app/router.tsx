@@ -87,7 +87,7 @@ const pages = [
   createRoute({
     getParentRoute: () => root,
     path: '/policies',
-    validateSearch: texts('q', 'show', 'sort'),
+    validateSearch: texts('q', 'show', 'sort', 'kept', 'call', 'by'),
     component: lazyRouteComponent(() => import('../pages/Policies'), 'Policies'),
   }),
   createRoute({

@@ -1,3 +1,4 @@
+import './policies/policies.css'
 import { SegmentedControl } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -9,6 +10,7 @@ import { Loaded, Nothing, Page } from '../parts/Page'
 import { type Held, heldOf, policyColumns } from '../parts/policies'
 import { Search } from '../parts/Search'
 import { Mark } from '../parts/State'
+import { KeptCalls } from './policies/KeptCalls'
 
 const route = getRouteApi('/policies')
 const late = 5 * 60_000 // milliseconds: what acted since then is shown, too
@@ -43,6 +45,7 @@ export function Policies() {
           )
         }}
       </Loaded>
+      <KeptCalls />
     </Page>
   )
 }

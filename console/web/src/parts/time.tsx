@@ -45,6 +45,16 @@ export function moment(time: string): string {
   return moments.format(new Date(time))
 }
 
+// Until is how long it is until then; what is due is now.
+export function Until({ then }: { then: string }) {
+  const left = Date.parse(then) - useNow()
+  return (
+    <time className="nowrap" dateTime={then} title={moment(then)}>
+      {left < 1_000 ? 'now' : `in ${span(left)}`}
+    </time>
+  )
+}
+
 // Age is how long ago something was, or in words that it never was; the exact
 // time is its title.
 export function Age({ since, ago = false, never = 'never' }: { since: string | undefined; ago?: boolean; never?: string }) {

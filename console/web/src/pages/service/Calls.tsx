@@ -1,3 +1,4 @@
+import { queueOf } from '../../api/queues'
 import type { CallState, PolicyState } from '../../api/types'
 import { DataTable } from '../../parts/DataTable'
 import { Go } from '../../parts/Go'
@@ -24,6 +25,14 @@ export function Calls({ name, calls }: { name: string; calls: CallState[] }) {
           <Go underline="always" to="/degradation" search={{ q: `${name} ${call.service}` }}>
             what customers see
           </Go>
+          {call.onFailure === 'queue' && (
+            <>
+              {', '}
+              <Go underline="always" to="/policies" search={{ kept: queueOf(name, call.service) }}>
+                what is kept
+              </Go>
+            </>
+          )}
         </span>
       }
     >
