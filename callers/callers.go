@@ -225,6 +225,19 @@ func (c *Callers) Drained(ctx context.Context, instance string) {
 	})
 }
 
+// Ejected tells whether a program gives an instance no calls at present, since
+// it failed while others did not.
+func (c *Callers) Ejected(instance string) (out bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.each(func(_, _ string, p *program) {
+		for _, s := range p.states {
+			out = out || s.Ejected[instance].Until.After(time.Now())
+		}
+	})
+	return out
+}
+
 // each goes through the programs that are heard; c.mu is held.
 func (c *Callers) each(f func(service, id string, p *program)) {
 	for service, all := range c.programs {

@@ -275,7 +275,7 @@ func (p *plane) openRunner(ctx context.Context, run part, open *closers) (err er
 	}
 	p.errors = runner.NewErrorLines(filepath.Join(p.folder.Path, "logs"))
 	run("error lines", p.errors.Run)
-	o := runner.Options{Builder: builder, Launcher: p.launcher, Announcer: p, Env: p.environment, Log: p.log}
+	o := runner.Options{Builder: builder, Launcher: p.launcher, Announcer: p, Env: p.environment, Ejected: p.ejected, Log: p.log}
 	if p.o.Watch {
 		o.Watch = watch.New(p.log)
 	}

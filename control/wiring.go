@@ -40,11 +40,11 @@ func (p *plane) Gone(id string) {
 }
 
 // Drained waits until neither the gateway nor a service that calls by itself
-// has a request at the instance.
+// has a request at the instance, but for streams without an end.
 func (p *plane) Drained(ctx context.Context, id string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for p.gateway.InFlight(id) > 0 {
+	for p.gateway.Busy(id) > 0 {
 		select {
 		case <-ctx.Done():
 			return
@@ -52,6 +52,12 @@ func (p *plane) Drained(ctx context.Context, id string) {
 		}
 	}
 	p.callers.Drained(ctx, id)
+}
+
+// ejected tells whether plat's listeners or a program that calls by itself give
+// an instance no requests.
+func (p *plane) ejected(service, id string) bool {
+	return p.gateway.Ejected(service, id) || p.callers.Ejected(id)
 }
 
 // route tells the gateway who is in rotation for a service.

@@ -102,6 +102,7 @@ func (x *exchange) forward(c *call) {
 		x.permit.Report(policy.Success)
 		x.permit.Release()
 		x.place.Leave()
+		defer inst.endless()()
 		x.switchProtocols(res, upgrade)
 	default:
 		outcome := policy.OutcomeOf(res)
@@ -116,6 +117,9 @@ func (x *exchange) forward(c *call) {
 		} else if c.total > 0 {
 			over := time.AfterFunc(c.total-time.Since(x.Start), a.giveUp)
 			defer over.Stop()
+		}
+		if policy.Endless(res.Header.Get("Content-Type")) {
+			defer inst.endless()()
 		}
 		x.respond(res, a)
 	}

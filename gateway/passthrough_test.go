@@ -59,8 +59,8 @@ func TestWebSocket(t *testing.T) {
 			t.Fatalf("message %d: %d bytes, %v", i, len(got), err)
 		}
 	}
-	if n := r.InFlight("shop-1"); n != 1 || r.Stats().Tunnels != 1 {
-		t.Errorf("in flight %d, tunnels %d", n, r.Stats().Tunnels)
+	if n := r.InFlight("shop-1"); n != 1 || r.Busy("shop-1") != 0 || r.Stats().Tunnels != 1 {
+		t.Errorf("in flight %d, %d of them with an end, tunnels %d", n, r.Busy("shop-1"), r.Stats().Tunnels)
 	}
 	if err := c.Close(websocket.StatusNormalClosure, "bye"); err != nil {
 		t.Errorf("close: %v", err)
@@ -157,8 +157,11 @@ func TestServerSentEvents(t *testing.T) {
 			}
 			_, _ = br.ReadString('\n')
 		}
+		if n := r.InFlight("shop-1"); n != 1 || r.Busy("shop-1") != 0 {
+			t.Errorf("in flight %d, %d of them with an end", n, r.Busy("shop-1"))
+		}
 		_ = res.Body.Close()
-		eventually(t, "the end of the stream", func() bool { return r.InFlight("shop-1") == 0 })
+		eventually(t, "the end of the stream", func() bool { return r.InFlight("shop-1") == 0 && r.Busy("shop-1") == 0 })
 	}
 }
 

@@ -198,6 +198,14 @@ func TestEjection(t *testing.T) {
 	if failed != 5 || bad.Load() != 5 {
 		t.Errorf("%d calls failed, %d reached the bad instance, want 5", failed, bad.Load())
 	}
+	for id, want := range map[string]bool{"shop-1": true, "shop-2": false, "shop-3": false} {
+		if got := r.Ejected("shop", id); got != want {
+			t.Errorf("%s is ejected: %t", id, got)
+		}
+	}
+	if r.Ejected("nobody", "shop-1") {
+		t.Error("an instance of an unknown service is ejected")
+	}
 }
 
 // TestEjectionDeclared: what the plan says of ejecting holds at once, also for

@@ -72,6 +72,27 @@ func (g *Gateway) InFlight(id string) int {
 	return 0
 }
 
+// Busy counts those of them that come to an end by themselves: no WebSockets,
+// and no event streams that have begun.
+func (g *Gateway) Busy(id string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.inflights[id]; n != nil {
+		all := n.Load() // first: what becomes a stream meanwhile was counted already
+		return int(all - n.streams.Load())
+	}
+	return 0
+}
+
+// Ejected tells whether an instance gets no requests at present, since it
+// failed while others of its service did not.
+func (g *Gateway) Ejected(service, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.pools[service]
+	return p != nil && p.outliers.Ejected(id)
+}
+
 // inflightOf finds or makes the counter of an ID, for one more bearer; g.mu is
 // held.
 func (g *Gateway) inflightOf(id string) *inflight {
@@ -101,7 +122,8 @@ func (g *Gateway) forgetInflight() {
 // inflight counts the requests at an ID.
 type inflight struct {
 	atomic.Int64
-	bearers int // instances in rotation that bear the ID; guarded by Gateway.mu
+	streams atomic.Int64 // of them, those without an end
+	bearers int          // instances in rotation that bear the ID; guarded by Gateway.mu
 }
 
 // instance is one upstream with its connections.
@@ -199,6 +221,16 @@ func (p *pool) acquire(tried []*instance) *instance {
 }
 
 func (i *instance) release() { i.inflight.Add(-1) }
+
+// endless says that the request which was counted is a stream without an end,
+// until the function that it gives is called, before release.
+func (i *instance) endless() (over func()) {
+	if i == nil {
+		return func() {}
+	}
+	i.inflight.streams.Add(1)
+	return func() { i.inflight.streams.Add(-1) }
+}
 
 // candidates are the instances that were not tried and are not ejected; where
 // all of them are ejected, these, since one that fails is better than none.

@@ -294,11 +294,13 @@ func (w *workshop) batches() []string {
 
 // rotation is an Announcer that remembers.
 type rotation struct {
-	mu    sync.Mutex
-	up    map[string]runner.Instance
-	known map[string]bool // announced, and its process not gone
-	story []string
-	least map[string]int // fewest in rotation of a service since it was watched
+	mu     sync.Mutex
+	up     map[string]runner.Instance
+	known  map[string]bool // announced, and its process not gone
+	story  []string
+	least  map[string]int // fewest in rotation of a service since it was watched
+	busy   map[string]chan struct{}
+	drains []string
 }
 
 func (r *rotation) Up(i runner.Instance) {
@@ -344,7 +346,28 @@ func (r *rotation) Gone(id string) {
 	delete(r.known, id)
 }
 
-func (r *rotation) Drained(context.Context, string) {}
+func (r *rotation) Drained(ctx context.Context, id string) {
+	r.mu.Lock()
+	r.drains = append(r.drains, id)
+	busy := r.busy[id]
+	r.mu.Unlock()
+	if busy != nil {
+		select {
+		case <-busy:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// occupy says that a request is with an instance until it is closed.
+func (r *rotation) occupy(id string, done chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy == nil {
+		r.busy = map[string]chan struct{}{}
+	}
+	r.busy[id] = done
+}
 
 func (r *rotation) ids() (ids []string) {
 	r.mu.Lock()
@@ -360,6 +383,12 @@ func (r *rotation) told() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.story)
+}
+
+func (r *rotation) drained() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.drains)
 }
 
 func (r *rotation) fewest(service string) int {

@@ -408,15 +408,16 @@ func (r *Runner) enter(alive context.Context, i *instance) bool {
 }
 
 // leave takes an instance out of rotation; dead is for ever (for this
-// process). It reports whether the instance was in rotation.
-func (r *Runner) leave(i *instance, dead bool) (wasUp bool) {
+// process). It reports whether the process was ever in rotation, and so may be
+// with requests.
+func (r *Runner) leave(i *instance, dead bool) (served bool) {
 	i.announce.Lock()
 	defer i.announce.Unlock()
 	if dead {
 		i.dead = true
 	}
-	wasUp = i.up
-	if wasUp {
+	served = i.told
+	if i.up {
 		i.up = false
 		r.o.Announcer.Down(i.id)
 	}
@@ -431,18 +432,18 @@ func (r *Runner) leave(i *instance, dead bool) (wasUp bool) {
 	}
 	r.mu.Unlock()
 	poke(r.kick)
-	return wasUp
+	return served
 }
 
 // finish brings a process to its end, whatever the reason, and waits for it.
 func (r *Runner) finish(ctx context.Context, i *instance, proc Process, o outcome) outcome {
 	spec := i.release.spec
-	wasUp := r.leave(i, false)
+	served := r.leave(i, false)
 	grace := spec.Grace.Std()
 	switch {
-	case ctx.Err() != nil && wasUp:
+	case ctx.Err() != nil && served:
 		r.note(i, "stopping")
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Pace.Drain)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(grace, r.o.Pace.Drain))
 		r.o.Announcer.Drained(drain, i.id)
 		cancel()
 	case o.fault != nil && o.healthy == 0: // never ready: nothing to bring to an end

@@ -112,8 +112,8 @@ type Announcer interface {
 	// Gone says that its process has ended; it is called once after Up,
 	// behind the Down.
 	Gone(id string)
-	// Drained returns when no request to the instance is in flight, or when
-	// ctx ends (soon).
+	// Drained returns when no request to the instance is in flight but streams
+	// without an end, or when ctx ends.
 	Drained(ctx context.Context, id string)
 }
 

@@ -14,7 +14,7 @@ type Pace struct {
 	BackoffMin time.Duration // pause after the first end: 200 ms
 	BackoffMax time.Duration // longest pause: 30 s
 	Healthy    time.Duration // readiness that makes earlier ends forgotten: 60 s
-	Drain      time.Duration // between leaving rotation and SIGTERM, at most: 100 ms
+	Drain      time.Duration // for requests to end between leaving rotation and SIGTERM, at most, and never longer than grace: 5 s
 	Steady     time.Duration // running that makes a program ready which listens nowhere: 1 s
 	Hint       time.Duration // without an answer, until plat looks where the program listens, five times that if nowhere: 2 s
 }
@@ -26,7 +26,7 @@ func (p Pace) withDefaults() Pace {
 	}{
 		{&p.Check, time.Second}, {&p.Failing, 500 * time.Millisecond}, {&p.Timeout, time.Second},
 		{&p.BackoffMin, 200 * time.Millisecond}, {&p.BackoffMax, 30 * time.Second}, {&p.Healthy, time.Minute},
-		{&p.Drain, 100 * time.Millisecond}, {&p.Hint, 2 * time.Second}, {&p.Steady, time.Second},
+		{&p.Drain, 5 * time.Second}, {&p.Hint, 2 * time.Second}, {&p.Steady, time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -25,6 +25,10 @@ type Options struct {
 	// may be called from several goroutines.
 	Env func(svc plan.Service, instance, version string, port int) ([]string, error)
 	Log *slog.Logger
+	// Ejected tells of an instance in rotation whether it gets no requests at
+	// present, since it failed while others did not: where one is to go, it goes
+	// first. It must return at once and call nothing of the runner. nil: none is.
+	Ejected func(service, id string) bool
 	// Watch follows the files of the services: what is saved is built, and
 	// its instances are replaced. nil: nothing is followed.
 	Watch Watcher
@@ -57,6 +61,9 @@ func New(o Options) *Runner {
 		o.Env = func(svc plan.Service, instance, version string, port int) ([]string, error) {
 			return []string{fmt.Sprintf("PORT=%d", port), "PLAT_SERVICE=" + svc.Name, "PLAT_INSTANCE=" + instance, "PLAT_VERSION=" + version}, nil
 		}
+	}
+	if o.Ejected == nil {
+		o.Ejected = func(string, string) bool { return false }
 	}
 	o.Pace = o.Pace.withDefaults()
 	return &Runner{

@@ -149,6 +149,7 @@ func (r *Runner) reconcile(ctx context.Context, s *service) {
 	want := s.desired()
 	s.clamp(want)
 	if len(fresh) > want {
+		r.bestFirst(fresh)
 		stopAll(fresh[want:])
 		fresh = fresh[:want]
 	}
@@ -172,6 +173,9 @@ func (r *Runner) reconcile(ctx context.Context, s *service) {
 			rising++
 		}
 	}
+	if ready > want {
+		r.bestFirst(stale)
+	}
 	for surplus := ready - want; surplus > 0 && len(stale) > 0; surplus-- {
 		stopAll(stale[len(stale)-1:])
 		stale = stale[:len(stale)-1]
@@ -188,6 +192,22 @@ func (r *Runner) reconcile(ctx context.Context, s *service) {
 		fresh = append(fresh, i)
 		total, running, rising = total+1, running+1, rising+1
 	}
+}
+
+// bestFirst sorts instances of one service by how much they are worth to its
+// callers: the ready ones that are asked, those that are ejected, those that
+// are not ready; among equals the lower number first.
+func (r *Runner) bestFirst(instances []*instance) {
+	rank := make(map[*instance]int, len(instances))
+	for _, i := range instances {
+		switch {
+		case i.state != Ready:
+			rank[i] = 2
+		case r.o.Ejected(i.release.spec.Name, i.id):
+			rank[i] = 1
+		}
+	}
+	slices.SortStableFunc(instances, func(a, b *instance) int { return rank[a] - rank[b] })
 }
 
 func (s *service) clamp(want int) {

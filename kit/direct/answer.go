@@ -150,6 +150,11 @@ func (x *exchange) answered(res *http.Response) *http.Response {
 	case policy.Lasting(res.Header.Get("Content-Type")):
 		x.permit.Release() // it may last for days
 		x.timer = nil
+		if policy.Endless(res.Header.Get("Content-Type")) {
+			x.endless = true
+			x.with.streams.Add(1)
+			x.free(x.with)
+		}
 	case total > 0:
 		x.timer = time.AfterFunc(total-time.Since(x.told.Start), func() { x.cancel(errTimeout) })
 	}

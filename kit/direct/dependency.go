@@ -55,7 +55,14 @@ type instance struct {
 	connect   time.Duration
 	transport *http.Transport
 	inflight  atomic.Int64
+	streams   atomic.Int64 // of those in flight: without an end, so that nobody waits for them
 	removed   atomic.Bool
+}
+
+// busy counts the calls that come to an end by themselves.
+func (i *instance) busy() int64 {
+	all := i.inflight.Load() // first: what becomes a stream meanwhile was counted already
+	return all - i.streams.Load()
 }
 
 func newDependency(c *Caller, name string) *dependency {
@@ -103,7 +110,13 @@ func (d *dependency) acquire(t *terms, tried []*instance) *instance {
 
 // release gives an instance back.
 func (d *dependency) release(i *instance) {
-	if i.inflight.Add(-1) == 0 && i.removed.Load() {
+	i.inflight.Add(-1)
+	d.free(i)
+}
+
+// free says so when an instance that is to go has become free.
+func (d *dependency) free(i *instance) {
+	if i.removed.Load() && i.busy() == 0 {
 		d.caller.book.kick() // somebody may wait for that
 	}
 }

@@ -36,6 +36,7 @@ type exchange struct {
 	begun    atomic.Bool // a byte of the answer has come
 	body     *body       // nil: the request has none
 	with     *instance   // that answers
+	endless  bool        // it is a stream that nobody waits for
 	tried    []*instance
 	tries    policy.Tries
 	hurried  bool
@@ -268,6 +269,9 @@ func (x *exchange) finish() {
 		x.cancel(errFinished)
 		x.permit.Release()
 		if x.with != nil {
+			if x.endless {
+				x.with.streams.Add(-1)
+			}
 			x.release(x.with)
 		}
 		if x.body != nil {

@@ -129,7 +129,7 @@ func (c *Caller) batchWaits() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.leaving, func(i *instance) bool { return i.inflight.Load() == 0 })
+	return slices.ContainsFunc(c.leaving, func(i *instance) bool { return i.busy() == 0 })
 }
 
 // pause is how long nothing needs to be told without a reason.
@@ -140,7 +140,7 @@ func (c *Caller) pause() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range c.all {
-		if slices.ContainsFunc(d.now.Load().instances, func(i *instance) bool { return i.inflight.Load() > 0 }) {
+		if slices.ContainsFunc(d.now.Load().instances, func(i *instance) bool { return i.busy() > 0 }) {
 			return tellEvery
 		}
 	}
@@ -181,7 +181,7 @@ func (c *Caller) telling() Telling {
 	defer c.mu.Unlock()
 	t := Telling{Instance: c.o.Instance, Revision: c.revision, InFlight: map[string]int{}}
 	count := func(i *instance) bool {
-		n := int(i.inflight.Load())
+		n := int(i.busy())
 		if n > 0 {
 			t.InFlight[i.ID] += n
 		}

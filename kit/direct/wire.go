@@ -46,7 +46,7 @@ type Instance struct {
 type Telling struct {
 	Instance string         `json:"instance"`           // who tells
 	Revision string         `json:"revision"`           // of the view that is in force there
-	InFlight map[string]int `json:"inFlight,omitempty"` // calls under way, by instance; those that the view has no more, too
+	InFlight map[string]int `json:"inFlight,omitempty"` // calls under way, by instance, those that the view has no more too; without streams that have no end
 	Calls    []Told         `json:"calls,omitempty"`
 	States   []State        `json:"states,omitempty"`
 	Dropped  uint64         `json:"dropped,omitempty"` // calls that were not told, since the program began

@@ -75,6 +75,14 @@ func Lasting(contentType string) bool {
 	return strings.HasPrefix(kind, "application/connect+") || strings.HasPrefix(kind, "application/grpc")
 }
 
+// Endless tells by an answer's type whether it goes on until one side goes
+// away, so that nobody waits for its end.
+func Endless(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.TrimSpace(kind)
+	return strings.EqualFold(kind, "text/event-stream") || strings.EqualFold(kind, "multipart/x-mixed-replace")
+}
+
 // LessLoaded gives the less loaded of two random ones of n, or -1 of none.
 func LessLoaded(n int, load func(i int) int64) int {
 	if n < 2 {

@@ -138,7 +138,7 @@ func serve(port string) {
 	mux.HandleFunc("/taken", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, taken.Load()) })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-time.After(2 * time.Second):
+		case <-time.After(asked(r)):
 		case <-r.Context().Done():
 		}
 		_, _ = fmt.Fprintln(w, "late")
@@ -148,6 +148,14 @@ func serve(port string) {
 	server := &http.Server{Addr: "127.0.0.1:" + port, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintln(os.Stderr, server.ListenAndServe())
 	os.Exit(1)
+}
+
+// asked is how long a request wants to take.
+func asked(r *http.Request) time.Duration {
+	if length, err := time.ParseDuration(r.URL.Query().Get("for")); err == nil {
+		return length
+	}
+	return 2 * time.Second
 }
 
 // ask calls /called at base, under a host where one is named.
