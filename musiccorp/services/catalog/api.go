@@ -106,11 +106,12 @@ func newAPI(mux *http.ServeMux, log *slog.Logger, store *Store) *huma.OpenAPI {
 }
 
 type listInput struct {
-	Query string `query:"query" maxLength:"200" doc:"Words that title, artist or genre must have; each may be the beginning of a word."`
-	Genre string `query:"genre" maxLength:"50"`
-	Sort  string `query:"sort" enum:"title,newest" default:"title"`
-	Page  int    `query:"page" minimum:"1" maximum:"10000" default:"1"`
-	Size  int    `query:"size" minimum:"1" maximum:"100" default:"20"`
+	Query string   `query:"query" maxLength:"200" doc:"Words that title, artist or genre must have; each may be the beginning of a word."`
+	Genre string   `query:"genre" maxLength:"50"`
+	SKUs  []string `query:"sku,explode" maxItems:"100" nullable:"false" doc:"Of these albums alone; one that is not sold is left out."`
+	Sort  string   `query:"sort" enum:"title,newest" default:"title"`
+	Page  int      `query:"page" minimum:"1" maximum:"10000" default:"1"`
+	Size  int      `query:"size" minimum:"1" maximum:"100" default:"20"`
 	IfNoneMatch
 }
 
@@ -121,7 +122,7 @@ type listOutput struct {
 
 func (a api) listAlbums(ctx context.Context, in *listInput) (*listOutput, error) {
 	found, total, err := a.store.Albums(ctx, Search{
-		Query: in.Query, Genre: in.Genre, Newest: in.Sort == "newest",
+		Query: in.Query, Genre: in.Genre, SKUs: in.SKUs, Newest: in.Sort == "newest",
 		Limit: in.Size, Offset: (in.Page - 1) * in.Size,
 	})
 	if err != nil {
@@ -147,6 +148,9 @@ func (in *listInput) links(pages int) links {
 			if value != "" {
 				q.Set(name, value)
 			}
+		}
+		for _, sku := range in.SKUs {
+			q.Add("sku", sku)
 		}
 		return link{"/api/albums?" + q.Encode()}
 	}

@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,20 @@ func TestCatalog(t *testing.T) {
 	})
 	t.Run("genres count all albums", func(t *testing.T) { testGenres(t, base) })
 	t.Run("album", func(t *testing.T) { testAlbum(t, base) })
+	t.Run("several albums at once", func(t *testing.T) {
+		p := getPage(t, base+"/api/albums?sku=MC-0002&sku=MC-9999&sku=MC-0001&sku=MC-0001&size=1")
+		if p.Page.Total != 2 || len(p.Embedded.Albums) != 1 {
+			t.Fatalf("%+v", p)
+		}
+		next := getPage(t, base+p.Links["next"].Href)
+		got := []string{p.Embedded.Albums[0].SKU, next.Embedded.Albums[0].SKU}
+		if slices.Sort(got); !slices.Equal(got, []string{"MC-0001", "MC-0002"}) {
+			t.Errorf("%q", got)
+		}
+		if p := getPage(t, base+"/api/albums?sku="+url.QueryEscape(`'"],`)); p.Page.Total != 0 {
+			t.Errorf("%+v", p)
+		}
+	})
 	t.Run("caches ask again cheaply", func(t *testing.T) { testCaching(t, base) })
 	t.Run("problems", func(t *testing.T) { testProblems(t, base) })
 }

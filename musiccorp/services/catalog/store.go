@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,7 +53,8 @@ type Genre struct {
 type Search struct {
 	Query  string // every word must begin a word of title, artist or genre
 	Genre  string
-	Newest bool // the newest first, else by title
+	SKUs   []string // of these alone; none: of all
+	Newest bool     // the newest first, else by title
 	Limit  int
 	Offset int
 }
@@ -161,7 +163,10 @@ func (s *Store) Album(ctx context.Context, sku string) (Album, error) {
 // Albums returns one page of the albums that the search selects, without
 // their tracks, and the number of all that it selects.
 func (s *Store) Albums(ctx context.Context, search Search) (albums []Album, total int, err error) {
-	where, args := search.where()
+	where, args, err := search.where()
+	if err != nil {
+		return nil, 0, err
+	}
 	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM albums WHERE `+where, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
@@ -187,7 +192,7 @@ func (s *Store) Albums(ctx context.Context, search Search) (albums []Album, tota
 
 // where is the search as a condition. It is made of constants alone: what
 // the client sent travels in args.
-func (s Search) where() (condition string, args []any) {
+func (s Search) where() (condition string, args []any, err error) {
 	condition = `TRUE`
 	if s.Query != "" {
 		condition += ` AND id IN (SELECT rowid FROM album_words WHERE album_words MATCH ?)`
@@ -197,7 +202,15 @@ func (s Search) where() (condition string, args []any) {
 		condition += ` AND genre = ?`
 		args = append(args, s.Genre)
 	}
-	return condition, args
+	if len(s.SKUs) > 0 {
+		list, err := json.Marshal(s.SKUs)
+		if err != nil {
+			return "", nil, err
+		}
+		condition += ` AND sku IN (SELECT value FROM json_each(?))`
+		args = append(args, string(list))
+	}
+	return condition, args, nil
 }
 
 // match turns what a person typed into an FTS5 expression: each word as a

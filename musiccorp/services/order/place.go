@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,9 +17,6 @@ import (
 	"github.com/plat-dev/plat/kit/idempotency"
 	"github.com/plat-dev/plat/kit/message"
 )
-
-// lookups is how many albums are asked for at once.
-const lookups = 8
 
 // basketLine is so many of one album, as the customer asks for them.
 type basketLine struct {
@@ -89,57 +87,44 @@ func (s *service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 // confirm asks customer and catalog about everything in the basket at once,
 // and answers with the lines as they are sold now. All mistakes are named.
 func (s *service) confirm(ctx context.Context, b basket) ([]Line, error) {
+	var (
+		stranger, err error
+		albums        map[string]soldAlbum
+		asked         sync.WaitGroup
+	)
+	asked.Go(func() { stranger = s.customerExists(ctx, b.Customer) })
+	asked.Go(func() { albums, err = s.albums(ctx, b.Lines) })
+	asked.Wait()
+	if err != nil {
+		return nil, unavailable("catalog", err)
+	}
+	var mistakes []error
+	if stranger != nil {
+		if _, ok := errors.AsType[*huma.ErrorDetail](stranger); !ok {
+			return nil, stranger
+		}
+		mistakes = append(mistakes, stranger)
+	}
 	lines := make([]Line, len(b.Lines))
-	checks := []func() error{func() error { return s.customerExists(ctx, b.Customer) }}
 	first := map[string]int{}
 	for i, w := range b.Lines {
 		place := fmt.Sprintf("body.lines[%d].sku", i)
 		if j, again := first[w.SKU]; again {
-			checks = append(checks, func() error {
-				return &huma.ErrorDetail{Location: place, Message: fmt.Sprintf("%s is in lines[%d] already: add to its quantity", w.SKU, j)}
-			})
+			mistakes = append(mistakes, &huma.ErrorDetail{Location: place, Message: fmt.Sprintf("%s is in lines[%d] already: add to its quantity", w.SKU, j)})
 			continue
 		}
 		first[w.SKU] = i
-		checks = append(checks, func() (err error) {
-			lines[i], err = s.albumLine(ctx, place, w)
-			return err
-		})
-	}
-	var mistakes []error
-	for _, err := range concurrently(checks) {
-		if _, ok := errors.AsType[*huma.ErrorDetail](err); !ok {
-			return nil, err
+		album, sold := albums[w.SKU]
+		if !sold {
+			mistakes = append(mistakes, &huma.ErrorDetail{Location: place, Message: "no album is sold as " + w.SKU})
+			continue
 		}
-		mistakes = append(mistakes, err)
+		lines[i] = Line{SKU: w.SKU, Title: album.Title, Quantity: w.Quantity, Price: album.Price}
 	}
 	if len(mistakes) > 0 {
 		return nil, huma.Error422UnprocessableEntity("the order cannot be taken as it is", mistakes...)
 	}
 	return lines, nil
-}
-
-// concurrently runs the checks, some at a time, and answers with their
-// errors in the order of the checks.
-func concurrently(checks []func() error) []error {
-	results := make([]error, len(checks))
-	places := make(chan struct{}, lookups)
-	var wg sync.WaitGroup
-	for i, check := range checks {
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			results[i] = check()
-		})
-	}
-	wg.Wait()
-	var errs []error
-	for _, err := range results {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
 }
 
 func (s *service) customerExists(ctx context.Context, id string) error {
@@ -150,20 +135,35 @@ func (s *service) customerExists(ctx context.Context, id string) error {
 	return unavailable("customer", err)
 }
 
-// albumLine asks the catalog for title and price.
-func (s *service) albumLine(ctx context.Context, place string, w basketLine) (Line, error) {
-	var album struct {
-		Title string `json:"title"`
-		Price Money  `json:"price"`
+// soldAlbum is what the catalog says of an album.
+type soldAlbum struct {
+	SKU   string `json:"sku"`
+	Title string `json:"title"`
+	Price Money  `json:"price"`
+}
+
+// albums asks the catalog for titles and prices, all with one call.
+func (s *service) albums(ctx context.Context, wanted []basketLine) (map[string]soldAlbum, error) {
+	query := url.Values{"size": {strconv.Itoa(len(wanted))}}
+	for _, w := range wanted {
+		query.Add("sku", w.SKU)
 	}
-	err := s.catalog.Get(ctx, "/api/albums/"+url.PathEscape(w.SKU), &album)
-	if kit.StatusOf(err) == http.StatusNotFound {
-		return Line{}, &huma.ErrorDetail{Location: place, Message: "no album is sold as " + w.SKU}
+	var page struct {
+		Embedded struct {
+			Albums []soldAlbum `json:"albums"`
+		} `json:"_embedded"`
 	}
-	if err == nil && (album.Price.Currency == "" || album.Price.Amount < 0) {
-		err = fmt.Errorf("%s has no price", w.SKU)
+	if err := s.catalog.Get(ctx, "/api/albums?"+query.Encode(), &page); err != nil {
+		return nil, err
 	}
-	return Line{SKU: w.SKU, Title: album.Title, Quantity: w.Quantity, Price: album.Price}, unavailable("catalog", err)
+	sold := make(map[string]soldAlbum, len(page.Embedded.Albums))
+	for _, a := range page.Embedded.Albums {
+		if a.Price.Currency == "" || a.Price.Amount < 0 {
+			return nil, fmt.Errorf("%s has no price", a.SKU)
+		}
+		sold[a.SKU] = a
+	}
+	return sold, nil
 }
 
 // unavailable answers a neighbour's failure with 503: nothing was stored, so

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,17 +208,23 @@ func stubNeighbours(t *testing.T) *neighbours {
 			kit.WriteProblem(w, r, kit.NewProblem(http.StatusNotFound, "", "no such customer"))
 		}
 	})
-	mux.HandleFunc("GET /api/albums/{sku}", func(w http.ResponseWriter, r *http.Request) {
-		var n int
-		if _, err := fmt.Sscanf(r.PathValue("sku"), "MC-00%02d", &n); err != nil {
-			kit.WriteProblem(w, r, kit.NewProblem(http.StatusNotFound, "", "no such album"))
-			return
+	mux.HandleFunc("GET /api/albums", func(w http.ResponseWriter, r *http.Request) {
+		var sold []string
+		for _, sku := range slices.Compact(slices.Sorted(slices.Values(r.URL.Query()["sku"]))) {
+			var n int
+			if _, err := fmt.Sscanf(sku, "MC-00%02d", &n); err != nil {
+				continue
+			}
+			if n == 0 {
+				sold = append(sold, `{"sku":"MC-0000","title":"A gift"}`)
+				continue
+			}
+			sold = append(sold, fmt.Sprintf(`{"sku":"MC-00%02d","title":"Album %d","artist":"Somebody","price":{"amount":%d,"currency":"EUR"}}`, n, n, 1000+n))
 		}
-		if n == 0 {
-			_, _ = fmt.Fprint(w, `{"sku":"MC-0000","title":"A gift"}`)
-			return
+		if size, err := strconv.Atoi(r.URL.Query().Get("size")); err != nil || size < len(sold) {
+			sold = nil // they would be on the next page
 		}
-		_, _ = fmt.Fprintf(w, `{"sku":"MC-00%02d","title":"Album %d","artist":"Somebody","price":{"amount":%d,"currency":"EUR"}}`, n, n, 1000+n)
+		_, _ = fmt.Fprintf(w, `{"_embedded":{"albums":[%s]}}`, strings.Join(sold, ","))
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, n.down.Load().(string)) {

@@ -37,28 +37,30 @@ type priced struct {
 // warehouse, whose answer is welcome but not needed.
 func (s *site) price(r *http.Request, b basket) (priced, error) {
 	p := priced{Lines: make([]basketLine, len(b)), Max: maxQuantity}
-	errs := make([]error, len(b))
 	skus := make([]string, len(b))
 	for i, l := range b {
 		skus[i] = l.SKU
 	}
-	var shelf stock
-	var asked sync.WaitGroup
+	var (
+		found map[string]album
+		err   error
+		shelf stock
+		asked sync.WaitGroup
+	)
 	asked.Go(func() { shelf = s.shelf(r, skus...) })
-	for i, l := range b {
-		asked.Go(func() { p.Lines[i].Album, errs[i] = s.albumOf(r.Context(), l.SKU) })
-	}
+	asked.Go(func() { found, err = s.albumsOf(r.Context(), skus) })
 	asked.Wait()
+	if err != nil {
+		return priced{}, unanswered(err)
+	}
 	for i, l := range b {
 		line := &p.Lines[i]
 		line.Quantity, line.Known, line.Available = l.Quantity, shelf.knows(l.SKU), shelf.available[l.SKU]
-		switch {
-		case kit.StatusOf(errs[i]) == http.StatusNotFound:
-			line.Album, line.Gone, p.Gone = album{SKU: l.SKU, Title: l.SKU}, true, true
-		case errs[i] != nil:
-			return priced{}, unanswered(errs[i])
-		default:
+		if a, sold := found[l.SKU]; sold {
+			line.Album = a
 			p.Total = p.Total.plus(line.Total())
+		} else {
+			line.Album, line.Gone, p.Gone = album{SKU: l.SKU, Title: l.SKU}, true, true
 		}
 	}
 	return p, nil

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -132,6 +131,20 @@ func (n neighbours) albumOf(ctx context.Context, sku string) (a album, err error
 	return a, err
 }
 
+// albumsOf asks about several albums at once, by their SKU; those that are not
+// sold are missing.
+func (n neighbours) albumsOf(ctx context.Context, skus []string) (map[string]album, error) {
+	found := map[string]album{}
+	if len(skus) == 0 {
+		return found, nil
+	}
+	p, err := n.albums(ctx, url.Values{"sku": skus, "size": {strconv.Itoa(len(skus))}})
+	for _, a := range p.Embedded.Albums {
+		found[a.SKU] = a
+	}
+	return found, err
+}
+
 // stock is what the warehouse has of each album; those that it does not know
 // are missing.
 type stock struct {
@@ -163,7 +176,7 @@ func (n neighbours) stockOf(ctx context.Context, skus ...string) (stock, error) 
 }
 
 // alsoBought are albums that customers bought together with one. Those that
-// the catalog does not tell about in time are left out.
+// are not sold any more are left out.
 func (n neighbours) alsoBought(ctx context.Context, sku string) ([]album, error) {
 	var list struct {
 		Embedded struct {
@@ -177,19 +190,18 @@ func (n neighbours) alsoBought(ctx context.Context, sku string) ([]album, error)
 		return nil, err
 	}
 	asked := list.Embedded.Albums[:min(len(list.Embedded.Albums), recommended)]
-	found, errs := make([]album, len(asked)), make([]error, len(asked))
-	var wg sync.WaitGroup
+	skus := make([]string, len(asked))
 	for i, a := range asked {
-		wg.Go(func() { found[i], errs[i] = n.albumOf(ctx, a.SKU) })
+		skus[i] = a.SKU
 	}
-	wg.Wait()
+	found, err := n.albumsOf(ctx, skus)
 	var albums []album
-	for i, err := range errs {
-		if err == nil {
-			albums = append(albums, found[i])
+	for _, sku := range skus {
+		if a, sold := found[sku]; sold {
+			albums = append(albums, a)
 		}
 	}
-	return albums, nil
+	return albums, err
 }
 
 // pointsOf is how many points a customer has.

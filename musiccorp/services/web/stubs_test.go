@@ -86,6 +86,16 @@ func (s *stubs) catalog() *http.ServeMux {
 			refuse(w, r, http.StatusUnprocessableEntity, "query.page")
 			return
 		}
+		if skus := r.URL.Query()["sku"]; len(skus) > 0 {
+			var p albumPage
+			for _, sku := range skus {
+				if a, sold := s.albums[sku]; sold {
+					p.Embedded.Albums = append(p.Embedded.Albums, a)
+				}
+			}
+			reply(w, http.StatusOK, p)
+			return
+		}
 		var p albumPage
 		p.Page.Number, p.Page.Pages, p.Page.Total = 2, 3, len(s.albums)
 		p.Embedded.Albums = []album{s.albums["MC-0001"], s.albums["MC-0002"]}
