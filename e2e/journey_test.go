@@ -107,6 +107,12 @@ func TestMusicCorp(t *testing.T) {
 		if a := house.Call(t, "GET", page, nil); a.Status != 200 {
 			t.Fatalf("the catalogue: %d", a.Status)
 		}
+		pages := []string{"/", "/search?query=suite", "/albums/" + shop.in(t).search("suite")}
+		for _, path := range pages {
+			if a := house.Call(t, "GET", h.Gateway+path, nil); a.Status != 200 {
+				t.Fatalf("the page %s: %d", path, a.Status)
+			}
+		}
 		if out, code := h.Plat("scale", "catalog=0"); code != 0 {
 			t.Fatalf("plat scale: exit %d\n%s", code, out)
 		}
@@ -117,6 +123,11 @@ func TestMusicCorp(t *testing.T) {
 		a := house.Call(t, "GET", page, nil)
 		if status := a.Header.Get("Cache-Status"); a.Status != 200 || !strings.HasPrefix(status, "plat; hit") {
 			t.Errorf("without its service: %d, Cache-Status %q", a.Status, status)
+		}
+		for _, path := range pages {
+			if a := house.Call(t, "GET", h.Gateway+path, nil); a.Status != 200 {
+				t.Errorf("the page %s without the catalogue: %d", path, a.Status)
+			}
 		}
 		for asked, want := range map[string]string{"why": "max-age", "path": "the gateway public"} {
 			if out, code := h.Plat("cache", asked, page); code != 0 || !strings.Contains(out, want) {
