@@ -41,12 +41,30 @@ func (a *app) describe() *cobra.Command {
 			return err
 		}
 		a.sayFindings(d.Findings)
+		if known, err := client.Rehearsal(cmd.Context()); err == nil { // without it all else is told
+			a.sayStale(given[0], known.Promises)
+		}
 		if d.Service.Fault != nil {
 			a.printFault(a.Err, d.Service.Fault)
 		}
 		return nil
 	})
 	return cmd
+}
+
+// sayStale tells which promises of a service were rehearsed with another plan
+// or other versions than those that run.
+func (a *app) sayStale(service string, promises []api.Promise) {
+	old := false
+	for _, p := range promises {
+		if p.Caller == service && p.Stale != "" {
+			a.words("%s", a.paint.yellow(fmt.Sprintf("what customers see when %s fails was rehearsed, and is out of date: %s", p.Dependency, p.Stale)))
+			old = true
+		}
+	}
+	if old {
+		a.words("plat rehearse %s finds out anew", service)
+	}
 }
 
 // description prints a Description for a person.

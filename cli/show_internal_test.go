@@ -114,3 +114,20 @@ func TestProgressIsPaintedOnChange(t *testing.T) {
 		}
 	})
 }
+
+func TestStalePromises(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	a := app{IO: IO{Err: &said}}
+	promises := []api.Promise{
+		{Caller: "order", Dependency: "catalog", Verdict: "kept"},
+		{Caller: "web", Dependency: "catalog", Stale: "web changed"},
+	}
+	if a.sayStale("order", promises); said.Len() > 0 {
+		t.Errorf("nothing of order's is out of date, and said was %q", &said)
+	}
+	a.sayStale("web", promises)
+	if want := "what customers see when catalog fails was rehearsed, and is out of date: web changed\nplat rehearse web finds out anew\n"; said.String() != want {
+		t.Errorf("said %q, want %q", &said, want)
+	}
+}

@@ -121,6 +121,8 @@ func TestRehearsal(t *testing.T) {
 		}
 		return false, "there is no such call"
 	})
+	out, _ = h.Plat("describe", "front")
+	contains(t, "plat describe", out, "when stock fails was rehearsed, and is out of date: the plan has changed", "plat rehearse front finds out anew")
 	out, code = h.Plat("rehearse", "front")
 	if code != 0 {
 		t.Errorf("plat rehearse with a true promise: exit %d\n%s", code, out)
