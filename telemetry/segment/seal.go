@@ -25,7 +25,6 @@ const (
 	version      = "1"
 	blockSize    = 32 << 10 // what a checksum in the manifest covers
 	pageBuffer   = 64 << 10 // begins with; a page is as long as its rows are
-	chunkSize    = 8 << 10  // of what a column's pages wait in until their group is written
 	bitsPerTrace = 10
 )
 
@@ -78,7 +77,6 @@ func options(k kind, level zstd.EncoderLevel) []parquet.WriterOption {
 		parquet.CreatedBy("plat", version, ""),
 		parquet.Compression(newCodec(level)),
 		parquet.PageBufferSize(pageBuffer),
-		parquet.ColumnPageBuffers(parquet.NewChunkBufferPool(chunkSize)),
 		parquet.DataPageVersion(2),
 		parquet.DataPageStatistics(false), // they stand in the column index
 		parquet.BloomFilters(parquet.SplitBlockFilter(bitsPerTrace, "trace_id")),
