@@ -241,7 +241,8 @@ func (a *app) chaosRun() *cobra.Command {
 		ValidArgsFunction: a.experimentNames,
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	timeout := cmd.Flags().Duration("timeout", 15*time.Minute, "give up, and undo, after this time")
+	var timeout time.Duration
+	lengthVar(cmd, &timeout, "timeout", 15*time.Minute, "give up, and undo, after this time")
 	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, given []string) error {
 		ask, err := experimentOf(given[0])
 		if err != nil {
@@ -251,7 +252,7 @@ func (a *app) chaosRun() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		broken := a.followExperiment(cmd.Context(), client, started.ID, *timeout)
+		broken := a.followExperiment(cmd.Context(), client, started.ID, timeout)
 		report, err := client.ChaosReport(context.WithoutCancel(cmd.Context()), started.ID)
 		if err != nil {
 			return errors.Join(broken, err)
@@ -414,14 +415,19 @@ func (a *app) chaosSchedule() *cobra.Command {
 		Args:    args(0, 0, "no arguments"),
 	}
 	a.outputs(cmd, "table", "json", "yaml", "name")
-	long := cmd.Flags().Duration("for", 0, "switch it on for this long, at most 168h")
+	var long time.Duration
+	lengthVar(cmd, &long, "for", 0, "switch it on for this long, at most 7d")
 	off := cmd.Flags().Bool("off", false, "switch it off")
 	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, _ []string) error {
-		if *off || *long != 0 {
-			if *off && *long != 0 {
+		given := cmd.Flags().Changed("for")
+		if given && long <= 0 {
+			return usage(cmd, "--for is how long, such as 8h: --off switches it off")
+		}
+		if *off || given {
+			if *off && given {
 				return usage(cmd, "--off and --for exclude each other")
 			}
-			if err := client.ScheduleChaos(cmd.Context(), *long); err != nil {
+			if err := client.ScheduleChaos(cmd.Context(), long); err != nil {
 				return err
 			}
 		}

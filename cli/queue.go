@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -193,6 +194,9 @@ func (a *app) queueChange(verb, short, long, done string, change func(*api.Clien
 			if err != nil {
 				return err
 			}
+			if _, err := a.known(cmd.Context(), client, given[:1]); err != nil {
+				return err
+			}
 			caller, service := given[0], given[1]
 			given = nil
 			for _, c := range all.Calls {
@@ -201,13 +205,14 @@ func (a *app) queueChange(verb, short, long, done string, change func(*api.Clien
 				}
 			}
 		}
+		var failed []error
 		for _, id := range given {
 			if err := change(client, cmd.Context(), id); err != nil {
-				return err
+				failed = append(failed, err)
 			}
 		}
-		a.words("%s %s", count(len(given), "call"), done)
-		return nil
+		a.words("%s %s", count(len(given)-len(failed), "call"), done)
+		return errors.Join(failed...)
 	}
 	return cmd
 }

@@ -30,13 +30,14 @@ func (a *app) rehearse() *cobra.Command {
 	cmd.ValidArgsFunction = a.serviceNames
 	a.outputs(cmd, "table", "wide", "json", "yaml", "name")
 	last := cmd.Flags().Bool("last", false, "show what the last rehearsals found, and do nothing")
-	timeout := cmd.Flags().Duration("timeout", 30*time.Minute, "give up, and undo, after this time")
+	var timeout time.Duration
+	lengthVar(cmd, &timeout, "timeout", 30*time.Minute, "give up, and undo, after this time")
 	cmd.RunE = a.asking(func(cmd *cobra.Command, client *api.Client, services []string) error {
 		if !*last {
 			if err := client.Rehearse(cmd.Context(), services); err != nil {
 				return err
 			}
-			if err := a.followRehearsal(cmd.Context(), client, *timeout); err != nil {
+			if err := a.followRehearsal(cmd.Context(), client, timeout); err != nil {
 				return err
 			}
 		}
@@ -130,7 +131,11 @@ func (a *app) sayRehearsal(found api.Rehearsal, last bool) error {
 		for _, w := range p.Ways {
 			played += w.Played
 		}
-		t.rows = append(t.rows, []string{p.Caller, p.Dependency, sees, promised, verdict, age(p.At), fmt.Sprint(played), p.Stale})
+		caller := p.Caller
+		if a.output == "name" { // a caller has several
+			caller += "→" + p.Dependency
+		}
+		t.rows = append(t.rows, []string{caller, p.Dependency, sees, promised, verdict, age(p.At), fmt.Sprint(played), p.Stale})
 	}
 	if err := a.print(found, t); err != nil {
 		return err
