@@ -246,7 +246,8 @@ func TestAFindingStaysUntilDismissed(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := report(t, room)
-		if len(r.Storage.Faults) != 1 || r.Storage.Faults[0].Code != fault.EventStoreDamaged || !strings.Contains(r.Storage.Faults[0].What, "order") {
+		// Beside it are those of single events, as soon as they have been read.
+		if len(r.Storage.Faults) == 0 || r.Storage.Faults[0].Code != fault.EventStoreDamaged || !strings.Contains(r.Storage.Faults[0].What, "events between 1 and 40 of stream order are gone") {
 			t.Fatalf("findings = %v", r.Storage.Faults)
 		}
 		if err := srv.Close(); err != nil {
