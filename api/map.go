@@ -92,8 +92,17 @@ type Actions struct {
 
 // Findings is where reality and the plan differ: GET /v1/findings.
 type Findings struct {
-	Findings []Finding `json:"findings"`
-	Patch    string    `json:"patch,omitempty" doc:"all changes of the plan that settle findings, as one unified diff"`
+	Findings  []Finding   `json:"findings"`
+	Patch     string      `json:"patch,omitempty" doc:"all changes of the plan that settle findings, as one unified diff"`
+	NotJudged []NotJudged `json:"notJudged,omitempty" doc:"declared calls that were never made, by callers that were not in use for long enough to say so"`
+}
+
+// NotJudged is a declared call that may be a finding later.
+type NotJudged struct {
+	Caller string  `json:"caller"`
+	Callee string  `json:"callee"`
+	Used   float64 `json:"used" doc:"seconds for which the caller was in use since"`
+	Of     float64 `json:"of" doc:"from which on it is a finding"`
 }
 
 // Finding is one difference between the plan and what was seen, with its
@@ -113,6 +122,7 @@ type Finding struct {
 	Line     int            `json:"line,omitempty"`
 	Patch    string         `json:"patch,omitempty" doc:"the lines for that file; where lines are taken out, a unified diff"`
 	Diff     string         `json:"diff,omitempty" doc:"the change of the plan that settles it, as a unified diff"`
+	Part     bool           `json:"part,omitempty" doc:"the diff is but a part of what settles it: the program must change, and first"`
 	Refused  bool           `json:"refused,omitempty" doc:"calls were answered 403, by access: enforce"`
 	Count    uint64         `json:"count"`
 	First    time.Time      `json:"first,omitzero"`

@@ -20,6 +20,7 @@ type Telemetry struct {
 	Oldest     time.Time      `json:"oldest,omitzero"`
 	Series     int64          `json:"series" doc:"of metrics, now"`
 	Lost       []Lost         `json:"lost" doc:"what was dropped since plat started"`
+	Changed    []Lost         `json:"changed,omitempty" doc:"what was kept otherwise than it came, likewise"`
 	DiskFull   bool           `json:"diskFull,omitempty" doc:"nothing is kept now"`
 	LostUntil  time.Time      `json:"lostUntil,omitzero" doc:"the last run ended by a crash: rows of up to a second before may be lost"`
 	Faults     []*fault.Fault `json:"faults" doc:"damaged files"`
@@ -32,7 +33,7 @@ type Listener struct {
 	URL      string `json:"url"`
 }
 
-// Lost counts what telemetry dropped, by what and why.
+// Lost counts what telemetry dropped, or changed, by what and why.
 type Lost struct {
 	What   string `json:"what" enum:"spans,logs,samples,series,rows"`
 	Reason string `json:"reason"`

@@ -43,6 +43,9 @@ func (a *app) drift() *cobra.Command {
 		if err := a.print(findings, driftTable(findings)); err != nil {
 			return err
 		}
+		if a.output == "table" || a.output == "wide" {
+			a.notJudged(all.NotJudged)
+		}
 		if differs(findings) {
 			if a.output == "table" || a.output == "wide" {
 				a.words("%s: plat why ID has the evidence", count(len(findings), "finding"))
@@ -57,11 +60,46 @@ func (a *app) drift() *cobra.Command {
 	return cmd
 }
 
+// maxNotJudged is how many calls are named that are not judged yet.
+const maxNotJudged = 5
+
+// notJudged names the declared calls of which nothing can be said yet, and for
+// how long their callers were in use.
+func (a *app) notJudged(calls []api.NotJudged) {
+	if len(calls) == 0 {
+		return
+	}
+	var named []string
+	for _, c := range calls[:min(len(calls), maxNotJudged)] {
+		named = append(named, fmt.Sprintf("%s → %s (%s of %s)", c.Caller, c.Callee, inUse(c.Used), inUse(c.Of)))
+	}
+	if more := len(calls) - len(named); more > 0 {
+		named = append(named, fmt.Sprintf("%d more", more))
+	}
+	a.words("%s not judged yet, since their callers were in use too shortly: %s", count(len(calls), "unused declaration"), strings.Join(named, ", "))
+}
+
+// inUse is a time of so many seconds, as short as it can be said.
+func inUse(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	text := d.Round(max(d.Round(time.Second)/100, 100*time.Millisecond)).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // printPatch prints what settles findings, and tells which it does not. That
 // there are some is no failure here: the answer is the patch.
 func (a *app) printPatch(all api.Findings) error {
 	for _, f := range all.Findings {
-		if f.Diff == "" {
+		switch {
+		case f.Part:
+			a.words("%s: no change of the plan alone settles it: %s", f.ID, f.Remedy)
+		case f.Diff == "":
 			a.words("%s: no change of a file settles it: %s", f.ID, f.What)
 		}
 	}

@@ -249,6 +249,9 @@ func telemetryTable(t api.Telemetry) table {
 	for _, l := range t.Lost {
 		rows = append(rows, []string{"lost", fmt.Sprintf("%d %s: %s", l.Count, l.What, l.Reason)})
 	}
+	for _, l := range t.Changed {
+		rows = append(rows, []string{"changed", fmt.Sprintf("%d %s: %s", l.Count, l.What, l.Reason)})
+	}
 	if t.DiskFull {
 		rows = append(rows, []string{"lost", "the disk is full: nothing is kept now"})
 	}

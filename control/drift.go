@@ -24,7 +24,8 @@ import (
 // its caller was in use for so long without it; 0 leaves that to drift.
 func (p *plane) Findings(ctx context.Context, unused time.Duration) api.Findings {
 	files := p.files()
-	found := drift.Compare(p.live(), p.observed(ctx), unused, time.Now())
+	seen := p.observed(ctx)
+	found := drift.Compare(p.live(), seen, unused, time.Now())
 	out := api.Findings{Findings: make([]api.Finding, len(found))}
 	patch := patches{root: p.o.Root}
 	for i, f := range found {
@@ -32,12 +33,15 @@ func (p *plane) Findings(ctx context.Context, unused time.Duration) api.Findings
 			f.File, f.Line = file, line
 		}
 		out.Findings[i] = findingOf(f)
-		out.Findings[i].Diff = patch.add(f.Change)
+		out.Findings[i].Diff, out.Findings[i].Part = patch.add(f.Change), f.Change.Part
 		if f.Change.Remove {
 			out.Findings[i].Patch = out.Findings[i].Diff
 		}
 	}
 	out.Patch = patch.whole()
+	for _, u := range drift.NotJudged(p.live(), seen.Calls, unused) {
+		out.NotJudged = append(out.NotJudged, api.NotJudged{Caller: u.Caller, Callee: u.Callee, Used: u.Idle.Seconds(), Of: u.Of.Seconds()})
+	}
 	return out
 }
 
@@ -164,7 +168,7 @@ type patches struct {
 }
 
 // add makes a change, and gives it as a diff of its own; empty where it cannot
-// be made by a program.
+// be made by a program. What settles nothing alone is given, and not made.
 func (p *patches) add(c drift.Change) string {
 	if c.File == "" {
 		return ""
@@ -185,7 +189,7 @@ func (p *patches) add(c drift.Change) string {
 	if err != nil {
 		return ""
 	}
-	if with, err := change(c.File, text[1], c.Keys...); err == nil { // else another finding had it made
+	if with, err := change(c.File, text[1], c.Keys...); err == nil && !c.Part { // else another finding had it made
 		if p.texts == nil {
 			p.texts = map[string]*[2][]byte{}
 		}

@@ -35,7 +35,6 @@ func (p *plane) Telemetry(context.Context) (api.Telemetry, error) {
 	}
 	for _, l := range []api.Lost{
 		{What: "rows", Reason: "too many at once", Count: rows.Busy}, {What: "rows", Reason: "plat's own, too many at once or not kept", Count: rows.Lost},
-		{What: "rows", Reason: "kept with the time of their coming, since theirs is of the future or long ago", Count: rows.Shifted},
 		{What: "rows", Reason: "the disk is full", Count: rows.Store.Dropped}, {What: "logs", Reason: "a follower was too slow", Count: rows.Missed},
 		{What: "samples", Reason: "the disk is full", Count: metrics.Refused.DiskFull}, {What: "samples", Reason: "too many series", Count: metrics.Refused.Capped},
 		{What: "samples", Reason: "too late", Count: metrics.Refused.Late}, {What: "samples", Reason: "from the future", Count: metrics.Refused.Future},
@@ -43,6 +42,9 @@ func (p *plane) Telemetry(context.Context) (api.Telemetry, error) {
 		if l.Count > 0 {
 			out.Lost = append(out.Lost, l)
 		}
+	}
+	if rows.Shifted > 0 {
+		out.Changed = []api.Lost{{What: "rows", Reason: "kept with the time of their coming, since theirs is of the future or long ago: " + telemetry.AttributeTime + " has it", Count: rows.Shifted}}
 	}
 	for _, d := range rows.Store.Damage {
 		out.Faults = append(out.Faults, fault.New(fault.TelemetryDamaged, d.File+": "+d.What))

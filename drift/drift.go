@@ -142,8 +142,9 @@ type Finding struct {
 	Evidence []Evidence // the newest first, at most 10
 }
 
-// Change is what settles a finding in a file of the plan.
+// Change is what settles a finding in a file of the plan, or is a part of that.
 type Change struct {
+	Part   bool     // the program must change, too, and first: alone it settles nothing
 	Remove bool     // else it is added
 	File   string   // empty: it is not in a file of this system
 	Keys   []string // lead to the declaration
@@ -201,6 +202,31 @@ func Compare(sys *plan.System, seen Observation, idle time.Duration, now time.Ti
 		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), strings.Compare(a.Caller, b.Caller), strings.Compare(a.Callee, b.Callee), strings.Compare(string(a.Code), string(b.Code)))
 	})
 	return findings
+}
+
+// Unjudged is a declared call that was never made, by a caller that was not in
+// use for long enough to say so.
+type Unjudged struct {
+	Caller, Callee string
+	Idle, Of       time.Duration
+}
+
+// NotJudged are the declared calls of which Compare cannot say yet whether they
+// are made; idle as there.
+func NotJudged(sys *plan.System, seen []Call, idle time.Duration) (all []Unjudged) {
+	if idle <= 0 {
+		idle = Unused
+	}
+	declared := map[edge]bool{}
+	for _, e := range plan.Edges(sys) {
+		declared[edge{e.Caller, e.Callee}] = true
+	}
+	for _, c := range seen {
+		if declared[edge{c.Caller, c.Callee}] && c.Count == 0 && !c.DeclaredAt.IsZero() && c.Idle < idle {
+			all = append(all, Unjudged{c.Caller, c.Callee, c.Idle, idle})
+		}
+	}
+	return all
 }
 
 // finding begins one about a service of the plan.

@@ -222,6 +222,11 @@ func TestUnused(t *testing.T) {
 			t.Errorf("%+v gave %+v", c, got)
 		}
 	}
+	young := never(drift.Unused - time.Second)
+	unjudged := drift.NotJudged(system(plan.AccessObserve), []drift.Call{young, never(drift.Unused), used, gone, {Caller: "order", Callee: "catalog", Idle: day}}, 0)
+	if diff := cmp.Diff([]drift.Unjudged{{"order", "catalog", young.Idle, drift.Unused}}, unjudged); diff != "" {
+		t.Errorf("not judged (-want +got):\n%s", diff)
+	}
 	sooner := drift.Observation{Calls: []drift.Call{never(2 * time.Second)}}
 	if got := drift.Compare(system(plan.AccessObserve), sooner, 2*time.Second, noon); len(got) != 1 {
 		t.Errorf("%+v", got)

@@ -131,7 +131,7 @@ func TestSharedStores(t *testing.T) {
 	if f.Code != fault.DriftSharedStore || f.Caller != "front" || f.Callee != "stock" || f.What != "front opens the store of stock" || f.Count != 2 || f.Evidence[0].Note != "open in front-1, process 7" || f.Evidence[1].Path != "stores/stock/t.db" {
 		t.Errorf("%+v", f)
 	}
-	if f.Patch != "consumes:\n  services:\n    stock: {}\n" || f.Change.File != "front/service.yaml" || !strings.HasSuffix(f.Remedy, "plat plan add front consumes stock") {
+	if f.Patch != "consumes:\n  services:\n    stock: {}\n" || f.Change.File != "front/service.yaml" || !f.Change.Part || !strings.HasSuffix(f.Remedy, "; plat plan add front consumes stock declares the call") {
 		t.Errorf("%+v", f)
 	}
 	if f := only(t, "nobody's", compare(shop(plan.Local), drift.Observation{Files: []drift.File{file("stock", "/tmp/x.db", ""), file("order", "/tmp/x.db", "")}})); f.Caller != "stock" || f.Callee != "order" || f.What != "stock and order have the same store open" {

@@ -54,7 +54,8 @@ func stores(sys *plan.System, files []File, declared map[edge]bool, now time.Tim
 		f.Remedy = "let " + at.caller + " ask " + at.callee + " by its API, and close the store"
 		if !declared[at] {
 			f.Change, f.Patch = declare(svc, at.callee)
-			f.Remedy = "let " + at.caller + " ask " + at.callee + " by its API instead: plat plan add " + at.caller + " consumes " + at.callee
+			f.Change.Part = true // the store is open all the same, and until the API is asked the declaration is a dead one
+			f.Remedy = "let " + at.caller + " ask " + at.callee + " by its API and not open the store; plat plan add " + at.caller + " consumes " + at.callee + " declares the call"
 		}
 		findings = append(findings, f)
 	}

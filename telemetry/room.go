@@ -117,8 +117,8 @@ func (r *Room) Take(ctx context.Context, b Batch) error {
 	return nil
 }
 
-// attributeTime has the time that a row came with, where that was wrong.
-const attributeTime = "plat.time_told"
+// AttributeTime has the time that a row came with, where that was wrong.
+const AttributeTime = "plat.time_told"
 
 // settleTimes gives rows that lack a time the time of now, and moves those
 // from the future, or from long ago, to it.
@@ -145,7 +145,7 @@ func (r *Room) settleTimes(b Batch) {
 }
 
 func told(ns int64) Attribute {
-	return Attribute{Key: attributeTime, Value: time.Unix(0, ns).UTC().Format(time.RFC3339Nano)}
+	return Attribute{Key: AttributeTime, Value: time.Unix(0, ns).UTC().Format(time.RFC3339Nano)}
 }
 
 // OfferSpan keeps a span without waiting: it is taken within 100 ms, or

@@ -108,6 +108,9 @@ func TestTakeMakesRowsSafe(t *testing.T) {
 	if diff := cmp.Diff(store.rows, forwarded); diff != "" {
 		t.Error(diff)
 	}
+	if told, ok := telemetry.Find(store.rows.Spans[0].Attributes, "plat.time_told"); !ok || told != "1970-01-01T01:16:40Z" {
+		t.Errorf("the time of a span from the future is not kept: %+v", store.rows.Spans[0].Attributes)
+	}
 	if s := r.Stats(); s.Redacted != 2 || s.Shifted != 3 {
 		t.Errorf("%+v", s)
 	}

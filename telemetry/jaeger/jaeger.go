@@ -66,6 +66,7 @@ func Handler(q Source, o Options) http.Handler {
 		"GET /api/traces":                        h.search,
 		"GET /api/traces/{id}":                   h.trace,
 		"GET /api/dependencies":                  h.dependencies,
+		"GET /api/metrics/{what}":                noMetrics,
 		"GET /api/v3/services":                   h.servicesV3,
 		"GET /api/v3/operations":                 h.operationsV3,
 		"GET /api/v3/traces":                     h.searchV3,
@@ -96,6 +97,12 @@ type asked struct {
 func (a *asked) Error() string { return a.text }
 
 func wrong(text string) error { return &asked{http.StatusBadRequest, text} }
+
+// noMetrics is what Jaeger's own service answers that has no store of metrics
+// made of spans: its UI then says so.
+func noMetrics(http.ResponseWriter, *http.Request) error {
+	return &asked{http.StatusNotImplemented, "metrics querying is currently disabled"}
+}
 
 // answer runs a question in its turn and within its time. The question has
 // written nothing when it gives an error.

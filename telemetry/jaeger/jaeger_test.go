@@ -233,6 +233,7 @@ func TestOtherMistakes(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]int{
 		"/api/operations": 400, "/api/dependencies": 400, "/api/dependencies?endTs=1&lookback=x": 400, "/api/traces/xyz": 400, "/api/traces/1?start=x": 400, "/api/traces/77": 404,
+		"/api/metrics/latencies?service=web&quantile=0.95": 501, "/api/metrics/minstep": 501,
 		"/api/v3/operations": 400, "/api/v3/traces": 400, "/api/v3/traces?query.service_name=web&query.start_time_min=x": 400, "/api/v3/traces/77": 404,
 	} {
 		if status, body := get(t, &kept{spans: shop()}, path); status != want || !strings.Contains(body, `"msg":"`) {

@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, retainSearchParams } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router'
 import { Loading } from '../parts/Page'
 import { Crash, NoSuchPage } from './Fallback'
 import { Shell } from './Shell'
@@ -72,6 +72,13 @@ const pages = [
     path: '/alerts',
     validateSearch: texts('q', 'open', 'tab', 'sort'),
     component: lazyRouteComponent(() => import('../pages/Alerts'), 'Alerts'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/objectives',
+    beforeLoad: ({ search }) => {
+      throw redirect({ to: '/alerts', search: { ...search, tab: 'objectives' }, replace: true })
+    },
   }),
   createRoute({
     getParentRoute: () => root,
