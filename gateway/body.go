@@ -80,7 +80,7 @@ func (b *requestBody) duplex() {
 // cleanTrailer removes what is no more believed there than in the header.
 func (b *requestBody) cleanTrailer() {
 	for name := range b.trailer {
-		if hopByHop(name) || b.outside && (foreign(name) || disguised(name)) {
+		if hopByHop(name) || b.outside && foreign(name) || disguised(name, b.outside) {
 			delete(b.trailer, name)
 		}
 	}
@@ -173,6 +173,9 @@ func (b *requestBody) unlimited() {
 	b.limit = 0
 	b.mu.Unlock()
 }
+
+// Unread implements reuse.Body.
+func (b *requestBody) Unread() bool { return !b.touched() }
 
 func (b *requestBody) touched() bool {
 	b.mu.Lock()

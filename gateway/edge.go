@@ -9,6 +9,7 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/kit/admit"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 // edge is the way by which one service calls another.
@@ -107,9 +108,10 @@ func (g *Gateway) remoteAt(name, targetURL string) (*remote, error) {
 			Why("it must be http or https, with a host, without user, query and fragment")
 	}
 	target.Path, target.RawPath = strings.TrimRight(target.Path, "/"), ""
+	dial := dialer(5 * g.limits.Connect)
 	r := &remote{target: target, usual: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer(5 * g.limits.Connect),
+		DialContext:            reuse.Dialer(dial),
 		TLSClientConfig:        &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    5 * g.limits.Connect,
 		ForceAttemptHTTP2:      true,
@@ -117,10 +119,10 @@ func (g *Gateway) remoteAt(name, targetURL string) (*remote, error) {
 		IdleConnTimeout:        30 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,
-		MaxResponseHeaderBytes: 1 << 20,
+		MaxResponseHeaderBytes: maxAnswerHeader,
 	}}
 	r.h2c = r.usual.Clone()
-	r.h2c.Proxy, r.h2c.ForceAttemptHTTP2, r.h2c.Protocols = nil, false, new(http.Protocols)
+	r.h2c.Proxy, r.h2c.DialContext, r.h2c.ForceAttemptHTTP2, r.h2c.Protocols = nil, dial, false, new(http.Protocols)
 	r.h2c.Protocols.SetUnencryptedHTTP2(true)
 	g.remotes[targetURL] = r
 	return r, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 // The kinds of faults. They stand where the instance stands, so that whatever protects
@@ -173,10 +174,19 @@ func draw(id, correlation string) float64 {
 func (x *exchange) roundTrip(to http.RoundTripper, out *http.Request) (*http.Response, error) {
 	list := x.gateway.faults.Load()
 	if list == nil {
-		return to.RoundTrip(out)
+		return x.answer.check.Send(to, out)
 	}
-	return x.play(*list, to, out)
+	return x.play(*list, checked{&x.answer.check, to}, out)
 }
+
+// checked sends by connections on which nothing is left.
+type checked struct {
+	check *reuse.Check
+	to    http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c checked) RoundTrip(out *http.Request) (*http.Response, error) { return c.check.Send(c.to, out) }
 
 // play plays the faults that meet the exchange, in their order: delays add up,
 // the first that answers or breaks ends it.

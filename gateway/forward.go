@@ -11,6 +11,7 @@ import (
 
 	"github.com/plat-dev/plat/fault"
 	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 // call is what a handler wants of an instance.
@@ -38,6 +39,7 @@ var (
 // goroutines what happens, and ends the wait when its time is over.
 type answer struct {
 	exchange *exchange
+	check    reuse.Check // of its connection
 	cancel   context.CancelCauseFunc
 	timeout  time.Duration
 
@@ -59,7 +61,7 @@ func (x *exchange) forward(c *call) {
 	x.answer = a
 	defer a.end()
 	out := x.r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotFirstResponseByte: a.firstByte, Got1xxResponse: a.informational,
+		GotConn: a.check.GotConn, GotFirstResponseByte: a.firstByte, Got1xxResponse: a.informational,
 	}))
 	out.RequestURI, out.TransferEncoding, out.Close = "", nil, false
 	out.Header, out.Host = c.header, c.host

@@ -31,11 +31,15 @@ func foreign(name string) bool {
 	return strings.HasPrefix(name, "Plat-") || strings.HasPrefix(name, "X-Forwarded-")
 }
 
-// disguised finds foreign fields spelt with underscores, which CGI and what
-// descends from it cannot tell from hyphens.
-func disguised(name string) bool {
-	return strings.IndexByte(name, '_') >= 0 &&
-		foreign(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")))
+// disguised finds fields spelt with underscores, which CGI and what descends
+// from it cannot tell from hyphens: those that say where a message ends or
+// belong to one connection, and from outside the foreign.
+func disguised(name string, fromOutside bool) bool {
+	if strings.IndexByte(name, '_') < 0 {
+		return false
+	}
+	means := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return means == "Content-Length" || hopByHop(means) || fromOutside && foreign(means)
 }
 
 // listed tells whether a Connection header names the field.
@@ -91,7 +95,7 @@ func passOn(r *http.Request, fromOutside bool) outgoing {
 	out := outgoing{Header: make(http.Header, len(r.Header)+10), spare: make([]string, 0, 13)}
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		if hopByHop(name) || fromOutside && (foreign(name) || disguised(name)) || connection != nil && listed(connection, name) {
+		if hopByHop(name) || fromOutside && foreign(name) || disguised(name, fromOutside) || connection != nil && listed(connection, name) {
 			continue
 		}
 		out.Header[name] = values

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 // Upstream is one instance of a service, in rotation.
@@ -148,18 +149,26 @@ func (i *instance) transport(r *http.Request, upgrade bool) *http.Transport {
 	return i.h1
 }
 
+// maxAnswerHeader bounds an answer's status line and header: common clients
+// refuse less.
+const maxAnswerHeader = 256 << 10
+
 func newTransport(l Limits, h2c bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!h2c)
 	protocols.SetUnencryptedHTTP2(h2c)
+	dial := dialer(l.Connect)
+	if !h2c {
+		dial = reuse.Dialer(dial)
+	}
 	return &http.Transport{
 		Protocols:              protocols,
-		DialContext:            dialer(l.Connect),
+		DialContext:            dial,
 		MaxIdleConnsPerHost:    512,
 		IdleConnTimeout:        l.UpstreamIdle,
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true, // what the client did not ask for is not asked for
-		MaxResponseHeaderBytes: 1 << 20,
+		MaxResponseHeaderBytes: maxAnswerHeader,
 	}
 }
 
@@ -167,7 +176,7 @@ func newTransport(l Limits, h2c bool) *http.Transport {
 // from the usual one.
 type connectKey struct{}
 
-func dialer(usual time.Duration) func(context.Context, string, string) (net.Conn, error) {
+func dialer(usual time.Duration) reuse.Dial {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		d := net.Dialer{Timeout: usual}
 		if own, ok := ctx.Value(connectKey{}).(time.Duration); ok {

@@ -21,6 +21,17 @@ import (
 func hostile(t *testing.T, id string, answer func(net.Conn)) gateway.Upstream {
 	t.Helper()
 	l := listen(t)
+	converse(t, l, func(br *bufio.Reader, c net.Conn) {
+		if _, err := http.ReadRequest(br); err == nil {
+			answer(c)
+		}
+	})
+	return gateway.Upstream{ID: id, Addr: l.Addr().String()}
+}
+
+// converse serves each connection of l by how, until the test ends.
+func converse(t *testing.T, l net.Listener, how func(*bufio.Reader, net.Conn)) {
+	t.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	open := map[net.Conn]bool{}
@@ -35,9 +46,7 @@ func hostile(t *testing.T, id string, answer func(net.Conn)) gateway.Upstream {
 			mu.Unlock()
 			wg.Go(func() {
 				defer func() { _ = c.Close() }()
-				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-					answer(c)
-				}
+				how(bufio.NewReader(c), c)
 			})
 		}
 	})
@@ -50,7 +59,6 @@ func hostile(t *testing.T, id string, answer func(net.Conn)) gateway.Upstream {
 		mu.Unlock()
 		wg.Wait()
 	})
-	return gateway.Upstream{ID: id, Addr: l.Addr().String()}
 }
 
 // TestHostileUpstreams: whatever an instance does, the caller has an end in
@@ -96,6 +104,12 @@ func TestHostileUpstreams(t *testing.T) {
 			}
 			_ = w.Flush()
 		}, 502, "gateway-upstream-failed"},
+		{"a header above 256 KiB", func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Long: "+strings.Repeat("x", 260<<10)+"\r\n\r\nok")
+		}, 502, "gateway-upstream-failed"},
+		{"a header below it", func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Long: "+strings.Repeat("x", 250<<10)+"\r\n\r\nok")
+		}, 200, "ok"},
 		{"no HTTP", func(c net.Conn) { _, _ = io.WriteString(c, "220 mail ESMTP\r\n") }, 502, "gateway-upstream-failed"},
 		{"endless informational answers", func(c net.Conn) {
 			for {

@@ -23,6 +23,7 @@ import (
 	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/internal/environ"
 	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 const (
@@ -280,7 +281,7 @@ func (c connections) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
 		return c.http2.RoundTrip(r)
 	}
-	return c.http1.RoundTrip(r)
+	return reuse.Send(c.http1, r)
 }
 
 func (c connections) closeIdle() {
@@ -296,9 +297,13 @@ func newTransport(http2 bool) *http.Transport {
 	protocols.SetHTTP1(!http2)
 	protocols.SetHTTP2(http2) // of an https address
 	protocols.SetUnencryptedHTTP2(http2)
+	dial := dialer.DialContext
+	if !http2 {
+		dial = reuse.Dialer(dial)
+	}
 	return &http.Transport{
 		Protocols:              &protocols,
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        90 * time.Second,

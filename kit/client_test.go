@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/plat-dev/plat/kit"
+	"github.com/plat-dev/plat/kit/internal/liar"
 )
 
 // neighbour is a service called catalog; its client belongs to a running
@@ -309,4 +312,44 @@ func TestAnswersDoNotKeepConnections(t *testing.T) {
 	if len(addresses) > 10 {
 		t.Errorf("%d connections for 20 calls one after another", len(addresses))
 	}
+}
+
+// TestNobodyGetsAnothersAnswer: what a neighbour sends beyond an answer's end
+// is nobody's.
+func TestNobodyGetsAnothersAnswer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	liar.Serve(t, l)
+	var c *kit.Client
+	start(t, map[string]string{"PLAT_URL_CATALOG": "http://" + l.Addr().String()}, func(s *kit.Service) error {
+		c = s.Client("catalog")
+		return nil
+	})
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for n := range 100 {
+				path := fmt.Sprintf("/own?%d.%d", i, n)
+				want := path
+				if (n+i)%2 == 0 {
+					path, want = "/lie", "abc"
+				}
+				resp, err := c.HTTP.Get(c.Base.String() + path)
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+					return
+				}
+				got, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if err != nil || string(got) != want {
+					t.Errorf("%s: %q, %v", path, got, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

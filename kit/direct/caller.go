@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 // Times of the watch. The control plane answers each question within watchFor,
@@ -247,7 +249,7 @@ func newTransport(connect time.Duration) *http.Transport {
 	}
 	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            reuse.Dialer(dialer.DialContext),
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        4 * time.Second, // below the 5s of common servers
 		ExpectContinueTimeout:  time.Second,

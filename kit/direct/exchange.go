@@ -15,6 +15,7 @@ import (
 
 	"github.com/plat-dev/plat/kit/internal/uuid"
 	"github.com/plat-dev/plat/kit/policy"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 var (
@@ -33,6 +34,7 @@ type exchange struct {
 	cancel   context.CancelCauseFunc
 	timer    *time.Timer // until the answer begins, then until its end; nil: none
 	permit   policy.Permit
+	check    reuse.Check // of the present try's connection
 	begun    atomic.Bool // a byte of the answer has come
 	body     *body       // nil: the request has none
 	with     *instance   // that answers
@@ -82,7 +84,9 @@ func (x *exchange) prepare(ctx context.Context) {
 	if timeout > 0 {
 		x.timer = time.AfterFunc(timeout, func() { x.cancel(errTimeout) })
 	}
-	x.out = x.r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { x.begun.Store(true) }}))
+	x.out = x.r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: x.check.GotConn, GotFirstResponseByte: func() { x.begun.Store(true) },
+	}))
 	if x.out.Host == "" {
 		x.out.Host = x.r.URL.Host
 	}
@@ -172,11 +176,11 @@ func (x *exchange) try() (*http.Response, *instance, error) {
 func (x *exchange) roundTrip(to *http.Transport) (*http.Response, error) {
 	perTry := x.terms.Policy.Timeouts.Header
 	if perTry <= 0 {
-		return to.RoundTrip(x.out)
+		return x.check.Send(to, x.out)
 	}
 	ctx, cancel := context.WithCancelCause(x.out.Context())
 	timer := time.AfterFunc(perTry, func() { cancel(errTryOver) })
-	res, err := to.RoundTrip(x.out.WithContext(ctx))
+	res, err := x.check.Send(to, x.out.WithContext(ctx))
 	if !timer.Stop() && x.out.Context().Err() == nil {
 		if err == nil {
 			_ = res.Body.Close() // it was given up in the same moment
@@ -311,6 +315,9 @@ func (b *body) failure() error {
 	}
 	return *b.broken.Load()
 }
+
+// Unread implements reuse.Body.
+func (b *body) Unread() bool { return !b.touched.Load() }
 
 // Close leaves it to the call's end.
 func (b *body) Close() error { return nil }
