@@ -119,7 +119,7 @@ func (a *app) cachePath() *cobra.Command {
 	}
 	return a.aboutURL(cmd, func(w api.CacheWhy) error {
 		if a.output == "table" && w.Verdict == "miss" {
-			a.words("the gateway has nothing to answer with: %s", w.Rule)
+			a.words("the gateway asks the service: %s", w.Rule)
 		}
 		t := table{header: []string{"PLACE", "FOR", "STALE FOR", "UNDO"}}
 		for _, p := range w.Places {

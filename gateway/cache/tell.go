@@ -129,6 +129,9 @@ func (c *Cache) Why(r *http.Request, rule *Rule) Why {
 		w.Rule = "nothing is kept under this key: it was never asked for, could not be kept, or has gone"
 	default:
 		w.Rule = why
+		if a.excused(chosen) {
+			w.Rule += ", so it is asked for anew; it stands in where that fails"
+		}
 	}
 	if last, ok := c.refusals.of(a.key); ok && chosen == nil {
 		w.Rule = "the last answer was not kept: " + last.why
