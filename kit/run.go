@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/plat-dev/plat/kit/admit"
 	"github.com/plat-dev/plat/kit/direct"
+	"github.com/plat-dev/plat/kit/reuse"
 )
 
 const (
@@ -37,16 +39,17 @@ func Main(name string, setup func(*Service) error) {
 	}()
 	s, err := open(ctx, name)
 	if err == nil {
+		log.SetOutput(reuse.Log(log.Writer()))
 		otel.SetTracerProvider(s.traces.provider)
 		otel.SetTextMapPropagator(s.propagate)
 		err = s.run(ctx, setup)
 	}
 	if err != nil {
-		log := newLog(os.Stdout, "", name, name)
+		own := newLog(os.Stdout, "", name, name)
 		if s != nil {
-			log = s.log
+			own = s.log
 		}
-		log.Error("service failed", "error", err.Error())
+		own.Error("service failed", "error", err.Error())
 		os.Exit(1)
 	}
 }

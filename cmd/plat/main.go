@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"log"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/plat-dev/plat/cli"
 	"github.com/plat-dev/plat/control"
+	"github.com/plat-dev/plat/kit/reuse"
 	"github.com/plat-dev/plat/runner/process"
 )
 
@@ -24,6 +26,7 @@ func main() {
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(50) // half of what lives, not as much again: a hundredth of a core under load
 			}
+			log.SetOutput(reuse.Log(log.Writer()))
 			return control.Serve(ctx, control.Options(o), ready)
 		},
 		KitDir:     kitBeside(),
