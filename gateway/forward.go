@@ -46,7 +46,9 @@ type answer struct {
 	mu       sync.Mutex // guards what follows
 	begun    bool       // a byte of an answer has come
 	done     bool       // the final header has come, or the wait is over
-	informed int        // informational answers passed on
+	over     bool       // nobody waits for anything any more
+	out      *answerWriter
+	informed int // informational answers passed on
 	timer    *time.Timer
 }
 
@@ -93,7 +95,7 @@ func (x *exchange) forward(c *call) {
 	case err != nil:
 		a.end() // nobody else writes from here on
 		x.fail(ctx, err, c.slow())
-	case !a.settle(res.ContentLength > 0, x.gateway.limits.Write):
+	case !a.settle(res.ContentLength > 0):
 		_ = res.Body.Close() // given up: nothing to learn from it
 		x.fail(ctx, errTimeout, c.slow())
 	case res.StatusCode < http.StatusOK && res.StatusCode != http.StatusSwitchingProtocols:
@@ -184,7 +186,7 @@ func (a *answer) start() {
 	if a.timeout <= 0 || a.done || a.timer != nil {
 		return
 	}
-	a.timer = time.AfterFunc(a.timeout, a.giveUp)
+	a.timer = time.AfterFunc(a.timeout, a.fire)
 }
 
 // giveUp ends the wait, and what the transport waits for.
@@ -195,9 +197,9 @@ func (a *answer) giveUp() {
 	}
 }
 
-// settle ends the wait for the header, and tells whether it came in time. A
-// body of known length must then go on coming.
-func (a *answer) settle(more bool, stall time.Duration) bool {
+// settle ends the wait for the header, and tells whether it came in time. From
+// then on it is looked how a body of known length comes.
+func (a *answer) settle(more bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.done = true
@@ -206,9 +208,9 @@ func (a *answer) settle(more bool, stall time.Duration) bool {
 	}
 	if more {
 		if a.timer == nil {
-			a.timer = time.AfterFunc(stall, a.giveUp)
+			a.timer = time.AfterFunc(restsAfter, a.fire)
 		} else {
-			a.timer.Reset(stall)
+			a.timer.Reset(restsAfter)
 		}
 	}
 	return true
@@ -218,9 +220,33 @@ func (a *answer) settle(more bool, stall time.Duration) bool {
 func (a *answer) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.done = true
+	a.done, a.over = true, true
 	if a.timer != nil {
 		a.timer.Stop()
+	}
+}
+
+// fire is called when the timer runs out: for the header it was the last, of
+// a body it looks how it comes, again and again.
+func (a *answer) fire() {
+	a.mu.Lock()
+	waits, over, out := !a.done, a.over, a.out
+	a.mu.Unlock()
+	if over {
+		return
+	}
+	next := restsAfter
+	if out != nil {
+		next = out.look()
+	}
+	if waits || next <= 0 {
+		a.giveUp()
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over {
+		a.timer.Reset(next)
 	}
 }
 

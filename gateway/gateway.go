@@ -50,7 +50,7 @@ type Limits struct {
 	Idle          time.Duration // a connection without a request; 75s
 	Body          int64         // bytes of a request's body; 100 MiB
 	BodyStall     time.Duration // allowance for a body to arrive, beside its size; 30s
-	BodyRate      int64         // bytes a second a body must at least come at, beyond BodyStall; 1 KiB
+	BodyRate      int64         // bytes a second a body must at least come at, beyond BodyStall; an answer of known length, over Write; 1 KiB
 	Write         time.Duration // for a client to take, or an instance to give, the next piece of an answer; 60s
 	Streams       int           // at once on one HTTP/2 connection; 250
 	Connect       time.Duration // for a connection to an instance; 1s

@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plat-dev/plat/fault"
@@ -10,6 +13,8 @@ import (
 )
 
 const copySize = 32 << 10
+
+var errTooSlow = errors.New("the answer came too slowly")
 
 // buffer is to be put back into g.buffers.
 func (g *Gateway) buffer() *[copySize]byte {
@@ -43,7 +48,7 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 			delete(h, "Content-Length") // trailers need the chunked form
 		}
 	}
-	out := &answerWriter{exchange: x, answer: a}
+	out := &answerWriter{exchange: x}
 	out.stream = res.ContentLength < 0 || announced > 0
 	out.pace()
 	x.Status = res.StatusCode
@@ -56,8 +61,10 @@ func (x *exchange) respond(res *http.Response, a *answer) {
 	if kept != nil {
 		body = io.TeeReader(body, kept)
 	}
-	if err := out.copy(body); err != nil {
-		x.Err = err
+	if err := out.copy(body, a, res.ContentLength); err != nil {
+		if x.Err = err; out.slow.Load() {
+			x.Err = errTooSlow
+		}
 		if out.failed || r.Context().Err() != nil {
 			x.Code = fault.GatewayClientGone
 		} else {
@@ -92,25 +99,61 @@ func (x *exchange) trailers(h http.Header, trailer http.Header, announced int) {
 	}
 }
 
+// restsAfter is how long an answer of known length may rest until the client
+// is shown what has come of it.
+const restsAfter = 100 * time.Millisecond
+
 // answerWriter copies an answer's body to the client.
 type answerWriter struct {
 	exchange *exchange
-	answer   *answer
-	stream   bool // flush each piece; there may be long pauses
 	failed   bool // the client did not take it
 	paced    time.Time
-	guard    *time.Timer // ends an HTTP/2 stream whose client takes nothing
+	got      atomic.Int64 // bytes that came from the instance
+	slow     atomic.Bool  // it gave too little
+
+	mu     sync.Mutex // held while the client is given something; guards what follows
+	stream bool       // flush each piece; there may be long pauses
+	ended  bool
+	guard  *time.Timer // ends an HTTP/2 stream whose client takes nothing
+
+	watch watch // look's own
 }
 
-func (o *answerWriter) copy(body io.Reader) error {
+// watch is what look knows of a body of known length.
+type watch struct {
+	every  time.Duration // it is looked; 0: after restsAfter
+	seen   int64         // of got, when it was looked last
+	rested time.Duration // without a byte
+	waited time.Duration // for the instance, in this window …
+	came   int64         // … and what came meanwhile
+}
+
+// copy passes the body on; a is told by whom, and length is what is promised,
+// if it is known.
+func (o *answerWriter) copy(body io.Reader, a *answer, length int64) (err error) {
+	a.mu.Lock()
+	a.out = o
+	a.mu.Unlock()
+	defer func() {
+		// INVARIANT: nobody but the handler gives the client anything after this.
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.ended = true
+		if err != nil && !o.failed && o.got.Load() < length {
+			o.show() // what there is of it shows that the rest is missing
+		}
+	}()
+	o.mu.Lock()
 	if o.stream {
-		o.flush()
+		o.show()
 	}
+	o.mu.Unlock()
 	buf := o.exchange.gateway.buffer()
 	defer o.exchange.gateway.buffers.Put(buf)
 	for {
 		n, err := body.Read(buf[:])
 		if n > 0 {
+			o.got.Add(int64(n))
 			o.pace()
 			if err := o.write(buf[:n]); err != nil {
 				o.failed = true
@@ -126,16 +169,48 @@ func (o *answerWriter) copy(body io.Reader) error {
 	}
 }
 
+// look is called from time to time while the body comes, for as long as it
+// tells when to look again; 0: the instance gives too little. What came is shown
+// once nothing more has come for a moment. Time that the client takes is not the
+// instance's.
+func (o *answerWriter) look() (next time.Duration) {
+	limits, w := &o.exchange.gateway.limits, &o.watch
+	passed, got := max(w.every, restsAfter), o.got.Load()
+	came := got - w.seen
+	w.seen, w.came = got, w.came+came
+	if came > 0 {
+		w.rested = 0
+	}
+	if o.mu.TryLock() { // else the client is given something at this moment
+		if came == 0 && !o.stream && !o.ended {
+			o.stream = true
+			o.show()
+		}
+		if o.stream {
+			w.every = limits.Write / 60
+		}
+		o.mu.Unlock()
+		w.waited += passed
+		if came == 0 {
+			w.rested += passed
+		}
+	}
+	least := int64(float64(limits.BodyRate) * limits.Write.Seconds())
+	if w.rested >= limits.Write || w.waited >= limits.Write && w.came < least {
+		o.slow.Store(true)
+		return 0
+	}
+	if w.waited >= limits.Write {
+		w.waited, w.came = 0, 0
+	}
+	return max(w.every, restsAfter)
+}
+
 func (o *answerWriter) write(piece []byte) error {
 	x := o.exchange
-	if x.r.ProtoMajor == 2 {
-		if o.guard == nil {
-			o.guard = time.AfterFunc(x.gateway.limits.Write, func() { _ = x.control.SetWriteDeadline(x.Start) })
-		} else {
-			o.guard.Reset(x.gateway.limits.Write)
-		}
-		defer o.guard.Stop()
-	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.guarded()()
 	n, err := x.w.Write(piece)
 	x.BytesOut += int64(n)
 	if err == nil && o.stream {
@@ -144,8 +219,29 @@ func (o *answerWriter) write(piece []byte) error {
 	return err
 }
 
-// pace gives the next piece its time: the client to take it, and the instance
-// to send another.
+// guarded gives the client its time to take what it is given, where its
+// connection has no deadline of its own, until the function that it gives is
+// called. o.mu is held.
+func (o *answerWriter) guarded() (over func()) {
+	x := o.exchange
+	if x.r.ProtoMajor != 2 {
+		return func() {}
+	}
+	if o.guard == nil {
+		o.guard = time.AfterFunc(x.gateway.limits.Write, func() { _ = x.control.SetWriteDeadline(x.Start) })
+	} else {
+		o.guard.Reset(x.gateway.limits.Write)
+	}
+	return func() { o.guard.Stop() }
+}
+
+// show gives the client what there is. o.mu is held.
+func (o *answerWriter) show() {
+	defer o.guarded()()
+	o.flush()
+}
+
+// pace gives the client its time to take the next piece.
 func (o *answerWriter) pace() {
 	x := o.exchange
 	if o.paced.IsZero() {
@@ -154,19 +250,9 @@ func (o *answerWriter) pace() {
 	if now := time.Now(); now.Sub(o.paced) > x.gateway.limits.Write/4 {
 		o.paced = now
 		x.renewWrite(now)
-		o.answer.extend(x.gateway.limits.Write)
 	}
 }
 
 func (o *answerWriter) flush() {
 	_ = o.exchange.control.Flush() // unsupported: what takes the answer keeps it together
-}
-
-// extend gives a body of known length more time.
-func (a *answer) extend(d time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.timer != nil && a.timer.Stop() {
-		a.timer.Reset(d)
-	}
 }
