@@ -60,7 +60,7 @@ func (a *app) searchLogs(cmd *cobra.Command, client *api.Client, k keptQuery, q 
 	if err != nil {
 		return err
 	}
-	if len(records) == 0 && !a.sends(ctx, client, q.Services) {
+	if len(records) == 0 && len(q.Services) > 0 && !a.sends(ctx, client, q.Services) {
 		if _, err := a.known(ctx, client, q.Services); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (a *app) recordPrinter(records []api.LogRecord, times, ofTrace bool) func(a
 				line.Text += " " + key + "=" + l.Attributes[key]
 			}
 		}
-		line.Text = lines.Harmless(line.Text, "\n    ")
+		line.Text = lines.Harmless(line.Text, lines.Under)
 		switch {
 		case a.output == "wide":
 			line.Text += p.Paint("2", traceNote(l))

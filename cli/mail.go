@@ -80,7 +80,7 @@ func (a *app) readMail(cmd *cobra.Command, client *api.Client, id string) error 
 func letter(m api.MailContent) string {
 	var b strings.Builder
 	for _, h := range []struct{ name, value string }{{"Date", m.Time.Local().Format(time.RFC1123Z)}, {"From", m.From}, {"To", strings.Join(m.To, ", ")}, {"Subject", m.Subject}} {
-		fmt.Fprintf(&b, "%s: %s\n", h.name, lines.Harmless(h.value, "\n"))
+		fmt.Fprintf(&b, "%s: %s\n", h.name, lines.Harmless(h.value, `\n`))
 	}
 	b.WriteByte('\n')
 	switch {
@@ -90,7 +90,7 @@ func letter(m api.MailContent) string {
 		b.WriteString("(HTML alone: plat mail --raw " + m.ID + ", or the console)\n")
 	}
 	for _, part := range m.Attachments {
-		fmt.Fprintf(&b, "[attachment %s, %s, %d bytes]\n", lines.Harmless(part.Name, "\n"), lines.Harmless(part.Type, "\n"), part.Size)
+		fmt.Fprintf(&b, "[attachment %s, %s, %d bytes]\n", lines.Harmless(part.Name, `\n`), lines.Harmless(part.Type, `\n`), part.Size)
 	}
 	if m.Problem != "" {
 		fmt.Fprintf(&b, "[%s]\n", m.Problem)

@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// under begins the further lines of a text: none can be taken for a line of
+// Under begins the further lines of a text: none can be taken for a line of
 // another service.
-const under = "\n    "
+const Under = "\n    "
 
 // pretty makes one JSON log line readable on a terminal: level, message, then
 // the rest as key=value. Any other line stays as it is. Nothing of it commands
 // the terminal.
 func pretty(paint func(code, s string) string, line string) string {
 	if !strings.HasPrefix(line, "{") {
-		return Harmless(line, under)
+		return Harmless(line, Under)
 	}
 	var fields map[string]any
 	dec := json.NewDecoder(strings.NewReader(line))
 	dec.UseNumber()
 	if dec.Decode(&fields) != nil {
-		return Harmless(line, under)
+		return Harmless(line, Under)
 	}
 	msg, ok := fields["msg"].(string)
 	if !ok {
-		return Harmless(line, under)
+		return Harmless(line, Under)
 	}
 	level, _ := fields["level"].(string)
 	for _, known := range []string{"time", "level", "msg", "service", "instance", "version", "trace_id", "span_id", "correlation_id"} {
@@ -38,7 +38,7 @@ func pretty(paint func(code, s string) string, line string) string {
 		if s, isText := v.(string); isText && err == nil && !strings.ContainsAny(s, " \"\n\t") {
 			text = []byte(s)
 		}
-		rest = append(rest, paint(dim, Harmless(k, `\n`)+"=")+Harmless(string(text), under))
+		rest = append(rest, paint(dim, Harmless(k, `\n`)+"=")+Harmless(string(text), Under))
 	}
 	slices.Sort(rest)
 	switch level {
@@ -49,5 +49,5 @@ func pretty(paint func(code, s string) string, line string) string {
 	default:
 		level = paint(dim, fmt.Sprintf("%-5s", Harmless(level, `\n`)))
 	}
-	return strings.TrimSpace(level + " " + Harmless(msg, under) + " " + strings.Join(rest, " "))
+	return strings.TrimSpace(level + " " + Harmless(msg, Under) + " " + strings.Join(rest, " "))
 }

@@ -36,12 +36,12 @@ func (p *Printer) Print(l api.LogLine) error {
 	text := l.Text
 	switch l.Stream {
 	case "plat":
-		text = p.Paint(dim, "· "+Harmless(text, under))
+		text = p.Paint(dim, "· "+Harmless(text, Under))
 	case "out", "err":
 		if p.Person {
 			text = pretty(p.Paint, text)
 		} else {
-			text = Harmless(text, under)
+			text = Harmless(text, Under)
 		}
 	}
 	at := ""

@@ -199,7 +199,7 @@ func (r *report) read(in io.Reader) error {
 func (r *report) take(e event) {
 	switch e.Action {
 	case "output":
-		r.certain = r.certain || strings.Contains(e.Output, "WARNING: DATA RACE")
+		r.certain = r.certain || strings.Contains(e.Output, "WARNING: DATA RACE") || strings.Contains(e.Output, "fatal error: concurrent map")
 		r.remember(e.Package, e.Test, e.Output)
 	case "build-output":
 		r.remember(e.ImportPath, "", e.Output)

@@ -129,6 +129,7 @@ func TestWhatRunsAgain(t *testing.T) {
 		"one package":            {events + failing, 3, "p\n", "1 passed, 0 failed, 1 skipped; 1 flaky: failed and passed when run once more, see above and mend it today"},
 		"three packages":         {failing + other("q") + other("r"), 1, "", "0 passed, 6 failed"},
 		"a race":                 {race, 1, "", "0 passed, 1 failed"},
+		"a race of maps":         {strings.Replace(race, "WARNING: DATA RACE", "fatal error: concurrent map writes", 1), 1, "", "0 passed, 1 failed"},
 		"a build":                {unbuilt, 1, "", "0 passed, 0 failed"},
 		"a package, not a test":  {`{"Action":"fail","Package":"p","Elapsed":3}`, 1, "", "0 passed, 0 failed"},
 		"a race beside a chance": {race + other("q"), 1, "", "0 passed, 3 failed"},

@@ -58,6 +58,29 @@ func Serve(t testing.TB, l net.Listener) (late chan struct{}) {
 	return late
 }
 
+// Compare asks by ask for paths of Serve's, many at a time, of which each second
+// lies: nobody must get another's answer.
+func Compare(t testing.TB, ask func(path string) (body string, err error)) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for n := range 100 {
+				path := fmt.Sprintf("/own?%d.%d", i, n)
+				want := path
+				if (n+i)%2 == 0 {
+					path, want = "/lie", "abc"
+				}
+				if got, err := ask(path); err != nil || got != want {
+					t.Errorf("%s: %q, %v", path, got, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func talk(c net.Conn, late chan struct{}) {
 	defer c.Close()
 	br := bufio.NewReader(c)
